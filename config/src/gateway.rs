@@ -1,0 +1,45 @@
+//! `[gateway]`
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The HTTP side.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// Address and port that HTTP is served on.
+    pub listen: SocketAddr,
+    /// The gateway's program; relative names are looked up beside the supervisor's own program.
+    pub command: PathBuf,
+    /// The largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// Connections served at once; more wait to be accepted.
+    pub max_connections: usize,
+    /// Seconds a client may take to send its headers.
+    pub header_timeout_s: u64,
+    /// Seconds a client may take to send its body.
+    pub body_timeout_s: u64,
+    /// Seconds a client may leave its answer unread before its request is cancelled.
+    pub write_timeout_s: u64,
+    /// Seconds a request may wait for its model to become ready.
+    pub acquire_timeout_s: u64,
+    /// Seconds of silence after which a stream gets an event that carries nothing.
+    pub keep_alive_s: u64,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            command: "gateway".into(),
+            max_body_bytes: 32 << 20,
+            max_connections: 1024,
+            header_timeout_s: 10,
+            body_timeout_s: 30,
+            write_timeout_s: 30,
+            acquire_timeout_s: 600,
+            keep_alive_s: 10,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `[models]` and `[[model]]`
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Where models are found.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelsConfig {
+    /// Folders that are searched for models, the bundled ones besides.
+    pub dirs: Vec<PathBuf>,
+    /// The model for requests that name none.
+    pub default: Option<String>,
+}
+
+/// Settings of one model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEntry {
+    /// The name that clients use.
+    pub name: String,
+    /// Its file or folder; absent when it lies in one of `models.dirs` under that name.
+    #[serde(default)]
+    pub path: Option<PathBuf>,
+    /// Further names.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Tokens of context of one slot.
+    #[serde(default)]
+    pub context: Option<u32>,
+    /// Sequences that are generated at once.
+    #[serde(default)]
+    pub slots: Option<u32>,
+    /// Never stopped to make room or for being idle.
+    #[serde(default)]
+    pub pin: bool,
+    /// Seconds without a request after which its worker is stopped; 0 is never.
+    #[serde(default)]
+    pub ttl: Option<u64>,
+    /// Loaded when the server starts.
+    #[serde(default)]
+    pub preload: bool,
+}

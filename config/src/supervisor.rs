@@ -1,0 +1,54 @@
+//! `[supervisor]`
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The supervisor's own places and limits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SupervisorConfig {
+    /// Sockets of the running server; emptied at start.
+    pub runtime_dir: PathBuf,
+    /// What outlives a restart, and the lock that keeps two supervisors apart.
+    pub state_dir: PathBuf,
+    /// Seconds that running requests get to finish when a worker or the server is stopped.
+    pub drain_timeout_s: u64,
+    /// Seconds between SIGTERM and SIGKILL.
+    pub kill_timeout_s: u64,
+    /// Starts of one model's worker within `restart_window_s` after which it is failed until told otherwise.
+    pub max_starts: u32,
+    /// The window of `max_starts`, in seconds.
+    pub restart_window_s: u64,
+    /// The first delay before a restart, in milliseconds; each further one doubles.
+    pub backoff_initial_ms: u64,
+    /// The longest delay before a restart, in milliseconds.
+    pub backoff_max_ms: u64,
+    /// Seconds that a worker with pending work may go without a step, or without a word, before it is replaced.
+    pub hang_timeout_s: u64,
+    /// Seconds that a loading worker may go without progress before it is replaced.
+    pub load_timeout_s: u64,
+}
+
+impl Default for SupervisorConfig {
+    fn default() -> Self {
+        let home = std::env::var_os("HOME").map_or_else(std::env::temp_dir, PathBuf::from);
+        let state_dir = std::env::var_os("XDG_STATE_HOME")
+            .map_or_else(|| home.join(".local/state"), PathBuf::from)
+            .join("impetus");
+        let runtime_dir =
+            std::env::var_os("XDG_RUNTIME_DIR").map_or_else(|| state_dir.join("run"), |dir| PathBuf::from(dir).join("impetus"));
+        Self {
+            runtime_dir,
+            state_dir,
+            drain_timeout_s: 30,
+            kill_timeout_s: 5,
+            max_starts: 5,
+            restart_window_s: 300,
+            backoff_initial_ms: 200,
+            backoff_max_ms: 30_000,
+            hang_timeout_s: 30,
+            load_timeout_s: 120,
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! `[workers.<format>]`
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// How the worker of one format is run. A format that Impetus does not know is added by naming its `command`
+/// and the `patterns` of the files it serves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorkerConfig {
+    /// The worker's program; relative names are looked up beside the supervisor's own program.
+    pub command: PathBuf,
+    /// File name patterns (`*.ext`) of the models that this worker serves, for formats that are not recognised
+    /// by content.
+    pub patterns: Vec<String>,
+    /// Sequences that are generated at once.
+    pub slots: u32,
+    /// Tokens of context of one slot; 0 is the model's own.
+    pub context: u32,
+    /// Compute threads; 0 is one for each core.
+    pub threads: u32,
+    /// Workers kept started without a model.
+    pub standby: u32,
+    /// Settings of this format alone, handed to the worker as they are.
+    pub options: BTreeMap<String, String>,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self {
+            command: PathBuf::new(),
+            patterns: Vec::new(),
+            slots: 4,
+            context: 0,
+            threads: 0,
+            standby: 1,
+            options: BTreeMap::new(),
+        }
+    }
+}

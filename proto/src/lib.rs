@@ -1,0 +1,44 @@
+//! What Impetus' processes say to each other: generated messages and services, the one error that crosses a
+//! process boundary, the framing of the inherited channel, and the settings every client shares.
+//!
+//! `worker` is what a worker serves, `supervisor` what the supervisor serves, `launch` what travels on the
+//! descriptor that a child inherits.
+
+pub mod channel;
+pub mod endpoint;
+mod error;
+
+pub use error::{Code, Error};
+pub use impetus::{launch::v1 as launch, supervisor::v1 as supervisor, worker::v1 as worker};
+
+/// The metadata key under which a request's id follows it through the processes.
+pub const REQUEST_ID: &str = "x-request-id";
+
+/// The largest message that either side of a gRPC connection accepts, in bytes: a conversation at the
+/// gateway's own body limit with room for its framing.
+pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// The generated code, nested as its packages are, since it refers to itself by those paths.
+#[allow(clippy::all, clippy::pedantic, missing_docs, unreachable_pub)]
+mod impetus {
+    pub mod error {
+        pub mod v1 {
+            tonic::include_proto!("impetus.error.v1");
+        }
+    }
+    pub mod launch {
+        pub mod v1 {
+            tonic::include_proto!("impetus.launch.v1");
+        }
+    }
+    pub mod supervisor {
+        pub mod v1 {
+            tonic::include_proto!("impetus.supervisor.v1");
+        }
+    }
+    pub mod worker {
+        pub mod v1 {
+            tonic::include_proto!("impetus.worker.v1");
+        }
+    }
+}
