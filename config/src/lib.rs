@@ -1,15 +1,28 @@
 //! Every setting of Impetus, declared once: a file per section, each value from its default, the configuration
 //! file, `IMPETUS_SECTION__KEY` or `--set section.key=value`, the later winning.
 
+mod describe;
+mod error;
 mod gateway;
+mod key;
+mod layer;
+mod load;
 mod log;
 mod models;
+mod place;
+mod suggest;
 mod supervisor;
+mod validate;
 mod workers;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use error::{ConfigError, Hint};
 pub use gateway::GatewayConfig;
+pub use layer::Origin;
+pub use load::{Loaded, load};
 pub use log::{LogConfig, LogFormat, Rotation};
 pub use models::{ModelEntry, ModelsConfig};
 pub use supervisor::SupervisorConfig;
@@ -26,10 +39,32 @@ pub struct Config {
     /// Where models are found.
     pub models: ModelsConfig,
     /// How the worker of each format is run, by format name.
-    pub workers: std::collections::BTreeMap<String, WorkerConfig>,
+    pub workers: BTreeMap<String, WorkerConfig>,
     /// Log files of all processes.
     pub log: LogConfig,
     /// Settings of single models, by name.
     #[serde(default)]
     pub model: Vec<ModelEntry>,
 }
+
+impl Config {
+    /// The names of all sections.
+    pub(crate) const SECTIONS: &[&str] = &["gateway", "supervisor", "models", "workers", "log", "model"];
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let gguf = WorkerConfig { command: "worker-gguf".into(), ..WorkerConfig::default() };
+        Self {
+            gateway: GatewayConfig::default(),
+            supervisor: SupervisorConfig::default(),
+            models: ModelsConfig::default(),
+            workers: BTreeMap::from([("gguf".into(), gguf)]),
+            log: LogConfig::default(),
+            model: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::place::{folder, home};
+
 /// The supervisor's own places and limits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,12 +34,8 @@ pub struct SupervisorConfig {
 
 impl Default for SupervisorConfig {
     fn default() -> Self {
-        let home = std::env::var_os("HOME").map_or_else(std::env::temp_dir, PathBuf::from);
-        let state_dir = std::env::var_os("XDG_STATE_HOME")
-            .map_or_else(|| home.join(".local/state"), PathBuf::from)
-            .join("impetus");
-        let runtime_dir =
-            std::env::var_os("XDG_RUNTIME_DIR").map_or_else(|| state_dir.join("run"), |dir| PathBuf::from(dir).join("impetus"));
+        let state_dir = folder("XDG_STATE_HOME").unwrap_or_else(|| home().join(".local/state")).join("impetus");
+        let runtime_dir = folder("XDG_RUNTIME_DIR").map_or_else(|| state_dir.join("run"), |dir| dir.join("impetus"));
         Self {
             runtime_dir,
             state_dir,

@@ -1,2 +1,20 @@
 //! Logging of all processes: a child writes to its standard error, which the supervisor captures into that
-//! process's rotated file; the supervisor writes to its own file.
+//! process's rotated file; the supervisor writes to its own file and, for people, to standard error.
+
+mod error;
+mod escape;
+pub mod file;
+mod level;
+mod panic;
+mod subscriber;
+
+pub use error::TelemetryError;
+pub use escape::escape;
+pub use file::Rotation;
+pub use subscriber::{Format, Guard, init, init_supervisor};
+
+/// The name of the log field that holds a request's id in every process, so that one search follows a request.
+pub const REQUEST_ID_FIELD: &str = "request_id";
+
+/// The HTTP header and gRPC metadata key that carries a request's id from process to process.
+pub const REQUEST_ID_HEADER: &str = "x-request-id";

@@ -1,0 +1,169 @@
+//! What can be wrong with a configuration, told so that it can be put right.
+
+use std::{
+    borrow::Cow,
+    io,
+    path::{Path, PathBuf},
+};
+
+use figment::error::Kind;
+
+use crate::{Origin, key::Key, suggest};
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{}:{line}:{column}: not valid TOML: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The character within the line, counted from 1.
+        column: usize,
+        /// What the TOML parser says.
+        message: String,
+    },
+    /// A `--set` argument without the form of one.
+    #[error("--set {argument}: expected section.key=value, such as gateway.listen=127.0.0.1:8081")]
+    Argument {
+        /// The argument.
+        argument: String,
+    },
+    /// An environment variable that begins like a setting and is none.
+    #[error(
+        "environment variable {variable}: expected the form IMPETUS_SECTION__KEY{}",
+        suggestion.as_ref().map(|name| format!("; did you mean {name}?")).unwrap_or_default()
+    )]
+    Variable {
+        /// Its name.
+        variable: String,
+        /// The name that was probably meant.
+        suggestion: Option<String>,
+    },
+    /// A setting that does not exist.
+    #[error("{origin}: there is no setting {key}; {hint}")]
+    Unknown {
+        /// Where it is set.
+        origin: Origin,
+        /// Its key.
+        key: String,
+        /// The nearest key, or those that there are.
+        hint: Hint,
+    },
+    /// A setting that must be given and is not.
+    #[error("{origin}: {key} lacks the setting {missing}")]
+    Missing {
+        /// Where the table is begun.
+        origin: Origin,
+        /// The key of the table.
+        key: String,
+        /// The setting within it.
+        missing: String,
+    },
+    /// A value of the wrong type, form or size.
+    #[error("{origin}: {key} = {value}: expected {expected}")]
+    Invalid {
+        /// Where it is set.
+        origin: Origin,
+        /// Its key.
+        key: String,
+        /// The value, as TOML.
+        value: String,
+        /// What the setting takes.
+        expected: Cow<'static, str>,
+    },
+    /// A folder of this user cannot be written as text, which every setting must be.
+    #[error("the defaults cannot be used: {0}; check that HOME and the XDG_ variables are UTF-8")]
+    Environment(#[source] toml::ser::Error),
+}
+
+/// Help with a setting that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hint {
+    /// The key that was probably meant.
+    DidYouMean(String),
+    /// The names that exist in its place.
+    Known(&'static [&'static str]),
+}
+
+impl std::fmt::Display for Hint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::DidYouMean(key) => write!(f, "did you mean {key}?"),
+            Self::Known(names) => write!(f, "expected one of: {}", names.join(", ")),
+        }
+    }
+}
+
+impl ConfigError {
+    pub(crate) fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+        let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Self::Syntax {
+            path: path.into(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            message: error.message().replace('\n', ", "),
+        }
+    }
+
+    /// The error for what serde refused at `key`; `value` is what stands there.
+    pub(crate) fn refused(kind: Kind, key: Key, origin: Origin, value: Option<&toml::Value>) -> Self {
+        match kind {
+            Kind::UnknownField(name, known) => Self::Unknown {
+                origin,
+                hint: suggest::nearest(&name, known).map_or(Hint::Known(known), |nearest| {
+                    let mut meant = key.clone();
+                    meant.0.pop();
+                    meant.0.push(nearest.into());
+                    Hint::DidYouMean(meant.to_string())
+                }),
+                key: key.to_string(),
+            },
+            Kind::MissingField(name) => {
+                Self::Missing { origin, key: key.to_string(), missing: name.into_owned() }
+            }
+            kind => Self::invalid(&key, origin, value, expected(&key, kind)),
+        }
+    }
+
+    pub(crate) fn invalid(
+        key: &Key,
+        origin: Origin,
+        value: Option<&toml::Value>,
+        expected: Cow<'static, str>,
+    ) -> Self {
+        let value = value.map(ToString::to_string).unwrap_or_default();
+        Self::Invalid { origin, key: key.to_string(), value, expected }
+    }
+}
+
+/// What a setting takes, in the words of a person rather than of serde.
+fn expected(key: &Key, kind: Kind) -> Cow<'static, str> {
+    if key.to_string() == "gateway.listen" {
+        return "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".into();
+    }
+    match kind {
+        Kind::InvalidType(_, wanted) | Kind::InvalidValue(_, wanted) => match &*wanted {
+            "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative".into(),
+            "a boolean" => "true or false".into(),
+            "a string" => "a string".into(),
+            "path string" => "a path".into(),
+            "a sequence" => "a list".into(),
+            wanted if wanted.starts_with("struct ") || wanted == "a map" => "a table of settings".into(),
+            _ => wanted.into(),
+        },
+        Kind::UnknownVariant(_, variants) => format!("one of: {}", variants.join(", ")).into(),
+        kind => kind.to_string().into(),
+    }
+}

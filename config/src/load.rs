@@ -1,0 +1,144 @@
+//! From the sources of settings to one checked configuration.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use figment::{Figment, Provider, value::Value};
+
+use crate::{
+    Config, ConfigError, Origin,
+    key::Key,
+    layer::Layer,
+    place::{self, Places},
+    validate,
+};
+
+/// A checked configuration that knows where each of its values comes from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The file that was read, and the one that would have been when there is none.
+    pub(crate) file: FileUsed,
+    layers: Layers,
+}
+
+/// The configuration file of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FileUsed {
+    Named(PathBuf),
+    InDefaultPlace(PathBuf),
+    NoneIn(PathBuf),
+}
+
+/// All sources, the later winning, and their union.
+#[derive(Debug, Clone)]
+struct Layers {
+    layers: Vec<Layer>,
+    figment: Figment,
+    merged: Value,
+}
+
+/// What a configuration is read from.
+pub(crate) struct Sources<'s> {
+    pub(crate) file: Option<&'s Path>,
+    pub(crate) default_file: PathBuf,
+    pub(crate) variables: Vec<(String, String)>,
+    pub(crate) sets: &'s [String],
+    pub(crate) places: Places,
+}
+
+/// Reads the configuration: defaults, then `file` (or the one in its default place, when there is one), then the
+/// environment variables `IMPETUS_SECTION__KEY`, then `sets`, each `section.key=value`. Values of the last two are
+/// TOML; what is not is a string. All paths of the result are absolute, except bare names of programs.
+pub fn load(file: Option<&Path>, sets: &[String]) -> Result<Loaded, ConfigError> {
+    let variables = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+        .collect();
+    Sources { file, default_file: place::default_file(), variables, sets, places: Places::of_process() }.load()
+}
+
+impl Sources<'_> {
+    pub(crate) fn load(self) -> Result<Loaded, ConfigError> {
+        let file = match self.file {
+            Some(path) => FileUsed::Named(path.into()),
+            None if self.default_file.exists() => FileUsed::InDefaultPlace(self.default_file),
+            None => FileUsed::NoneIn(self.default_file),
+        };
+        let mut layers = vec![Layer::defaults(&Config::default())?];
+        if let FileUsed::Named(path) | FileUsed::InDefaultPlace(path) = &file {
+            layers.push(Layer::file(path, &self.places)?);
+        }
+        for (name, value) in &self.variables {
+            layers.extend(Layer::variable(name, value, &self.places)?);
+        }
+        for argument in self.sets {
+            layers.push(Layer::argument(argument, &self.places)?);
+        }
+        let layers = Layers::merge(layers);
+        let config = layers.extract()?;
+        if let Err(problem) = validate::check(&config) {
+            let settings = toml::Value::try_from(&config).map_err(ConfigError::Environment)?;
+            let (key, origin) = (&problem.key, layers.origin(&problem.key));
+            return Err(ConfigError::invalid(key, origin, key.find(&settings), problem.expected));
+        }
+        Ok(Loaded { config, file, layers })
+    }
+}
+
+impl Loaded {
+    /// Where the value of a setting, such as `gateway.listen`, comes from.
+    pub fn origin(&self, key: &str) -> Origin {
+        Key::parse(key).map_or(Origin::Default, |key| self.origin_of(&key))
+    }
+
+    pub(crate) fn origin_of(&self, key: &Key) -> Origin {
+        self.layers.origin(key)
+    }
+}
+
+impl Layers {
+    fn merge(layers: Vec<Layer>) -> Self {
+        let layers: Vec<_> = layers.into_iter().enumerate().map(|(idx, layer)| layer.with_id(idx)).collect();
+        let figment = layers.iter().fold(Figment::new(), |figment, layer| figment.merge(layer));
+        let merged = figment.data().ok().and_then(|mut data| data.remove(&figment::Profile::Default));
+        Self { layers, figment, merged: Value::from(merged.unwrap_or_default()) }
+    }
+
+    fn extract(&self) -> Result<Config, ConfigError> {
+        self.figment.extract().map_err(|error: figment::Error| {
+            let key = Key(error.path.clone());
+            let layer = self.layer(&key);
+            ConfigError::refused(error.kind, key.clone(), layer.origin_of(&key), key.find(&layer.settings))
+        })
+    }
+
+    fn origin(&self, key: &Key) -> Origin {
+        self.layer(key).origin_of(key)
+    }
+
+    /// The source of the value at `key`. A part that its table lacks was filled in, so it is a default; a part of
+    /// a list or of a single value comes from where the whole does.
+    fn layer(&self, key: &Key) -> &Layer {
+        let mut value = &self.merged;
+        for step in &key.0 {
+            let part = match value {
+                Value::Dict(_, table) => match table.get(step) {
+                    Some(part) => part,
+                    None => return &self.layers[0],
+                },
+                Value::Array(_, items) => match step.parse().ok().and_then(|idx: usize| items.get(idx)) {
+                    Some(part) => part,
+                    None => break,
+                },
+                _ => break,
+            };
+            value = part;
+        }
+        let metadata = self.figment.get_metadata(value.tag());
+        let idx = metadata.and_then(|metadata| metadata.name.parse::<usize>().ok());
+        &self.layers[idx.unwrap_or(0)]
+    }
+}

@@ -1,0 +1,146 @@
+//! What the types cannot say about a configuration.
+
+use std::{borrow::Cow, collections::HashSet, ops::RangeInclusive};
+
+use crate::{Config, ModelEntry, WorkerConfig, key::Key};
+
+/// Seconds in a year: longer times are slips, and would overflow the clock.
+const YEAR_S: u64 = 365 * 24 * 3600;
+/// Sequences that one worker can generate at once.
+const SLOTS: RangeInclusive<u64> = 1..=256;
+/// Tokens of context of one slot, 0 being the model's own; engines count in 32 bits.
+const CONTEXT: RangeInclusive<u64> = 0..=1 << 24;
+
+/// A value that no server can run with.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) key: Key,
+    pub(crate) expected: Cow<'static, str>,
+}
+
+type Checked = Result<(), Problem>;
+
+/// Finds the first value that is out of its bounds.
+pub(crate) fn check(config: &Config) -> Checked {
+    gateway(config)?;
+    supervisor(config)?;
+    log(config)?;
+    for (format, worker) in &config.workers {
+        worker_of(format, worker)?;
+    }
+    models(config)
+}
+
+fn gateway(config: &Config) -> Checked {
+    let gateway = &config.gateway;
+    let at = |name: &str| key(&["gateway", name]);
+    require(!gateway.command.as_os_str().is_empty(), at("command"), "the name or path of a program")?;
+    within(gateway.max_body_bytes as u64, 1024..=1 << 32, at("max_body_bytes"))?;
+    within(gateway.max_connections as u64, 1..=100_000, at("max_connections"))?;
+    within(gateway.header_timeout_s, 1..=YEAR_S, at("header_timeout_s"))?;
+    within(gateway.body_timeout_s, 1..=YEAR_S, at("body_timeout_s"))?;
+    within(gateway.write_timeout_s, 1..=YEAR_S, at("write_timeout_s"))?;
+    within(gateway.acquire_timeout_s, 1..=YEAR_S, at("acquire_timeout_s"))?;
+    within(gateway.keep_alive_s, 1..=YEAR_S, at("keep_alive_s"))
+}
+
+fn supervisor(config: &Config) -> Checked {
+    let supervisor = &config.supervisor;
+    let at = |name: &str| key(&["supervisor", name]);
+    require(!supervisor.runtime_dir.as_os_str().is_empty(), at("runtime_dir"), "the path of a folder")?;
+    require(!supervisor.state_dir.as_os_str().is_empty(), at("state_dir"), "the path of a folder")?;
+    within(supervisor.drain_timeout_s, 0..=YEAR_S, at("drain_timeout_s"))?;
+    within(supervisor.kill_timeout_s, 0..=YEAR_S, at("kill_timeout_s"))?;
+    within(supervisor.max_starts.into(), 1..=1000, at("max_starts"))?;
+    within(supervisor.restart_window_s, 1..=YEAR_S, at("restart_window_s"))?;
+    within(supervisor.backoff_initial_ms, 1..=YEAR_S * 1000, at("backoff_initial_ms"))?;
+    within(
+        supervisor.backoff_max_ms,
+        supervisor.backoff_initial_ms..=YEAR_S * 1000,
+        at("backoff_max_ms"),
+    )?;
+    within(supervisor.hang_timeout_s, 1..=YEAR_S, at("hang_timeout_s"))?;
+    within(supervisor.load_timeout_s, 1..=YEAR_S, at("load_timeout_s"))
+}
+
+fn log(config: &Config) -> Checked {
+    let log = &config.log;
+    let has_folder = log.dir.as_ref().is_none_or(|dir| !dir.as_os_str().is_empty());
+    require(has_folder, key(&["log", "dir"]), "the path of a folder")?;
+    require(!log.level.trim().is_empty(), key(&["log", "level"]), "off, error, warn, info, debug or trace")?;
+    within(log.keep as u64, 1..=10_000, key(&["log", "keep"]))
+}
+
+fn worker_of(format: &str, worker: &WorkerConfig) -> Checked {
+    let at = |name: &str| key(&["workers", format, name]);
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    require(
+        !format.is_empty() && format.len() <= 32 && format.chars().all(is_name),
+        key(&["workers", format]),
+        "a format name of at most 32 lower-case letters, digits, '-' and '_'",
+    )?;
+    require(!worker.command.as_os_str().is_empty(), at("command"), "the name or path of the worker's program")?;
+    for (idx, pattern) in worker.patterns.iter().enumerate() {
+        let suffix = pattern.strip_prefix('*').unwrap_or_default();
+        require(
+            !suffix.is_empty() && !suffix.contains(['*', '?', '[', '/']),
+            key(&["workers", format, "patterns", &idx.to_string()]),
+            "a file name pattern of the form *.ext",
+        )?;
+    }
+    within(worker.slots.into(), SLOTS, at("slots"))?;
+    within(worker.context.into(), CONTEXT, at("context"))?;
+    within(worker.threads.into(), 0..=1024, at("threads"))?;
+    within(worker.standby.into(), 0..=16, at("standby"))
+}
+
+fn models(config: &Config) -> Checked {
+    for (idx, dir) in config.models.dirs.iter().enumerate() {
+        let at = key(&["models", "dirs", &idx.to_string()]);
+        require(!dir.as_os_str().is_empty(), at, "the path of a folder")?;
+    }
+    if let Some(default) = &config.models.default {
+        require(is_model_name(default), key(&["models", "default"]), MODEL_NAME)?;
+    }
+    let mut taken = HashSet::new();
+    config.model.iter().enumerate().try_for_each(|(idx, entry)| model(idx, entry, &mut taken))
+}
+
+fn model<'c>(idx: usize, entry: &'c ModelEntry, taken: &mut HashSet<&'c str>) -> Checked {
+    let idx = idx.to_string();
+    let at = |name: &str| key(&["model", &idx, name]);
+    let aliases = entry.aliases.iter().enumerate();
+    let names = aliases.map(|(n, alias)| (alias, key(&["model", &idx, "aliases", &n.to_string()])));
+    for (name, at) in std::iter::once((&entry.name, at("name"))).chain(names) {
+        require(is_model_name(name), at.clone(), MODEL_NAME)?;
+        require(taken.insert(name), at, "a name that no other model or alias has")?;
+    }
+    let has_path = entry.path.as_ref().is_none_or(|path| !path.as_os_str().is_empty());
+    require(has_path, at("path"), "the path of a file or folder")?;
+    within(entry.context.unwrap_or(0).into(), CONTEXT, at("context"))?;
+    within(entry.slots.unwrap_or(1).into(), SLOTS, at("slots"))?;
+    within(entry.ttl.unwrap_or(0), 0..=YEAR_S, at("ttl"))
+}
+
+const MODEL_NAME: &str = "a name of at most 256 characters without spaces or control characters";
+
+fn is_model_name(name: &str) -> bool {
+    let is_odd = |c: char| c.is_whitespace() || c.is_control();
+    !name.is_empty() && name.chars().count() <= 256 && !name.contains(is_odd)
+}
+
+fn require(holds: bool, key: Key, expected: &'static str) -> Checked {
+    if holds { Ok(()) } else { Err(Problem { key, expected: expected.into() }) }
+}
+
+fn within(value: u64, range: RangeInclusive<u64>, key: Key) -> Checked {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let expected = format!("a number from {} to {}", range.start(), range.end());
+    Err(Problem { key, expected: expected.into() })
+}
+
+fn key(steps: &[&str]) -> Key {
+    Key(steps.iter().map(ToString::to_string).collect())
+}

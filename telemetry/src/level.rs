@@ -1,0 +1,44 @@
+//! The `log.level` setting.
+
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+use crate::TelemetryError;
+
+/// Reads a level or directives. A bare word must be a level: `tracing-subscriber` would take the slip `inof` for
+/// the name of a target and log nothing else.
+pub(crate) fn parse(level: &str) -> Result<EnvFilter, TelemetryError> {
+    let refuse = |directive: &str| TelemetryError::Level { level: level.into(), directive: directive.into() };
+    for directive in level.split(',').map(str::trim) {
+        let is_bare = !directive.contains(['=', '[']);
+        if is_bare && directive.parse::<LevelFilter>().is_err() || directive.parse::<u8>().is_ok() {
+            return Err(refuse(directive));
+        }
+    }
+    EnvFilter::try_new(level).map_err(|_| refuse(level))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_refused_and_named() {
+        let check = |level: &str, refused: Option<&str>| match (parse(level), refused) {
+            (Ok(_), None) => {}
+            (Err(TelemetryError::Level { directive, .. }), Some(expected)) => assert_eq!(directive, expected),
+            (result, _) => panic!("{level:?} gave {result:?}"),
+        };
+        check("info", None);
+        check("WARN", None);
+        check("off", None);
+        check("info,impetus_runtime=debug", None);
+        check("info, hyper=off", None);
+        check("warn,impetus_gateway[request{id=7}]=trace", None);
+        check("inof", Some("inof"));
+        check("impetus_runtime", Some("impetus_runtime"));
+        check("info,,debug", Some(""));
+        check("", Some(""));
+        check("3", Some("3"));
+        check("impetus_runtime=loud", Some("impetus_runtime=loud"));
+    }
+}

@@ -1,0 +1,76 @@
+//! Where log lines go and what they look like.
+
+use std::io::{self, IsTerminal};
+
+use tracing::Subscriber;
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::{
+    Layer, Registry,
+    fmt::{MakeWriter, layer},
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
+
+use crate::{TelemetryError, file::RotatedFile, level, panic};
+
+/// Lines that may wait to be written; more are dropped, so that a stuck disk or terminal stops nobody.
+const PENDING_LINES: usize = 8192;
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line: `timestamp`, `level`, `target`, `fields`, `spans`.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Writes out, when it is dropped, the lines that still wait.
+#[derive(Debug)]
+#[must_use = "lines are lost when this is dropped before the process ends"]
+pub struct Guard(#[expect(dead_code, reason = "held for its Drop")] [WorkerGuard; 2]);
+
+/// Sets up logging of a child process: every line goes straight to standard error, so that the words before a
+/// crash arrive; the supervisor reads the other end. `level` is a level or directives (`info,hyper=off`).
+pub fn init(process: &'static str, level: &str, format: Format) -> Result<(), TelemetryError> {
+    let filter = level::parse(level)?;
+    Registry::default().with(filter).with(lines(format, false, io::stderr)).try_init()?;
+    panic::install(process);
+    Ok(())
+}
+
+/// Sets up logging of the supervisor: to `file` in `format`, and to standard error as text.
+pub fn init_supervisor(file: RotatedFile, level: &str, format: Format) -> Result<Guard, TelemetryError> {
+    let filter = level::parse(level)?;
+    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let (file, file_guard) = background(file);
+    let (stderr, stderr_guard) = background(io::stderr());
+    Registry::default()
+        .with(filter)
+        .with(lines(format, false, file))
+        .with(lines(Format::Text, colours, stderr))
+        .try_init()?;
+    panic::install("supervisor");
+    Ok(Guard([file_guard, stderr_guard]))
+}
+
+fn background(writer: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    NonBlockingBuilder::default().lossy(true).buffered_lines_limit(PENDING_LINES).thread_name("log").finish(writer)
+}
+
+fn lines<S, W>(format: Format, colours: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    // Without `log_internal_errors(false)` a closed standard error makes the next line panic.
+    let layer = layer().with_writer(writer).log_internal_errors(false);
+    match format {
+        Format::Json => layer.json().with_current_span(false).with_span_list(true).boxed(),
+        Format::Text => layer.with_ansi(colours).boxed(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
