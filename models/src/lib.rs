@@ -1,1 +1,18 @@
-//! placeholder
+//! What a model is, as far as its files tell without an engine: bounded reading of GGUF headers, metadata, and the
+//! catalog of what the configured places hold.
+//!
+//! Everything read here may be hostile. No length, count or offset in a file is believed before it is compared
+//! with the size of the file and with a limit of our own, so reading one takes bounded time and memory.
+
+mod broken;
+mod catalog;
+pub mod gguf;
+mod metadata;
+mod name;
+#[cfg(test)]
+mod testing;
+
+pub use broken::Broken;
+pub use catalog::{Catalog, FormatPattern, GGUF_FORMAT, Model, Place, Problem, State};
+pub use metadata::Metadata;
+pub use name::{ModelName, NameError};
