@@ -19,9 +19,12 @@ impl Loaded {
                 format!("# configuration file: none; there is no {}\n", comment(path.display()))
             }
         };
-        let settings = Value::try_from(&self.config).expect("it was made from text, so it can be written as text");
+        let settings =
+            Value::try_from(&self.config).expect("it was made from text, so it can be written as text");
         // The entries of `[[model]]` come last: after a header, keys belong to it.
-        for (name, section) in Config::SECTIONS.iter().filter_map(|name| settings.get(name).map(|s| (name, s))) {
+        for (name, section) in
+            Config::SECTIONS.iter().filter_map(|name| settings.get(name).map(|s| (name, s)))
+        {
             text.push('\n');
             let mut key = Key(vec![(*name).into()]);
             match section {

@@ -118,7 +118,7 @@ impl ConfigError {
     }
 
     /// The error for what serde refused at `key`; `value` is what stands there.
-    pub(crate) fn refused(kind: Kind, key: Key, origin: Origin, value: Option<&toml::Value>) -> Self {
+    pub(crate) fn refused(kind: Kind, key: &Key, origin: Origin, value: Option<&toml::Value>) -> Self {
         match kind {
             Kind::UnknownField(name, known) => Self::Unknown {
                 origin,
@@ -133,7 +133,7 @@ impl ConfigError {
             Kind::MissingField(name) => {
                 Self::Missing { origin, key: key.to_string(), missing: name.into_owned() }
             }
-            kind => Self::invalid(&key, origin, value, expected(&key, kind)),
+            kind => Self::invalid(key, origin, value, expected(key, kind)),
         }
     }
 

@@ -74,10 +74,8 @@ impl Layer {
         let Some(name_of_key) = name.strip_prefix(PREFIX).map(str::to_lowercase) else { return Ok(None) };
         let origin = Origin::Environment { variable: name.into() };
         if name_of_key.contains("__") || Config::SECTIONS.contains(&&*name_of_key) {
-            let key = Key::parse(&name_of_key.replace("__", ".")).ok_or_else(|| ConfigError::Variable {
-                variable: name.into(),
-                suggestion: None,
-            })?;
+            let key = Key::parse(&name_of_key.replace("__", "."))
+                .ok_or_else(|| ConfigError::Variable { variable: name.into(), suggestion: None })?;
             return Ok(Some(Self::single(origin, &key, value, places)));
         }
         match name_of_key.split_once('_') {
@@ -93,7 +91,8 @@ impl Layer {
     pub(crate) fn argument(argument: &str, places: &Places) -> Result<Self, ConfigError> {
         let refused = || ConfigError::Argument { argument: argument.into() };
         let (dotted, value) = argument.split_once('=').ok_or_else(refused)?;
-        let key = Key::parse(dotted).filter(|key| key.0.len() > 1 || key.0[0] == "model").ok_or_else(refused)?;
+        let key =
+            Key::parse(dotted).filter(|key| key.0.len() > 1 || key.0[0] == "model").ok_or_else(refused)?;
         let origin = Origin::Argument { key: dotted.trim().into() };
         Ok(Self::single(origin, &key, value.trim(), places))
     }

@@ -1,7 +1,7 @@
 //! From the sources of settings to one checked configuration.
 
 use std::{
-    env,
+    env, iter,
     path::{Path, PathBuf},
 };
 
@@ -57,7 +57,8 @@ pub fn load(file: Option<&Path>, sets: &[String]) -> Result<Loaded, ConfigError>
     let variables = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
         .collect();
-    Sources { file, default_file: place::default_file(), variables, sets, places: Places::of_process() }.load()
+    Sources { file, default_file: place::default_file(), variables, sets, places: Places::of_process() }
+        .load()
 }
 
 impl Sources<'_> {
@@ -81,8 +82,13 @@ impl Sources<'_> {
         let config = layers.extract()?;
         if let Err(problem) = validate::check(&config) {
             let settings = toml::Value::try_from(&config).map_err(ConfigError::Environment)?;
-            let (key, origin) = (&problem.key, layers.origin(&problem.key));
-            return Err(ConfigError::invalid(key, origin, key.find(&settings), problem.expected));
+            let origin = iter::once(&problem.key)
+                .chain(&problem.because)
+                .map(|key| layers.origin(key))
+                .find(|origin| *origin != Origin::Default)
+                .unwrap_or(Origin::Default);
+            let value = problem.key.find(&settings);
+            return Err(ConfigError::invalid(&problem.key, origin, value, problem.expected));
         }
         Ok(Loaded { config, file, layers })
     }
@@ -111,7 +117,7 @@ impl Layers {
         self.figment.extract().map_err(|error: figment::Error| {
             let key = Key(error.path.clone());
             let layer = self.layer(&key);
-            ConfigError::refused(error.kind, key.clone(), layer.origin_of(&key), key.find(&layer.settings))
+            ConfigError::refused(error.kind, &key, layer.origin_of(&key), key.find(&layer.settings))
         })
     }
 

@@ -76,13 +76,16 @@ fn visit(value: &mut toml::Value, pattern: &[&str], change: &mut impl FnMut(&mut
         return;
     };
     match value {
-        toml::Value::Table(table) if *step == "*" => table.iter_mut().for_each(|(_, v)| visit(v, rest, change)),
         toml::Value::Table(table) => {
-            if let Some(value) = table.get_mut(*step) {
+            for (_, value) in table.iter_mut().filter(|(name, _)| *step == "*" || name == step) {
                 visit(value, rest, change);
             }
         }
-        toml::Value::Array(items) if *step == "*" => items.iter_mut().for_each(|v| visit(v, rest, change)),
+        toml::Value::Array(items) if *step == "*" => {
+            for value in items {
+                visit(value, rest, change);
+            }
+        }
         _ => {}
     }
 }

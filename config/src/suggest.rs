@@ -2,11 +2,11 @@
 
 /// The nearest of `known`, when it is near enough to have been meant.
 pub(crate) fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
-    let limit = (name.chars().count() / 3).max(1);
+    let limit = |candidate: &str| (name.len().max(candidate.len()) / 2).min(3);
     known
         .iter()
         .map(|candidate| (distance(name, candidate), *candidate))
-        .filter(|(distance, candidate)| *distance <= limit || shares_a_word(name, candidate))
+        .filter(|(distance, candidate)| *distance <= limit(candidate) || shares_a_word(name, candidate))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -46,6 +46,7 @@ mod tests {
         let known = &["listen", "command", "max_body_bytes", "max_connections", "header_timeout_s"];
         let check = |name, expected| assert_eq!(nearest(name, known), expected, "{name}");
         check("listne", Some("listen"));
+        check("lsten_", Some("listen"));
         check("Listen", Some("listen"));
         check("comand", Some("command"));
         check("max_body", Some("max_body_bytes"));

@@ -34,8 +34,10 @@ pub struct SupervisorConfig {
 
 impl Default for SupervisorConfig {
     fn default() -> Self {
-        let state_dir = folder("XDG_STATE_HOME").unwrap_or_else(|| home().join(".local/state")).join("impetus");
-        let runtime_dir = folder("XDG_RUNTIME_DIR").map_or_else(|| state_dir.join("run"), |dir| dir.join("impetus"));
+        let state_dir =
+            folder("XDG_STATE_HOME").unwrap_or_else(|| home().join(".local/state")).join("impetus");
+        let runtime_dir =
+            folder("XDG_RUNTIME_DIR").map_or_else(|| state_dir.join("run"), |dir| dir.join("impetus"));
         Self {
             runtime_dir,
             state_dir,

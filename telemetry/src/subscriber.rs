@@ -43,7 +43,8 @@ pub fn init(process: &'static str, level: &str, format: Format) -> Result<(), Te
 /// Sets up logging of the supervisor: to `file` in `format`, and to standard error as text.
 pub fn init_supervisor(file: RotatedFile, level: &str, format: Format) -> Result<Guard, TelemetryError> {
     let filter = level::parse(level)?;
-    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colours =
+        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let (file, file_guard) = background(file);
     let (stderr, stderr_guard) = background(io::stderr());
     Registry::default()
@@ -56,7 +57,11 @@ pub fn init_supervisor(file: RotatedFile, level: &str, format: Format) -> Result
 }
 
 fn background(writer: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
-    NonBlockingBuilder::default().lossy(true).buffered_lines_limit(PENDING_LINES).thread_name("log").finish(writer)
+    NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(PENDING_LINES)
+        .thread_name("log")
+        .finish(writer)
 }
 
 fn lines<S, W>(format: Format, colours: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
