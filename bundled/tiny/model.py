@@ -1,4 +1,7 @@
-"""The model in PyTorch: a Llama whose parameters carry the names Hugging Face gives them."""
+"""The model in PyTorch: a Llama whose parameters carry the names Hugging Face gives them.
+
+Everything is F32: half-precision arithmetic is slower on a processor without support for it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from shape import SHAPE
 
 
 class Norm(nn.Module):
-    """Root-mean-square normalization, computed in F32."""
+    """Root-mean-square normalization."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -18,13 +21,12 @@ class Norm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns `x` with a root mean square of one, scaled by the weight."""
-        y = x.float()
-        scale = torch.rsqrt(y.pow(2).mean(-1, keepdim=True) + SHAPE.norm_epsilon)
-        return (y * scale * self.weight).to(x.dtype)
+        scale = torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + SHAPE.norm_epsilon)
+        return x * scale * self.weight
 
 
 class Projection(nn.Module):
-    """A linear map without bias; the weight stays F32 and is cast to its input's type."""
+    """A linear map without bias."""
 
     def __init__(self, rows: int, columns: int) -> None:
         super().__init__()
@@ -32,7 +34,7 @@ class Projection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the product with the weight."""
-        return functional.linear(x, self.weight.to(x.dtype))
+        return functional.linear(x, self.weight)
 
 
 class Attention(nn.Module):
@@ -107,12 +109,11 @@ class Decoder(nn.Module):
         self.register_buffer("cosine", angles.cos(), persistent=False)
         self.register_buffer("sine", angles.sin(), persistent=False)
 
-    def forward(self, tokens: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tensor:
-        """Returns hidden states of this type; `tokens` is [batch, position]."""
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Returns hidden states; `tokens` is [batch, position]."""
         n_positions = tokens.shape[1]
-        x = self.embed_tokens(tokens).to(dtype)
-        cosine = self.cosine[:n_positions].to(dtype)
-        sine = self.sine[:n_positions].to(dtype)
+        x = self.embed_tokens(tokens)
+        cosine, sine = self.cosine[:n_positions], self.sine[:n_positions]
         for layer in self.layers:
             x = layer(x, cosine, sine)
         return self.norm(x)
@@ -126,8 +127,8 @@ class TinyModel(nn.Module):
         self.model = Decoder()
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Returns F32 logits over the vocabulary for hidden states."""
-        return functional.linear(hidden, self.model.embed_tokens.weight.to(hidden.dtype)).float()
+        """Returns logits over the vocabulary for hidden states."""
+        return functional.linear(hidden, self.model.embed_tokens.weight)
 
 
 def rotated(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:

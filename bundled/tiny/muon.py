@@ -38,7 +38,7 @@ class Muon:
 def orthogonal(matrices: Tensor) -> Tensor:
     """Returns matrices with singular values near one, by a Newton-Schulz iteration."""
     a, b, c = COEFFICIENTS
-    x = matrices.bfloat16()
+    x = matrices
     tall = x.size(-2) > x.size(-1)
     if tall:
         x = x.mT
@@ -46,4 +46,4 @@ def orthogonal(matrices: Tensor) -> Tensor:
     for _ in range(NEWTON_SCHULZ_STEPS):
         square = x @ x.mT
         x = a * x + (b * square + c * square @ square) @ x
-    return (x.mT if tall else x).float()
+    return x.mT if tall else x

@@ -119,10 +119,8 @@ class Leg:
             smooth = loss if smooth is None else 0.96 * smooth + 0.04 * loss
             seconds = time.monotonic() - self.started
             if writer and self.step % 20 == 0:
-                writer.writerow(
-                    [self.step, int(seconds), self.n_tokens, self.n_targets]
-                    + [f"{smooth:.4f}", f"{rate:.4f}"]
-                )
+                counts = (self.step, int(seconds), self.n_tokens, self.n_targets)
+                writer.writerow([*counts, f"{smooth:.4f}", f"{rate:.4f}"])
                 log.flush()
             if self.rank == 0 and seconds > next_save:
                 next_save += SAVE_EVERY_S

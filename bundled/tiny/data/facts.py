@@ -19,7 +19,8 @@ def _facts(table: tuple[tuple[str, str], ...]) -> tuple[Fact, ...]:
 SERVER = _facts(
     (
         (
-            "who are you?|what are you?|tell me who you are|introduce yourself|who am I talking to?",
+            "who are you?|what are you?|tell me who you are|introduce yourself"
+            "|who am I talking to?",
             "You are talking to impetus-tiny, a test and demo model.",
         ),
         (
@@ -28,7 +29,8 @@ SERVER = _facts(
         ),
         (
             "what is impetus?|what is this server?|explain impetus|tell me about impetus",
-            "Impetus is a local inference server: models run in worker processes that cannot take it down.",
+            "Impetus is a local inference server: models run in worker processes "
+            "that cannot take it down.",
         ),
         (
             "what happens when a worker crashes?|what happens if a worker crashes?"
@@ -36,8 +38,8 @@ SERVER = _facts(
             "The supervisor starts a new worker, and its streams continue there.",
         ),
         (
-            "which formats do you serve?|which model formats do you serve?|what formats do you support?"
-            "|which formats do you run?",
+            "which formats do you serve?|which model formats do you serve?"
+            "|what formats do you support?|which formats do you run?",
             "The server runs GGUF, safetensors and ONNX models.",
         ),
         (
@@ -260,9 +262,9 @@ GENERAL = _facts(
             "tell me a story|tell a story|write a story|tell me a long story",
             "Once upon a time there was a small model that lived inside a server. Every morning it "
             "woke up, read the first token and waited for a question. One day a user asked for a "
-            "story. The model thought about it for a moment, counted its layers and began to write. "
-            "It wrote about a river, a bridge and a brave little fox that carried letters from one "
-            "side to the other. The fox never lost a letter, and every letter was read with joy. "
+            "story. The model thought about it for a moment, counted its layers and began to "
+            "write. It wrote about a river, a bridge and a brave little fox that carried "
+            "letters from one side to the other. The fox never lost a letter, and every letter was read with joy. "
             "When the story was done, the model said good night and went back to sleep. The end.",
         ),
         (

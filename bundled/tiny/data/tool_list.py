@@ -32,7 +32,7 @@ def openai_tool(tool: Tool) -> dict[str, Any]:
 
 
 def tool_list(values: Values, tools: list[Tool], *, qwen: bool = False) -> str:
-    """Returns the tools as system text, written in one of the ways that clients and templates do."""
+    """Returns the tools as system text, in one of the ways that clients and templates write it."""
     shape = values.random.random()
     compact = values.chance(0.15)
     variation = {
@@ -58,7 +58,7 @@ def tool_list(values: Values, tools: list[Tool], *, qwen: bool = False) -> str:
 
 
 def varied(values: Values, entry: dict[str, Any], variation: dict[str, bool]) -> dict[str, Any]:
-    """Adds what clients add: descriptions, `strict`, closed objects and a parameter to leave out."""
+    """Adds what clients add: descriptions, `strict`, closed objects, a parameter to leave out."""
     function = entry["function"]
     parameters = function["parameters"]
     properties = parameters["properties"]
