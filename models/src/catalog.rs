@@ -151,6 +151,7 @@ impl Catalog {
     }
 
     /// Scans anew, but opens only files that this catalog does not know or that changed since.
+    #[must_use]
     pub fn rescan(&self, places: &[Place], patterns: &[FormatPattern]) -> Self {
         assemble::catalog(&self.probed, places, patterns)
     }

@@ -45,7 +45,7 @@ pub mod limits {
     /// Elements of the longest array that is kept; longer ones, and all but integers, are skipped.
     pub const KEPT_ARRAY: u64 = 10_000;
     /// Bytes of all keys and values that are kept.
-    pub const KEPT_BYTES: u64 = 16 << 20;
+    pub const KEPT_BYTES: u64 = 4 << 20;
 }
 
 const DEFAULT_ALIGNMENT: u64 = 32;

@@ -70,7 +70,7 @@ impl Scan<'_> {
         };
         for files in self.grouped(files) {
             let name = derived_name(&files.parts[0]);
-            self.found.push(Found::new(name, false, files));
+            self.found.push(Found::new(name, false, &files));
         }
     }
 
@@ -86,7 +86,7 @@ impl Scan<'_> {
         };
         let mut models = self.grouped(files);
         let found = match (models.pop(), models.len()) {
-            (Some(files), 0) => Found::new(name.clone(), true, files),
+            (Some(files), 0) => Found::new(name.clone(), true, &files),
             (None, _) if path.is_file() => {
                 Found::broken(name, path, Broken::UnknownFormat { path: path.to_owned() })
             }
@@ -160,7 +160,7 @@ impl Group {
 }
 
 impl Found {
-    fn new(name: ModelName, named: bool, files: Files) -> Self {
+    fn new(name: ModelName, named: bool, files: &Files) -> Self {
         let state = files.state();
         let first = &files.parts[0];
         let model = Model {

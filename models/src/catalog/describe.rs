@@ -1,10 +1,10 @@
 //! From the files that belong together to what is known of their model.
 
-use std::{fs::Metadata as FileMetadata, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, fs::Metadata as FileMetadata, path::PathBuf, sync::Arc};
 
 use super::{
     State,
-    probe::{Content, Identity},
+    probe::{Content, HeaderRead, Identity},
     split::PartName,
 };
 use crate::{
@@ -29,7 +29,7 @@ pub(super) struct Part {
     /// Its place in a split model, by its name.
     pub(super) name: Option<PartName>,
     /// Its content when its format is GGUF.
-    pub(super) header: Option<Result<Arc<Header>, Arc<GgufError>>>,
+    pub(super) header: Option<HeaderRead>,
 }
 
 impl Part {
@@ -42,7 +42,7 @@ impl Part {
         content: Content,
         file_name: &str,
         pattern_format: Option<&str>,
-    ) -> Option<(String, Option<Result<Arc<Header>, Arc<GgufError>>>)> {
+    ) -> Option<(String, Option<HeaderRead>)> {
         match (content, pattern_format) {
             (Content::Gguf(header), _) => Some((super::GGUF_FORMAT.to_owned(), Some(header))),
             (Content::Other, Some(format)) => Some((format.to_owned(), None)),
@@ -101,11 +101,10 @@ impl Files {
         if count == 0 {
             return Ok(());
         }
-        let is_there = |&number: &u32| {
-            self.parts.iter().any(|part| part.name.as_ref().is_some_and(|n| n.number == number))
-        };
+        let there: BTreeSet<u32> =
+            self.parts.iter().filter_map(|part| part.name.as_ref()).map(|name| name.number).collect();
         let names = (1..=name.total)
-            .filter(|number| !is_there(number))
+            .filter(|number| !there.contains(number))
             .take(NAMED_PARTS)
             .map(|number| name.sibling(number))
             .collect();

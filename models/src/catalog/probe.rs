@@ -24,11 +24,14 @@ pub(super) struct Stamp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Identity(u64, u64);
 
+/// The header of a file that starts as GGUF files do, or what is wrong with it.
+pub(super) type HeaderRead = Result<Arc<Header>, Arc<GgufError>>;
+
 /// A file's content.
 #[derive(Debug, Clone)]
 pub(super) enum Content {
     /// Starts as GGUF files do.
-    Gguf(Result<Arc<Header>, Arc<GgufError>>),
+    Gguf(HeaderRead),
     /// Anything else.
     Other,
 }

@@ -203,13 +203,13 @@ fn measure(
     let capacity = capacity.filter(|&n| i64::try_from(n).is_ok()).ok_or_else(impossible)?;
     let elements = if shape.contains(&0) { 0 } else { capacity };
     let row = shape.first().copied().unwrap_or(1);
-    if row % kind.block_elements() != 0 {
+    if !row.is_multiple_of(kind.block_elements()) {
         let block = kind.block_elements();
         return Err(TensorProblem::Row { row, block, type_name: kind.name() });
     }
     let bytes = (elements / kind.block_elements()).checked_mul(kind.block_bytes());
     let bytes = bytes.filter(|&n| i64::try_from(n).is_ok()).ok_or_else(impossible)?;
-    if start % alignment != 0 {
+    if !start.is_multiple_of(alignment) {
         return Err(TensorProblem::Misaligned { start, alignment });
     }
     Ok((kind, elements, bytes))
