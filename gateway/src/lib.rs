@@ -1,1 +1,44 @@
-//! placeholder
+//! The HTTP side of Impetus: dialects in, `Generate` streams out.
+//!
+//! A request goes `server` → `dialect` → `upstream` and its events come back the same way; a unary answer is a
+//! fold of those events. The process reads neither arguments nor environment: everything it is told comes on an
+//! inherited descriptor.
+
+mod dialect;
+mod error;
+#[cfg(test)]
+mod fake;
+mod metrics;
+mod record;
+mod server;
+mod start;
+mod upstream;
+
+use std::{process::ExitCode, time::Duration};
+
+use tracing::error;
+
+use crate::start::{Start, StartError};
+
+/// Runs the gateway on the descriptors inherited from the supervisor, until it is told to stop or the supervisor
+/// is gone.
+pub fn run() -> ExitCode {
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            error!("{failure}");
+            eprintln!("gateway: {failure}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn serve() -> Result<(), StartError> {
+    let start = Start::inherit()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)?;
+    let served = runtime.block_on(start.serve());
+    // What still runs belongs to nobody: either everything has finished, or the supervisor is gone.
+    runtime.shutdown_timeout(Duration::ZERO);
+    served
+}

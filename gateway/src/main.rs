@@ -1,1 +1,7 @@
-fn main(){}
+//! The `gateway` program; the supervisor starts it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    impetus_gateway::run()
+}

@@ -1,0 +1,26 @@
+//! The HTTP dialects. A dialect is a folder here, and nothing outside it knows its shapes.
+//!
+//! To add one:
+//! 1. `dialect/<name>.rs` with a `router()` of its paths, merged below; one file for each endpoint.
+//! 2. An endpoint reads its body with `server::read_body` and narrows it to an `upstream::Request`: every field
+//!    that the dialect defines is honoured or refused by name.
+//! 3. It calls `upstream::generate`, wrapped in `Record::observe`, and turns `upstream::Event`s into its own
+//!    answers: written one by one when streamed, folded into one value when not. There is no second path.
+//! 4. Errors arrive as `impetus_proto::Error`; `error::Failure` says their HTTP status, the dialect their body.
+//!    After the head of a stream, a failure is an error event of the dialect, never a clean end.
+//! 5. While a stream is silent it sends an event that carries nothing, every `Limits::keep_alive`.
+//!
+//! Cancelling needs nothing: a client that leaves drops the response, which drops the events.
+
+mod openai;
+
+use axum::Router;
+
+pub(crate) use openai::{Refusal, no_such_method, no_such_path};
+
+use crate::server::Gateway;
+
+/// The paths of all dialects.
+pub(crate) fn router() -> Router<Gateway> {
+    openai::router()
+}

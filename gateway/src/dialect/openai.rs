@@ -1,0 +1,45 @@
+//! OpenAI's API: models, chat completions and completions.
+
+mod answer;
+mod chat_completions;
+mod completions;
+mod error;
+mod field;
+mod fold;
+mod ignored;
+mod message;
+mod models;
+mod parameter;
+mod prompt;
+mod sampling;
+mod stream;
+mod usage;
+
+use axum::{
+    Router,
+    http::{Method, Uri},
+    routing::{get, post},
+};
+
+pub(crate) use error::Refusal;
+
+use crate::{error::Failure, server::Gateway};
+
+/// The paths of this dialect.
+pub(super) fn router() -> Router<Gateway> {
+    Router::new()
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*name}", get(models::one))
+        .route("/v1/chat/completions", post(chat_completions::create))
+        .route("/v1/completions", post(completions::create))
+}
+
+/// The answer on a path that nothing serves.
+pub(crate) async fn no_such_path(uri: Uri) -> Refusal {
+    Refusal(Failure::no_such_path(uri.path()))
+}
+
+/// The answer to a method that the path does not take.
+pub(crate) async fn no_such_method(method: Method, uri: Uri) -> Refusal {
+    Refusal(Failure::no_such_method(method.as_str(), uri.path()))
+}

@@ -1,0 +1,59 @@
+//! How this dialect shows an error.
+
+use axum::{
+    Json,
+    http::{HeaderValue, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+};
+use impetus_proto::Error;
+use serde::Serialize;
+
+use crate::error::Failure;
+
+/// A request that ends in an error before its answer has begun.
+#[derive(Debug)]
+pub(crate) struct Refusal(pub(crate) Failure);
+
+/// `{"error": {...}}`, as a body and as the last event of a stream that failed.
+#[derive(Debug, Serialize)]
+pub(super) struct ErrorBody<'a> {
+    error: Detail<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Detail<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    param: Option<&'a str>,
+    code: &'a str,
+}
+
+impl<'a> ErrorBody<'a> {
+    pub(super) fn of(failure: &'a Failure) -> Self {
+        let param = (!failure.param.is_empty()).then_some(failure.param.as_str());
+        Self { error: Detail { message: &failure.message, kind: failure.kind, param, code: failure.code } }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self(failure)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = (self.0.status, Json(ErrorBody::of(&self.0))).into_response();
+        if let Some(seconds) = self.0.retry_after_s {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

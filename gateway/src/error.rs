@@ -1,0 +1,126 @@
+//! The only mapping of our errors to HTTP. How an error looks in a body is the dialect's concern.
+
+use axum::http::StatusCode;
+use impetus_proto::{Code, Error};
+
+/// An error as HTTP knows it, before a dialect gives it a shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) status: StatusCode,
+    /// The family of the error, in the words that clients of every dialect share.
+    pub(crate) kind: &'static str,
+    /// The error itself, for programs.
+    pub(crate) code: &'static str,
+    /// The error itself, for people.
+    pub(crate) message: String,
+    /// The field of the request that it is about, or empty.
+    pub(crate) param: String,
+    /// Seconds after which trying again may help.
+    pub(crate) retry_after_s: Option<u32>,
+}
+
+const INVALID: &str = "invalid_request_error";
+const SERVER: &str = "server_error";
+
+/// How long a client should wait for a process that is being restarted, in seconds.
+const RESTART_S: u32 = 1;
+
+impl Failure {
+    /// The path is not served.
+    pub(crate) fn no_such_path(path: &str) -> Self {
+        let path: String = path.chars().take(256).collect();
+        Self::request(StatusCode::NOT_FOUND, "not_found", format!("nothing is served at {path}"))
+    }
+
+    /// The path is served, but not with this method.
+    pub(crate) fn no_such_method(method: &str, path: &str) -> Self {
+        let message = format!("{path} does not take {method}");
+        Self::request(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+    }
+
+    /// The body is longer than `gateway.max_body_bytes`.
+    pub(crate) fn body_too_large(limit_bytes: usize) -> Self {
+        let message = format!("the request body is larger than {limit_bytes} bytes (gateway.max_body_bytes)");
+        Self::request(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
+    }
+
+    /// The body did not arrive within `gateway.body_timeout_s`.
+    pub(crate) fn body_too_slow(seconds: u64) -> Self {
+        let message = format!("the request body did not arrive within {seconds} s (gateway.body_timeout_s)");
+        Self::request(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)
+    }
+
+    /// The connection broke while the body was read.
+    pub(crate) fn body_broken(cause: &str) -> Self {
+        let message = format!("the request body could not be read: {cause}");
+        Self::request(StatusCode::BAD_REQUEST, "invalid_body", message)
+    }
+
+    /// A defect of ours; the log says more.
+    pub(crate) fn defect() -> Self {
+        Error::internal("the gateway failed on this request; its log has the cause under the request's id")
+            .into()
+    }
+
+    fn request(status: StatusCode, code: &'static str, message: String) -> Self {
+        Self { status, kind: INVALID, code, message, param: String::new(), retry_after_s: None }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let (status, kind, code) = match error.code() {
+            Code::Unspecified | Code::Internal => {
+                (StatusCode::INTERNAL_SERVER_ERROR, SERVER, "internal_error")
+            }
+            Code::InvalidRequest => (StatusCode::BAD_REQUEST, INVALID, "invalid_value"),
+            Code::UnsupportedParameter => (StatusCode::BAD_REQUEST, INVALID, "unsupported_parameter"),
+            Code::ModelNotFound => (StatusCode::NOT_FOUND, INVALID, "model_not_found"),
+            Code::ContextLengthExceeded => (StatusCode::BAD_REQUEST, INVALID, "context_length_exceeded"),
+            Code::ModelLoadFailed => (StatusCode::SERVICE_UNAVAILABLE, SERVER, "model_load_failed"),
+            Code::WorkerCrashed => (StatusCode::INTERNAL_SERVER_ERROR, SERVER, "worker_crashed"),
+            Code::NoCapacity => (StatusCode::SERVICE_UNAVAILABLE, SERVER, "no_capacity"),
+            Code::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, SERVER, "unavailable"),
+            Code::WrongModel => (StatusCode::SERVICE_UNAVAILABLE, SERVER, "wrong_model"),
+            Code::DeadlineExceeded => (StatusCode::GATEWAY_TIMEOUT, SERVER, "deadline_exceeded"),
+            Code::Conflict => (StatusCode::CONFLICT, INVALID, "conflict"),
+        };
+        let waiting_helps = matches!(error.code(), Code::NoCapacity | Code::Unavailable | Code::WrongModel);
+        let retry_after_s = match error.retry_after_s {
+            0 => waiting_helps.then_some(RESTART_S),
+            seconds => Some(seconds),
+        };
+        Self { status, kind, code, message: error.message, param: error.param, retry_after_s }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_status() {
+        let check = |code: Code, retry_after_s: u32, status: u16, name: &str, retry: Option<u32>| {
+            let failure =
+                Failure::from(Error::new(code, "m").with_param("p").with_retry_after(retry_after_s));
+            assert_eq!((failure.status.as_u16(), failure.code), (status, name), "{code:?}");
+            assert_eq!(failure.retry_after_s, retry, "{code:?}");
+            assert_eq!((failure.message.as_str(), failure.param.as_str()), ("m", "p"));
+        };
+        check(Code::Unspecified, 0, 500, "internal_error", None);
+        check(Code::Internal, 0, 500, "internal_error", None);
+        check(Code::InvalidRequest, 0, 400, "invalid_value", None);
+        check(Code::UnsupportedParameter, 0, 400, "unsupported_parameter", None);
+        check(Code::ModelNotFound, 0, 404, "model_not_found", None);
+        check(Code::ContextLengthExceeded, 0, 400, "context_length_exceeded", None);
+        check(Code::ModelLoadFailed, 0, 503, "model_load_failed", None);
+        check(Code::ModelLoadFailed, 20, 503, "model_load_failed", Some(20));
+        check(Code::WorkerCrashed, 0, 500, "worker_crashed", None);
+        check(Code::NoCapacity, 0, 503, "no_capacity", Some(1));
+        check(Code::NoCapacity, 7, 503, "no_capacity", Some(7));
+        check(Code::Unavailable, 0, 503, "unavailable", Some(1));
+        check(Code::WrongModel, 0, 503, "wrong_model", Some(1));
+        check(Code::DeadlineExceeded, 0, 504, "deadline_exceeded", None);
+        check(Code::Conflict, 0, 409, "conflict", None);
+    }
+}

@@ -1,0 +1,183 @@
+//! What is known of one request when it ends: its log line and its metrics. Whoever works on the request holds a
+//! `Record`; the last one to let go ends it, so a client that leaves is accounted for like any other.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::http::StatusCode;
+use futures::{Stream, StreamExt};
+use impetus_proto::Error;
+use tokio::time::Instant;
+use tracing::{Span, debug, info};
+
+use crate::{
+    error::Failure,
+    metrics,
+    upstream::{Event, Events},
+};
+
+/// What the log and the metrics call a request whose client left before its answer was whole.
+const CLIENT_LEFT: u16 = 499;
+
+/// A handle on the account of one request.
+#[derive(Debug, Clone)]
+pub(crate) struct Record(Arc<Account>);
+
+#[derive(Debug)]
+struct Account {
+    id: Arc<str>,
+    endpoint: &'static str,
+    span: Span,
+    started: Instant,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    /// Of the response's head.
+    status: Option<StatusCode>,
+    generation: Option<Generation>,
+}
+
+#[derive(Debug, Default)]
+struct Generation {
+    outcome: Outcome,
+    model: Option<Arc<str>>,
+    inter_token: Option<::metrics::Histogram>,
+    first_token: Option<Instant>,
+    last_token: Option<Instant>,
+    prompt_tokens: u64,
+    cached_tokens: u64,
+    completion_tokens: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+enum Outcome {
+    #[default]
+    Running,
+    Finished,
+    Failed {
+        status: StatusCode,
+        code: &'static str,
+    },
+}
+
+impl Record {
+    /// Opens the account of a request that has just come in, within its span.
+    pub(crate) fn open(id: Arc<str>, endpoint: &'static str, span: Span) -> Self {
+        metrics::began(endpoint);
+        Self(Arc::new(Account { id, endpoint, span, started: Instant::now(), progress: Mutex::default() }))
+    }
+
+    /// The request's id.
+    pub(crate) fn id(&self) -> &Arc<str> {
+        &self.0.id
+    }
+
+    /// The response's head is on its way.
+    pub(crate) fn answered(&self, status: StatusCode) {
+        self.0.progress().status = Some(status);
+    }
+
+    /// Passes on the events of a generation and takes account of each.
+    pub(crate) fn observe(self, events: Events) -> impl Stream<Item = Result<Event, Error>> + Send + Unpin {
+        self.0.progress().generation = Some(Generation::default());
+        events.inspect(move |event| {
+            let account = &self.0;
+            if let Some(generation) = &mut account.progress().generation {
+                match event {
+                    Ok(event) => generation.see(event, account),
+                    Err(error) => generation.fail(error),
+                }
+            }
+        })
+    }
+}
+
+impl Generation {
+    fn see(&mut self, event: &Event, account: &Account) {
+        match event {
+            Event::Accepted { model, prompt_tokens } => {
+                account.span.record("model", &**model);
+                self.inter_token = Some(metrics::inter_token(model));
+                self.model = Some(model.clone());
+                self.prompt_tokens = (*prompt_tokens).into();
+            }
+            Event::Delta { n_tokens, .. } => self.tokens(*n_tokens, account.started),
+            Event::Finished(finished) => {
+                self.tokens(finished.n_tokens, account.started);
+                self.cached_tokens = finished.usage.cached_tokens.into();
+                self.prompt_tokens = finished.usage.prompt_tokens.into();
+                self.completion_tokens = finished.usage.completion_tokens.into();
+                self.outcome = Outcome::Finished;
+            }
+        }
+    }
+
+    fn tokens(&mut self, count: usize, started: Instant) {
+        if count == 0 {
+            return;
+        }
+        self.completion_tokens += count as u64;
+        let now = Instant::now();
+        match (self.last_token.replace(now), &self.inter_token, &self.model) {
+            (Some(last), Some(histogram), _) => {
+                histogram.record_many((now - last).as_secs_f64() / count as f64, count);
+            }
+            (None, _, Some(model)) => {
+                self.first_token = Some(now);
+                metrics::first_token(model, now - started);
+            }
+            _ => {}
+        }
+    }
+
+    fn fail(&mut self, error: &Error) {
+        let failure = Failure::from(error.clone());
+        self.outcome = Outcome::Failed { status: failure.status, code: failure.code };
+    }
+}
+
+impl Account {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let took = self.started.elapsed();
+        let endpoint = self.endpoint;
+        let progress = std::mem::take(self.progress.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let head = progress.status.map_or(CLIENT_LEFT, |status| status.as_u16());
+        let entered = self.span.enter();
+        let Some(generation) = progress.generation else {
+            metrics::ended(endpoint, "", head, took);
+            debug!(endpoint, status = head, ms = took.as_millis(), "request ended");
+            drop(entered);
+            return;
+        };
+        let (status, code) = match generation.outcome {
+            Outcome::Finished => (head, "finished"),
+            Outcome::Failed { status, code } => (status.as_u16(), code),
+            Outcome::Running => (CLIENT_LEFT, "client_left"),
+        };
+        let model = generation.model.as_deref().unwrap_or_default();
+        metrics::ended(endpoint, model, status, took);
+        if !model.is_empty() {
+            let Generation { prompt_tokens, cached_tokens, completion_tokens, .. } = generation;
+            metrics::tokens(model, prompt_tokens, cached_tokens, completion_tokens);
+        }
+        info!(
+            endpoint,
+            status,
+            outcome = code,
+            prompt_tokens = generation.prompt_tokens,
+            cached_tokens = generation.cached_tokens,
+            completion_tokens = generation.completion_tokens,
+            first_token_ms = generation.first_token.map(|at| (at - self.started).as_millis()),
+            ms = took.as_millis(),
+            "request ended"
+        );
+        drop(entered);
+    }
+}

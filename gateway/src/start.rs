@@ -1,0 +1,123 @@
+//! What the gateway inherits: the channel to its supervisor, the listening socket and its specification.
+
+use std::{
+    io,
+    net::TcpListener,
+    os::{
+        fd::{FromRawFd, RawFd},
+        unix::net::UnixStream,
+    },
+};
+
+use impetus_config::Config;
+use impetus_proto::{
+    channel::{self, CHANNEL_FD},
+    launch::{GatewaySpec, LogSpec, Report, Serving, report},
+};
+use impetus_telemetry::{Format, TelemetryError};
+use tokio::{
+    io::AsyncReadExt,
+    signal::unix::{SignalKind, signal},
+};
+use tracing::{info, warn};
+
+use crate::server::{self, Gateway};
+
+/// The listening socket, the one descriptor passed after the channel.
+const LISTENER_FD: RawFd = CHANNEL_FD + 1;
+
+/// The gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error("descriptor {CHANNEL_FD} holds no specification ({0}); the gateway is started by the supervisor")]
+    Channel(#[source] io::Error),
+    #[error("the supervisor closed descriptor {CHANNEL_FD} before it sent a specification")]
+    NoSpec,
+    #[error(
+        "the configuration in the specification is not understood: {0}; supervisor and gateway must be of one build"
+    )]
+    Config(#[from] serde_json::Error),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error("descriptor {LISTENER_FD} is no listening socket: {0}")]
+    Listener(#[source] io::Error),
+    #[error("the runtime cannot start: {0}")]
+    Runtime(#[source] io::Error),
+    #[error("metrics cannot be set up: {0}")]
+    Metrics(#[from] crate::metrics::MetricsError),
+}
+
+/// Everything inherited, read and checked before anything is served.
+pub(crate) struct Start {
+    channel: UnixStream,
+    listener: TcpListener,
+    config: Config,
+    supervisor_socket: String,
+}
+
+impl Start {
+    /// Takes over the inherited descriptors and sets up logging. Called once, first thing in the process.
+    pub(crate) fn inherit() -> Result<Self, StartError> {
+        for fd in [CHANNEL_FD, LISTENER_FD] {
+            is_open(fd).map_err(StartError::Channel)?;
+        }
+        // SAFETY: the supervisor's launch contract makes these two descriptors ours, both were just found open,
+        // and nothing else in this process has opened a descriptor yet.
+        let (channel, listener) =
+            unsafe { (UnixStream::from_raw_fd(CHANNEL_FD), TcpListener::from_raw_fd(LISTENER_FD)) };
+        Self::read(channel, listener)
+    }
+
+    fn read(mut channel: UnixStream, listener: TcpListener) -> Result<Self, StartError> {
+        let spec: GatewaySpec =
+            channel::read(&mut channel).map_err(StartError::Channel)?.ok_or(StartError::NoSpec)?;
+        init_telemetry(&spec.log.unwrap_or_default())?;
+        let config = serde_json::from_str(&spec.config_json)?;
+        listener.local_addr().map_err(StartError::Listener)?;
+        Ok(Self { channel, listener, config, supervisor_socket: spec.supervisor_socket })
+    }
+
+    /// Serves until SIGTERM, then until the last request has finished; returns at once when the supervisor is gone.
+    pub(crate) async fn serve(mut self) -> Result<(), StartError> {
+        self.listener.set_nonblocking(true).map_err(StartError::Listener)?;
+        let listener = tokio::net::TcpListener::from_std(self.listener).map_err(StartError::Listener)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
+        let gateway = Gateway::new(&self.config.gateway, &self.supervisor_socket)?;
+
+        let serving = Report { message: Some(report::Message::Serving(Serving::default())) };
+        channel::write(&mut self.channel, &serving).map_err(StartError::Channel)?;
+        self.channel.set_nonblocking(true).map_err(StartError::Channel)?;
+        let channel = tokio::net::UnixStream::from_std(self.channel).map_err(StartError::Channel)?;
+
+        let address = listener.local_addr().map_err(StartError::Listener)?;
+        info!(%address, "serving");
+        let stop = async move {
+            terminate.recv().await;
+            info!("asked to stop; finishing what runs");
+        };
+        tokio::select! {
+            () = server::serve(listener, gateway, stop) => info!("stopped"),
+            () = lifeline(channel) => warn!("the supervisor is gone; ending"),
+        }
+        Ok(())
+    }
+}
+
+/// Resolves when the other end of the channel is gone.
+async fn lifeline(mut channel: tokio::net::UnixStream) {
+    let mut buffer = [0; 64];
+    while matches!(channel.read(&mut buffer).await, Ok(1..)) {}
+}
+
+fn is_open(fd: RawFd) -> io::Result<()> {
+    // SAFETY: the borrow lasts for one fcntl call, which reports a closed descriptor as EBADF.
+    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+    nix::fcntl::fcntl(borrowed, nix::fcntl::FcntlArg::F_GETFD)?;
+    Ok(())
+}
+
+fn init_telemetry(log: &LogSpec) -> Result<(), TelemetryError> {
+    let format = if log.format == "text" { Format::Text } else { Format::Json };
+    let level = if log.level.is_empty() { "info" } else { &log.level };
+    impetus_telemetry::init("gateway", level, format)
+}
