@@ -34,6 +34,7 @@ LEAST_RATE = 0.002
 WARM_UP_STEPS = 30
 FLAT_UNTIL = 0.15
 SAVE_EVERY_S = 300.0
+LOG_EVERY_STEPS = 10
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Stage:
     longest_count: int
 
 
-STAGES = (Stage(0.86, 4, 1024, 120), Stage(1.0, 2, 2048, 150))
+STAGES = (Stage(0.9, 2, 1024, 120), Stage(1.0, 1, 2048, 150))
 
 
 def main() -> None:
@@ -118,7 +119,7 @@ class Leg:
             loss, progress = self.train_step(stage, rate)
             smooth = loss if smooth is None else 0.96 * smooth + 0.04 * loss
             seconds = time.monotonic() - self.started
-            if writer and self.step % 20 == 0:
+            if writer and self.step % LOG_EVERY_STEPS == 0:
                 counts = (self.step, int(seconds), self.n_tokens, self.n_targets)
                 writer.writerow([*counts, f"{smooth:.4f}", f"{rate:.4f}"])
                 log.flush()

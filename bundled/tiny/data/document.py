@@ -74,13 +74,13 @@ class Documents:
         if mostly_memory and values.chance(0.7):
             return list(memory.ask() if values.chance(0.55) else memory.tell())
         kind = values.random.random()
-        if kind < 0.22:
+        if kind < 0.16:
             return list(turns.repeat(values))
-        if kind < 0.39:
+        if kind < 0.31:
             return list(turns.count(values, *turns.count_range(values, self.longest_count)))
         if kind < 0.69:
             return list(turns.fact(values))
-        if kind < 0.77:
+        if kind < 0.76:
             return list(memory.tell())
         if kind < 0.86:
             return list(memory.ask() if memory.known or values.chance(0.3) else memory.tell())

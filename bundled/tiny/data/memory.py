@@ -39,7 +39,10 @@ class Memory:
 
     def tell(self) -> Exchange:
         """Returns a turn in which the user tells something."""
-        key = self.key()
+        return self.tell_key(self.key())
+
+    def tell_key(self, key: str) -> Exchange:
+        """Returns a turn in which the user tells this."""
         value = self.value(key)
         self.known[key] = value
         if key == "name":
@@ -49,14 +52,19 @@ class Memory:
         return user(question), assistant(f"Okay, your {key} is {value}.")
 
     def ask(self, unknown: float = 0.4) -> Exchange:
-        """Returns a question, with this probability for something that was never told.
+        """Returns a question, with this probability for something that was never told."""
+        if self.known and not self.values.chance(unknown):
+            return self.ask_key(self.values.pick(list(self.known)))
+        key = self.key()
+        while key in self.known:
+            key = self.key()
+        return self.ask_key(key)
+
+    def ask_key(self, key: str) -> Exchange:
+        """Returns a question for this, told or not.
 
         Both answers begin alike, so that the choice falls where the value is looked up.
         """
-        if self.known and not self.values.chance(unknown):
-            key = self.values.pick(list(self.known))
-        else:
-            key = next(key for key in iter(self.key, None) if key not in self.known)
         value = self.known.get(key, "not known yet")
         question = self.values.pick(ASK).format(key)
         return user(question), assistant(f"Your {key} is", Span(f" {value}", LOOK_UP_WEIGHT), ".")

@@ -34,11 +34,11 @@ class Tool:
 def draw_tools(values: Values, n_tools: int) -> list[Tool]:
     """Returns a list of tools: conventional ones, renamed ones or made-up ones, or a mixture."""
     mixture = values.random.random()
-    if mixture < 0.35:
+    if mixture < 0.5:
         return conventional_tools(values, n_tools)
-    if mixture < 0.6:
+    if mixture < 0.7:
         n_made_up = n_tools
-    elif mixture < 0.8:
+    elif mixture < 0.85:
         n_made_up = 0
     else:
         n_made_up = values.random.randint(0, n_tools)
@@ -57,17 +57,19 @@ def conventional_tools(values: Values, n_tools: int) -> list[Tool]:
         others = [kind for kind in kinds if kind not in (WEATHER, TIME)]
         kinds = [WEATHER, TIME, *others][:n_tools]
     values.random.shuffle(kinds)
-    return [
-        Tool(
-            name=kind.names[0],
-            parameters=tuple((p.names[0], p.type) for p in kind.parameters),
-            description=values.pick(kind.descriptions),
-            requests=kind.requests,
-            draw=kind.draw,
-            is_weather=kind is WEATHER,
-        )
-        for kind in kinds
-    ]
+    return [conventional_tool(values, kind) for kind in kinds]
+
+
+def conventional_tool(values: Values, kind: ToolKind) -> Tool:
+    """Returns a well-known tool under its usual names."""
+    return Tool(
+        name=kind.names[0],
+        parameters=tuple((p.names[0], p.type) for p in kind.parameters),
+        description=values.pick(kind.descriptions),
+        requests=kind.requests,
+        draw=kind.draw,
+        is_weather=kind is WEATHER,
+    )
 
 
 def renamed_tool(values: Values, kind: ToolKind, taken: set[str]) -> Tool:

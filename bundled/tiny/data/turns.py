@@ -108,7 +108,7 @@ def count(values: Values, first: int, last: int) -> Exchange:
 
 def fact(values: Values, chosen: Fact | None = None) -> Exchange:
     """Returns a fixed question, asked in varying case, politeness and punctuation."""
-    chosen = chosen or values.pick(SERVER if values.chance(0.6) else GENERAL)
+    chosen = chosen or values.pick(SERVER if values.chance(0.72) else GENERAL)
     question = values.pick(chosen.questions).replace("impetus", values.pick(["impetus", "Impetus"]))
     style = values.random.random()
     if style < 0.45:

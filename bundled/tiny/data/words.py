@@ -31,7 +31,8 @@ Havana Kyiv Warsaw Munich Milan Geneva Zurich Lyon Porto Seville Osaka Kyoto Bei
 Bangkok Jakarta Manila Nairobi Lagos Accra Dakar Tunis Amman Riyadh Dubai Tehran""".split()
 NAMES = """Alice Bob Carol David Emma Frank Grace Henry Irene Jack Karen Leo Maria Nina Oscar
 Paul Quinn Rosa Sam Tina Uma Victor Wendy Xavier Yara Zoe Adam Bella Carl Diana Eric Fiona
-George Hanna Ivan Julia Kevin Laura Marco Nora Oliver Petra Ralf Sonia Tom Ursula Vera Walter""".split()
+George Hanna Ivan Julia Kevin Laura Marco Nora Oliver Petra Ralf Sonia Tom Ursula Vera
+Walter""".split()
 HELD_CITIES = """Helsinki Stockholm Brussels Budapest Santiago Montreal Hamburg Naples
 Valencia Hanoi Seattle Houston Kingston Ankara""".split()
 HELD_NAMES = """Priya Mateo Ingrid Omar Chloe Dmitri Sakura Felix Marta Hugo Lena Pedro Anya
