@@ -1,0 +1,44 @@
+# The commands of this project. `make help` lists them. Works with GNU make 3.81 and later.
+
+CARGO ?= cargo
+# Arguments for the supervisor that `make serve` runs, such as ARGS='--set gateway.listen=127.0.0.1:9000'.
+ARGS ?=
+
+# The engines' build scripts need the tools that tools/setup fetched.
+with_tools = tools/setup && . .tools/env &&
+programs = -p impetus-supervisor -p impetus-gateway -p impetus-worker-gguf
+
+.PHONY: help build serve test lint deny bench clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+build: ## everything, optimised, into dist/, which can be moved anywhere
+	@echo "building (the first time takes minutes: the engine is compiled for this machine)"
+	@$(with_tools) $(CARGO) build --release --locked $(programs)
+	@tools/stage
+
+serve: build ## build, then run the server with the bundled model; ARGS are passed on
+	@exec tools/serve $(ARGS)
+
+test: ## everything that CI runs except lint, with cargo-nextest when it is installed
+	@$(with_tools) $(CARGO) build --release --locked $(programs)
+	@$(with_tools) if $(CARGO) nextest --version >/dev/null 2>&1; \
+	then $(CARGO) nextest run --release --locked --workspace; \
+	else $(CARGO) test --release --locked --workspace --lib --bins --tests; fi
+
+lint: ## formatting and clippy, warnings being errors
+	@$(CARGO) fmt --all --check
+	@$(with_tools) $(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+
+deny: ## licences, advisories and sources of all dependencies; needs cargo-deny
+	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install cargo-deny" >&2; exit 1; }
+	@$(CARGO) deny --locked check
+
+bench: ## decode and prefill speed of the engine alone and through the gateway
+	@$(with_tools) $(CARGO) build --release --locked $(programs)
+	@$(with_tools) $(CARGO) run --release --locked -p impetus-tests --bin bench
+
+clean: ## remove what was built; the tools in .tools/ stay
+	@$(CARGO) clean
+	@rm -rf dist

@@ -1,0 +1,3 @@
+//! What holds for the whole: one module a subject, one binary for all of them.
+
+mod tree;
