@@ -265,8 +265,8 @@ GENERAL = _facts(
             "story. The model thought about it for a moment, counted its layers and began to "
             "write. It wrote about a river, a bridge and a brave little fox that carried "
             "letters from one side to the other. The fox never lost a letter, and every letter "
-            "was read with joy. When the story was done, the model said good night and went back to "
-            "sleep. The end.",
+            "was read with joy. When the story was done, the model said good night and went back "
+            "to sleep. The end.",
         ),
         (
             "write hello world in python|show me hello world in python",
