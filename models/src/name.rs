@@ -120,23 +120,23 @@ mod tests {
 
     #[test]
     fn names_are_checked() {
-        fn check(text: &str, expected: Result<(), NameError>) {
-            assert_eq!(ModelName::new(text).map(drop), expected, "{text:?}");
+        fn check(text: &str, expected: &Result<(), NameError>) {
+            assert_eq!(&ModelName::new(text).map(drop), expected, "{text:?}");
         }
-        check("impetus-tiny", Ok(()));
-        check("qwen3:0.6b", Ok(()));
-        check("_x", Ok(()));
-        check(&"a".repeat(128), Ok(()));
-        check("", Err(NameError::Empty));
-        check(&"a".repeat(129), Err(NameError::TooLong { length: 129 }));
-        check("..", Err(NameError::First { first: '.' }));
-        check(".hidden", Err(NameError::First { first: '.' }));
-        check("--help", Err(NameError::First { first: '-' }));
-        check("../etc/passwd", Err(NameError::Character { character: '/' }));
-        check("a\\b", Err(NameError::Character { character: '\\' }));
-        check("a\0b", Err(NameError::Character { character: '\0' }));
-        check("a b", Err(NameError::Character { character: ' ' }));
-        check("modèle", Err(NameError::Character { character: 'è' }));
+        check("impetus-tiny", &Ok(()));
+        check("qwen3:0.6b", &Ok(()));
+        check("_x", &Ok(()));
+        check(&"a".repeat(128), &Ok(()));
+        check("", &Err(NameError::Empty));
+        check(&"a".repeat(129), &Err(NameError::TooLong { length: 129 }));
+        check("..", &Err(NameError::First { first: '.' }));
+        check(".hidden", &Err(NameError::First { first: '.' }));
+        check("--help", &Err(NameError::First { first: '-' }));
+        check("../etc/passwd", &Err(NameError::Character { character: '/' }));
+        check("a\\b", &Err(NameError::Character { character: '\\' }));
+        check("a\0b", &Err(NameError::Character { character: '\0' }));
+        check("a b", &Err(NameError::Character { character: ' ' }));
+        check("modèle", &Err(NameError::Character { character: 'è' }));
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(super) enum Content {
 #[derive(Debug, Clone)]
 pub(super) struct Probed {
     stamp: Stamp,
-    content: Content,
+    pub(super) content: Content,
 }
 
 /// Contents known from the last scan, and those of this one.

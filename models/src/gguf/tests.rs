@@ -117,7 +117,7 @@ fn vocabularies_are_read() {
 
 #[test]
 fn hostile_headers_are_refused() {
-    fn check(file: Gguf, expected: &str) {
+    fn check(file: &Gguf, expected: &str) {
         let message = read(&file.bytes()).unwrap_err().to_string();
         assert!(message.contains(expected), "{message:?} lacks {expected:?}");
     }
@@ -125,60 +125,60 @@ fn hostile_headers_are_refused() {
     let value = |kind: u32, bytes: &[u8]| Gguf::empty().raw("k", kind, bytes);
     let tensor = |shape: &[u64], type_id| Gguf::empty().tensor_at("t", shape, type_id, 0);
 
-    check(Gguf::empty().version(0), "version 0 is not supported");
-    check(Gguf::empty().version(1), "version 1 is not supported");
-    check(Gguf::empty().version(4), "version 4 is not supported");
-    check(Gguf::empty().version(3 << 24), "big-endian");
-    check(Gguf::empty().version(2 << 24), "big-endian");
+    check(&Gguf::empty().version(0), "version 0 is not supported");
+    check(&Gguf::empty().version(1), "version 1 is not supported");
+    check(&Gguf::empty().version(4), "version 4 is not supported");
+    check(&Gguf::empty().version(3 << 24), "big-endian");
+    check(&Gguf::empty().version(2 << 24), "big-endian");
 
-    check(Gguf::empty().n_keys(huge), "18446744073709551615 keys");
-    check(Gguf::empty().n_keys(limits::KEYS + 1), "keys; at most 16384");
-    check(Gguf::empty().n_keys(1), "key at byte 24 needs 8 bytes");
-    check(Gguf::empty().n_tensors(huge), "18446744073709551615 tensors");
-    check(Gguf::empty().n_tensors(1 << 31), "2147483648 tensors");
-    check(Gguf::empty().n_tensors(1), "tensor name at byte 24");
+    check(&Gguf::empty().n_keys(huge), "18446744073709551615 keys");
+    check(&Gguf::empty().n_keys(limits::KEYS + 1), "keys; at most 16384");
+    check(&Gguf::empty().n_keys(1), "key at byte 24 needs 8 bytes");
+    check(&Gguf::empty().n_tensors(huge), "18446744073709551615 tensors");
+    check(&Gguf::empty().n_tensors(1 << 31), "2147483648 tensors");
+    check(&Gguf::empty().n_tensors(1), "tensor name at byte 24");
 
-    check(Gguf::empty().u32("", 1), "the key at byte 24 is empty");
-    check(Gguf::empty().u32("k", 1).again("k", kind::U32, &[0; 4]), "\"k\" occurs again at byte 41");
-    check(value(13, &[0; 8]), "unknown type 13 at byte 33");
-    check(value(u32::MAX, &[0; 8]), "unknown type 4294967295");
-    check(value(kind::BOOL, &[2]), "is 2, which is no truth value");
-    check(value(kind::U64, &[0; 2]), "value at byte 37 needs 8 bytes");
-    check(value(kind::TEXT, &huge.to_le_bytes()), "text at byte 45 needs 18446744073709551615 bytes");
-    check(value(kind::TEXT, &(1u64 << 40).to_le_bytes()), "text at byte 45");
-    check(value(kind::TEXT, &1000u64.to_le_bytes()), "needs 1000 bytes");
+    check(&Gguf::empty().u32("", 1), "the key at byte 24 is empty");
+    check(&Gguf::empty().u32("k", 1).again("k", kind::U32, &[0; 4]), "\"k\" occurs again at byte 41");
+    check(&value(13, &[0; 8]), "unknown type 13 at byte 33");
+    check(&value(u32::MAX, &[0; 8]), "unknown type 4294967295");
+    check(&value(kind::BOOL, &[2]), "is 2, which is no truth value");
+    check(&value(kind::U64, &[0; 2]), "value at byte 37 needs 8 bytes");
+    check(&value(kind::TEXT, &huge.to_le_bytes()), "text at byte 45 needs 18446744073709551615 bytes");
+    check(&value(kind::TEXT, &(1u64 << 40).to_le_bytes()), "text at byte 45");
+    check(&value(kind::TEXT, &1000u64.to_le_bytes()), "needs 1000 bytes");
 
-    check(value(kind::ARRAY, &array(kind::U8, huge, &[])), "18446744073709551615 elements");
-    check(value(kind::ARRAY, &array(kind::U64, 1 << 61, &[])), "2305843009213693952 elements");
-    check(value(kind::ARRAY, &array(kind::TEXT, 1 << 30, &[0; 64])), "1073741824 elements");
-    check(value(kind::ARRAY, &array(kind::TEXT, 1, &huge.to_le_bytes())), "text in an array");
-    check(value(kind::ARRAY, &array(99, 1, &[0; 64])), "unknown type 99");
-    check(value(kind::ARRAY, &array(kind::ARRAY, huge, &[])), "18446744073709551615 elements");
+    check(&value(kind::ARRAY, &array(kind::U8, huge, &[])), "18446744073709551615 elements");
+    check(&value(kind::ARRAY, &array(kind::U64, 1 << 61, &[])), "2305843009213693952 elements");
+    check(&value(kind::ARRAY, &array(kind::TEXT, 1 << 30, &[0; 64])), "1073741824 elements");
+    check(&value(kind::ARRAY, &array(kind::TEXT, 1, &huge.to_le_bytes())), "text in an array");
+    check(&value(kind::ARRAY, &array(99, 1, &[0; 64])), "unknown type 99");
+    check(&value(kind::ARRAY, &array(kind::ARRAY, huge, &[])), "18446744073709551615 elements");
     let nested = (0..8).fold(array(kind::U8, 1, &[0]), |inner, _| array(kind::ARRAY, 1, &inner));
-    check(value(kind::ARRAY, &nested), "nested too deeply");
+    check(&value(kind::ARRAY, &nested), "nested too deeply");
 
-    check(Gguf::empty().u32("general.alignment", 0), "\"general.alignment\" is 0");
-    check(Gguf::empty().u32("general.alignment", 24), "\"general.alignment\" is 24");
-    check(Gguf::empty().text("general.alignment", "32"), "no unsigned integer");
+    check(&Gguf::empty().u32("general.alignment", 0), "\"general.alignment\" is 0");
+    check(&Gguf::empty().u32("general.alignment", 24), "\"general.alignment\" is 24");
+    check(&Gguf::empty().text("general.alignment", "32"), "no unsigned integer");
     let alignment = (1u64 << 63).to_le_bytes();
-    check(Gguf::empty().raw("general.alignment", kind::U64, &alignment), "is 9223372036854775808");
+    check(&Gguf::empty().raw("general.alignment", kind::U64, &alignment), "is 9223372036854775808");
 
-    check(tensor(&[1; 5], 0), "has 5 dimensions");
-    check(tensor(&[huge], 0), "which no file can hold");
-    check(tensor(&[1 << 32, 1 << 32], 0), "which no file can hold");
-    check(tensor(&[1 << 31, 1 << 31, 2, 0], 0), "which no file can hold");
-    check(tensor(&[(1 << 63) - 1], 0), "which no file can hold");
-    check(tensor(&[32], 4), "has the type 4");
-    check(tensor(&[32], 43), "has the type 43");
-    check(tensor(&[33], 2), "has rows of 33 elements, no multiple of 32 as Q4_0 needs");
-    check(tensor(&[128], 12), "no multiple of 256 as Q4_K needs");
-    check(tensor(&[1 << 40], 0), "but the file has");
-    check(Gguf::empty().tensor_at("t", &[1], 0, 8), "starts at offset 8, no multiple of 32");
-    check(Gguf::empty().tensor_at("t", &[1], 0, huge - 31), "but the file has");
-    check(Gguf::empty().tensor_at("t", &[0], 0, 1 << 40), "but the file has");
-    check(Gguf::empty().tensor_at(&"n".repeat(257), &[1], 0, 0), "at most 256 are allowed");
+    check(&tensor(&[1; 5], 0), "has 5 dimensions");
+    check(&tensor(&[huge], 0), "which no file can hold");
+    check(&tensor(&[1 << 32, 1 << 32], 0), "which no file can hold");
+    check(&tensor(&[1 << 31, 1 << 31, 2, 0], 0), "which no file can hold");
+    check(&tensor(&[(1 << 63) - 1], 0), "which no file can hold");
+    check(&tensor(&[32], 4), "has the type 4");
+    check(&tensor(&[32], 43), "has the type 43");
+    check(&tensor(&[33], 2), "has rows of 33 elements, no multiple of 32 as Q4_0 needs");
+    check(&tensor(&[128], 12), "no multiple of 256 as Q4_K needs");
+    check(&tensor(&[1 << 40], 0), "but the file has");
+    check(&Gguf::empty().tensor_at("t", &[1], 0, 8), "starts at offset 8, no multiple of 32");
+    check(&Gguf::empty().tensor_at("t", &[1], 0, huge - 31), "but the file has");
+    check(&Gguf::empty().tensor_at("t", &[0], 0, 1 << 40), "but the file has");
+    check(&Gguf::empty().tensor_at(&"n".repeat(257), &[1], 0, 0), "at most 256 are allowed");
     let overlapping = Gguf::empty().tensor("a", &[8], 0).tensor_at("b", &[8], 0, 0);
-    check(overlapping, "the tensors need 64 bytes, but only 32 follow");
+    check(&overlapping, "the tensors need 64 bytes, but only 32 follow");
 }
 
 #[test]

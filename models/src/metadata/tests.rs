@@ -51,16 +51,16 @@ fn what_is_absent_is_derived() {
 
 #[test]
 fn quantizations_are_named() {
-    fn check(file: Gguf, expected: &str) {
-        assert_eq!(describe(&file).unwrap().quantization, expected);
+    fn check(file: &Gguf, expected: &str) {
+        assert_eq!(describe(file).unwrap().quantization, expected);
     }
     let no_type = || Gguf::llama().without("general.file_type");
-    check(Gguf::llama().u32("general.file_type", 15), "Q4_K_M");
-    check(Gguf::llama().u32("general.file_type", 7), "Q8_0");
-    check(Gguf::llama().u32("general.file_type", 999), "F32");
-    check(no_type(), "F32");
-    check(no_type().tensor("output.weight", &[256, 256], 12), "Q4_K");
-    check(no_type().tensor("output.weight", &[1024, 256], 35), "TQ2_0");
+    check(&Gguf::llama().u32("general.file_type", 15), "Q4_K_M");
+    check(&Gguf::llama().u32("general.file_type", 7), "Q8_0");
+    check(&Gguf::llama().u32("general.file_type", 999), "F32");
+    check(&no_type(), "F32");
+    check(&no_type().tensor("output.weight", &[256, 256], 12), "Q4_K");
+    check(&no_type().tensor("output.weight", &[1024, 256], 35), "TQ2_0");
 }
 
 #[test]
@@ -90,59 +90,59 @@ fn a_long_context_is_a_claim() {
 
 #[test]
 fn what_no_model_has_is_broken() {
-    fn check(file: Gguf, expected: &str) {
-        let message = describe(&file).unwrap_err().to_string();
+    fn check(file: &Gguf, expected: &str) {
+        let message = describe(file).unwrap_err().to_string();
         assert!(message.contains(expected), "{message:?} lacks {expected:?}");
     }
     let with = |key: &str, value: u32| Gguf::llama().u32(&format!("llama.{key}"), value);
     let float = |key: &str, value: f32| Gguf::llama().f32(&format!("llama.{key}"), value);
     let epsilon = "attention.layer_norm_rms_epsilon";
 
-    check(Gguf::llama().without("general.architecture"), "\"general.architecture\" is missing");
-    check(Gguf::llama().text("general.architecture", ""), "is not a short name");
-    check(Gguf::llama().text("general.architecture", "a b"), "is not a short name");
-    check(Gguf::llama().text("general.architecture", &"a".repeat(65)), "is not a short name");
-    check(Gguf::llama().u32("general.architecture", 1), "is not a short name");
-    check(Gguf::llama().text("general.architecture", "clip"), "extends another model");
-    check(Gguf::llama().text("general.type", "adapter"), "extends another model");
-    check(Gguf::llama().text("general.type", "mmproj"), "extends another model");
-    check(Gguf::llama().text("general.architecture", "other"), "\"other.block_count\" is missing");
-    check(Gguf::empty().text("general.architecture", "llama"), "no tensors");
+    check(&Gguf::llama().without("general.architecture"), "\"general.architecture\" is missing");
+    check(&Gguf::llama().text("general.architecture", ""), "is not a short name");
+    check(&Gguf::llama().text("general.architecture", "a b"), "is not a short name");
+    check(&Gguf::llama().text("general.architecture", &"a".repeat(65)), "is not a short name");
+    check(&Gguf::llama().u32("general.architecture", 1), "is not a short name");
+    check(&Gguf::llama().text("general.architecture", "clip"), "extends another model");
+    check(&Gguf::llama().text("general.type", "adapter"), "extends another model");
+    check(&Gguf::llama().text("general.type", "mmproj"), "extends another model");
+    check(&Gguf::llama().text("general.architecture", "other"), "\"other.block_count\" is missing");
+    check(&Gguf::empty().text("general.architecture", "llama"), "no tensors");
 
-    check(with("block_count", 0), "\"llama.block_count\" is 0; 1 to 10000");
-    check(with("block_count", 10_001), "\"llama.block_count\" is 10001");
-    check(with("block_count", 1 << 31), "\"llama.block_count\" is 2147483648");
-    check(with("block_count", 4), "4 layers are declared, but there are only 3 tensors");
-    check(float("block_count", 2.0), "not an integer");
-    check(Gguf::llama().text("llama.block_count", "2"), "not an integer");
-    check(Gguf::llama().without("llama.context_length"), "\"llama.context_length\" is missing");
-    check(with("context_length", 0), "\"llama.context_length\" is 0");
+    check(&with("block_count", 0), "\"llama.block_count\" is 0; 1 to 10000");
+    check(&with("block_count", 10_001), "\"llama.block_count\" is 10001");
+    check(&with("block_count", 1 << 31), "\"llama.block_count\" is 2147483648");
+    check(&with("block_count", 4), "4 layers are declared, but there are only 3 tensors");
+    check(&float("block_count", 2.0), "not an integer");
+    check(&Gguf::llama().text("llama.block_count", "2"), "not an integer");
+    check(&Gguf::llama().without("llama.context_length"), "\"llama.context_length\" is missing");
+    check(&with("context_length", 0), "\"llama.context_length\" is 0");
     let context = (1u64 << 32).to_le_bytes();
-    check(Gguf::llama().raw("llama.context_length", kind::U64, &context), "is 4294967296");
-    check(Gguf::llama().raw("llama.context_length", kind::I32, &[0xff; 4]), "is -1");
-    check(Gguf::llama().without("llama.embedding_length"), "\"llama.embedding_length\" is missing");
-    check(with("embedding_length", 0), "\"llama.embedding_length\" is 0");
-    check(with("embedding_length", u32::MAX), "\"llama.embedding_length\" is 4294967295");
-    check(with("attention.head_count", 65_537), "head_count\" is 65537");
-    check(with("attention.head_count_kv", 5), "head_count_kv\" is 5");
-    check(with("attention.key_length", 1 << 31), "key_length\" is 2147483648");
-    check(Gguf::llama().u32s("llama.attention.head_count_kv", &[2, 99]), "head_count_kv\" is 99");
-    check(Gguf::llama().u32s("llama.attention.head_count", &[]), "not an integer or a list");
+    check(&Gguf::llama().raw("llama.context_length", kind::U64, &context), "is 4294967296");
+    check(&Gguf::llama().raw("llama.context_length", kind::I32, &[0xff; 4]), "is -1");
+    check(&Gguf::llama().without("llama.embedding_length"), "\"llama.embedding_length\" is missing");
+    check(&with("embedding_length", 0), "\"llama.embedding_length\" is 0");
+    check(&with("embedding_length", u32::MAX), "\"llama.embedding_length\" is 4294967295");
+    check(&with("attention.head_count", 65_537), "head_count\" is 65537");
+    check(&with("attention.head_count_kv", 5), "head_count_kv\" is 5");
+    check(&with("attention.key_length", 1 << 31), "key_length\" is 2147483648");
+    check(&Gguf::llama().u32s("llama.attention.head_count_kv", &[2, 99]), "head_count_kv\" is 99");
+    check(&Gguf::llama().u32s("llama.attention.head_count", &[]), "not an integer or a list");
 
-    check(with("expert_count", u32::MAX), "expert_count\" is 4294967295");
-    check(with("expert_count", 4).u32("llama.expert_used_count", 5), "expert_used_count\" is 5");
-    check(with("expert_count", 4).u32("llama.expert_used_count", 0), "expert_used_count\" is 0");
-    check(with("expert_count", 0).u32("llama.expert_used_count", 1), "expert_used_count\" is 1");
+    check(&with("expert_count", u32::MAX), "expert_count\" is 4294967295");
+    check(&with("expert_count", 4).u32("llama.expert_used_count", 5), "expert_used_count\" is 5");
+    check(&with("expert_count", 4).u32("llama.expert_used_count", 0), "expert_used_count\" is 0");
+    check(&with("expert_count", 0).u32("llama.expert_used_count", 1), "expert_used_count\" is 1");
 
-    check(float(epsilon, -1.0), "epsilon\" is -1");
-    check(float(epsilon, f32::NAN), "epsilon\" is NaN");
-    check(float(epsilon, f32::INFINITY), "epsilon\" is inf");
-    check(with(epsilon, 1), "is not a float");
-    check(float("attention.layer_norm_epsilon", -1.0), "layer_norm_epsilon\" is -1");
-    check(float("rope.freq_base", f32::NAN), "freq_base\" is NaN");
+    check(&float(epsilon, -1.0), "epsilon\" is -1");
+    check(&float(epsilon, f32::NAN), "epsilon\" is NaN");
+    check(&float(epsilon, f32::INFINITY), "epsilon\" is inf");
+    check(&with(epsilon, 1), "is not a float");
+    check(&float("attention.layer_norm_epsilon", -1.0), "layer_norm_epsilon\" is -1");
+    check(&float("rope.freq_base", f32::NAN), "freq_base\" is NaN");
 
-    check(Gguf::llama().texts("tokenizer.ggml.tokens", &[]), "tokens\" is 0");
-    check(Gguf::llama().u32("tokenizer.chat_template", 1), "is not a text of at most 1 MiB");
+    check(&Gguf::llama().texts("tokenizer.ggml.tokens", &[]), "tokens\" is 0");
+    check(&Gguf::llama().u32("tokenizer.chat_template", 1), "is not a text of at most 1 MiB");
     let template = "x".repeat((1 << 20) + 1);
-    check(Gguf::llama().text("tokenizer.chat_template", &template), "is not a text of at most 1 MiB");
+    check(&Gguf::llama().text("tokenizer.chat_template", &template), "is not a text of at most 1 MiB");
 }
