@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct GatewayConfig {
     /// Address and port that HTTP is served on.
     pub listen: SocketAddr,
-    /// The gateway's program; relative names are looked up beside the supervisor's own program.
+    /// The gateway's program; a bare name is looked up beside the supervisor's own program.
     pub command: PathBuf,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,

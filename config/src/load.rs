@@ -54,9 +54,11 @@ pub(crate) struct Sources<'s> {
 /// environment variables `IMPETUS_SECTION__KEY`, then `sets`, each `section.key=value`. Values of the last two are
 /// TOML; what is not is a string. All paths of the result are absolute, except bare names of programs.
 pub fn load(file: Option<&Path>, sets: &[String]) -> Result<Loaded, ConfigError> {
-    let variables = env::vars_os()
+    let mut variables: Vec<_> = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
         .collect();
+    // `IMPETUS_WORKERS` goes before `IMPETUS_WORKERS__GGUF__SLOTS`, whatever the order in the environment.
+    variables.sort();
     Sources { file, default_file: place::default_file(), variables, sets, places: Places::of_process() }
         .load()
 }
@@ -65,8 +67,10 @@ impl Sources<'_> {
     pub(crate) fn load(self) -> Result<Loaded, ConfigError> {
         let file = match self.file {
             Some(path) => FileUsed::Named(path.into()),
-            None if self.default_file.exists() => FileUsed::InDefaultPlace(self.default_file),
-            None => FileUsed::NoneIn(self.default_file),
+            None if matches!(self.default_file.try_exists(), Ok(false)) => {
+                FileUsed::NoneIn(self.default_file)
+            }
+            None => FileUsed::InDefaultPlace(self.default_file),
         };
         let mut layers = vec![Layer::defaults(&Config::default())?];
         if let FileUsed::Named(path) | FileUsed::InDefaultPlace(path) = &file {

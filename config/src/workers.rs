@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkerConfig {
-    /// The worker's program; relative names are looked up beside the supervisor's own program.
+    /// The worker's program; a bare name is looked up beside the supervisor's own program.
     pub command: PathBuf,
     /// File name patterns (`*.ext`) of the models that this worker serves, for formats that are not recognised
     /// by content.

@@ -12,7 +12,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::{TelemetryError, file::RotatedFile, level, panic};
+use crate::{TelemetryError, level, panic};
 
 /// Lines that may wait to be written; more are dropped, so that a stuck disk or terminal stops nobody.
 const PENDING_LINES: usize = 8192;
@@ -40,8 +40,13 @@ pub fn init(process: &'static str, level: &str, format: Format) -> Result<(), Te
     Ok(())
 }
 
-/// Sets up logging of the supervisor: to `file` in `format`, and to standard error as text.
-pub fn init_supervisor(file: RotatedFile, level: &str, format: Format) -> Result<Guard, TelemetryError> {
+/// Sets up logging of the supervisor: to `file`, which is a [`RotatedFile`](crate::file::RotatedFile) or wraps one,
+/// in `format`, and to standard error as text.
+pub fn init_supervisor(
+    file: impl io::Write + Send + 'static,
+    level: &str,
+    format: Format,
+) -> Result<Guard, TelemetryError> {
     let filter = level::parse(level)?;
     let colours =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());

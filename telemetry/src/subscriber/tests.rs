@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::*;
-use crate::REQUEST_ID_FIELD;
+use crate::{REQUEST_ID_FIELD, Rotation, file::RotatedFile};
 
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -61,7 +61,7 @@ fn json_lines_hold_all_that_is_promised() {
 #[test]
 fn text_lines_carry_no_terminal_codes() {
     let text = logged("info", Format::Text, serve);
-    assert!(text.contains("request_id=\"r1\"") || text.contains("request_id: \"r1\""), "{text}");
+    assert!(text.contains("request{request_id=\"r1\" model=\"tiny\"}"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text:?}");
 }
 
@@ -93,7 +93,7 @@ fn a_panic_is_one_line_with_its_place() {
 #[test]
 fn the_supervisor_writes_to_its_file_and_children_can_be_set_up_once() {
     let dir = tempfile::tempdir().unwrap();
-    let file = RotatedFile::open(dir.path(), "supervisor", crate::Rotation::Never, 1).unwrap();
+    let file = RotatedFile::open(dir.path(), "supervisor", Rotation::Never, 1).unwrap();
     let guard = init_supervisor(file, "info", Format::Json).unwrap();
     tracing::info!(place = "file", "started");
     drop(guard);
