@@ -11,7 +11,7 @@ programs = -p impetus-supervisor -p impetus-gateway -p impetus-worker-gguf
 .PHONY: help build serve test lint deny bench clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 
 build: ## everything, optimised, into dist/, which can be moved anywhere
 	@echo "building (the first time takes minutes: the engine is compiled for this machine)"

@@ -10,15 +10,13 @@ impl Loaded {
     /// The whole configuration as TOML that loads to the same one; each line ends with a comment that names the
     /// source of its value: `default`, a file with its line, an environment variable or a `--set`.
     pub fn describe(&self) -> String {
-        let mut text = match &self.file {
-            FileUsed::Named(path) => format!("# configuration file: {}\n", comment(path.display())),
-            FileUsed::InDefaultPlace(path) => {
-                format!("# configuration file: {} (the default place)\n", comment(path.display()))
-            }
-            FileUsed::NoneIn(path) => {
-                format!("# configuration file: none; there is no {}\n", comment(path.display()))
-            }
+        let file = match &self.file {
+            FileUsed::Named(path) => path.display().to_string(),
+            FileUsed::InDefaultPlace(path) => format!("{} (the default place)", path.display()),
+            FileUsed::NoneIn(path) => format!("none; there is no {}", path.display()),
+            FileUsed::NoDefaultPlace => "none; it has no default place when HOME is not set".into(),
         };
+        let mut text = format!("# configuration file: {}\n", comment(file));
         let settings =
             Value::try_from(&self.config).expect("it was made from text, so it can be written as text");
         // The entries of `[[model]]` come last: after a header, keys belong to it.

@@ -150,20 +150,22 @@ impl ConfigError {
 
 /// What a setting takes, in the words of a person rather than of serde.
 fn expected(key: &Key, kind: Kind) -> Cow<'static, str> {
-    if key.to_string() == "gateway.listen" {
-        return "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".into();
+    match &*key.to_string() {
+        "gateway.listen" => return "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".into(),
+        "log.format" => return "json or text".into(),
+        "log.rotation" => return "minutely, hourly, daily or never".into(),
+        _ => {}
     }
     match kind {
         Kind::InvalidType(_, wanted) | Kind::InvalidValue(_, wanted) => match &*wanted {
             "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative".into(),
             "a boolean" => "true or false".into(),
-            "a string" => "a string".into(),
+            "a string" => "a string in quotes".into(),
             "path string" => "a path".into(),
             "a sequence" => "a list".into(),
             wanted if wanted.starts_with("struct ") || wanted == "a map" => "a table of settings".into(),
             _ => wanted.into(),
         },
-        Kind::UnknownVariant(_, variants) => format!("one of: {}", variants.join(", ")).into(),
         kind => kind.to_string().into(),
     }
 }

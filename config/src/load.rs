@@ -31,6 +31,7 @@ pub(crate) enum FileUsed {
     Named(PathBuf),
     InDefaultPlace(PathBuf),
     NoneIn(PathBuf),
+    NoDefaultPlace,
 }
 
 /// All sources, the later winning, and their union.
@@ -44,7 +45,7 @@ struct Layers {
 /// What a configuration is read from.
 pub(crate) struct Sources<'s> {
     pub(crate) file: Option<&'s Path>,
-    pub(crate) default_file: PathBuf,
+    pub(crate) default_file: Option<PathBuf>,
     pub(crate) variables: Vec<(String, String)>,
     pub(crate) sets: &'s [String],
     pub(crate) places: Places,
@@ -65,12 +66,11 @@ pub fn load(file: Option<&Path>, sets: &[String]) -> Result<Loaded, ConfigError>
 
 impl Sources<'_> {
     pub(crate) fn load(self) -> Result<Loaded, ConfigError> {
-        let file = match self.file {
-            Some(path) => FileUsed::Named(path.into()),
-            None if matches!(self.default_file.try_exists(), Ok(false)) => {
-                FileUsed::NoneIn(self.default_file)
-            }
-            None => FileUsed::InDefaultPlace(self.default_file),
+        let file = match (self.file, self.default_file) {
+            (Some(path), _) => FileUsed::Named(path.into()),
+            (None, Some(path)) if matches!(path.try_exists(), Ok(false)) => FileUsed::NoneIn(path),
+            (None, Some(path)) => FileUsed::InDefaultPlace(path),
+            (None, None) => FileUsed::NoDefaultPlace,
         };
         let mut layers = vec![Layer::defaults(&Config::default())?];
         if let FileUsed::Named(path) | FileUsed::InDefaultPlace(path) = &file {

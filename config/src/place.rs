@@ -18,7 +18,7 @@ const PROGRAMS: &[&[&str]] = &[&["gateway", "command"], &["workers", "*", "comma
 #[derive(Debug, Clone)]
 pub(crate) struct Places {
     pub(crate) cwd: PathBuf,
-    pub(crate) home: PathBuf,
+    pub(crate) home: Option<PathBuf>,
 }
 
 impl Places {
@@ -41,10 +41,12 @@ impl Places {
     }
 
     fn absolute(&self, text: &str, base: &Path) -> String {
+        // What cannot be resolved becomes empty, for the validation to refuse.
         let path = match text.strip_prefix('~') {
-            Some("") => self.home.clone(),
-            Some(rest) if rest.starts_with('/') => self.home.join(rest.trim_start_matches('/')),
-            // An empty path stays one, for the validation to refuse.
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => match &self.home {
+                Some(home) => home.join(rest.trim_start_matches('/')),
+                None => PathBuf::new(),
+            },
             _ if text.is_empty() => PathBuf::new(),
             _ => base.join(text.strip_prefix("./").unwrap_or(text)),
         };
@@ -52,14 +54,15 @@ impl Places {
     }
 }
 
-/// The user's home folder.
-pub(crate) fn home() -> PathBuf {
-    folder("HOME").unwrap_or_else(std::env::temp_dir)
+/// The user's home folder. There is no substitute: what lies in a folder that others can write is not ours to run.
+pub(crate) fn home() -> Option<PathBuf> {
+    folder("HOME")
 }
 
 /// The configuration file that is read when none is named.
-pub(crate) fn default_file() -> PathBuf {
-    folder("XDG_CONFIG_HOME").unwrap_or_else(|| home().join(".config")).join("impetus/config.toml")
+pub(crate) fn default_file() -> Option<PathBuf> {
+    let folder = folder("XDG_CONFIG_HOME").or_else(|| Some(home()?.join(".config")))?;
+    Some(folder.join("impetus/config.toml"))
 }
 
 /// A folder that an environment variable names; a relative one is ignored, as the XDG base directory

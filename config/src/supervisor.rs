@@ -33,14 +33,17 @@ pub struct SupervisorConfig {
 }
 
 impl Default for SupervisorConfig {
+    /// Without a home folder both places are empty, which loading refuses.
     fn default() -> Self {
-        let state_dir =
-            folder("XDG_STATE_HOME").unwrap_or_else(|| home().join(".local/state")).join("impetus");
-        let runtime_dir =
-            folder("XDG_RUNTIME_DIR").map_or_else(|| state_dir.join("run"), |dir| dir.join("impetus"));
+        let state_home = folder("XDG_STATE_HOME").or_else(|| Some(home()?.join(".local/state")));
+        let state_dir = state_home.map(|dir| dir.join("impetus"));
+        let runtime_dir = match folder("XDG_RUNTIME_DIR") {
+            Some(dir) => Some(dir.join("impetus")),
+            None => state_dir.as_ref().map(|dir| dir.join("run")),
+        };
         Self {
-            runtime_dir,
-            state_dir,
+            runtime_dir: runtime_dir.unwrap_or_default(),
+            state_dir: state_dir.unwrap_or_default(),
             drain_timeout_s: 30,
             kill_timeout_s: 5,
             max_starts: 5,

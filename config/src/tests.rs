@@ -20,10 +20,10 @@ fn load(
     let sets: Vec<_> = sets.iter().map(ToString::to_string).collect();
     let loaded = Sources {
         file: file.map(|_| &*path),
-        default_file: dir.path().join("absent.toml"),
+        default_file: Some(dir.path().join("absent.toml")),
         variables: variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
         sets: &sets,
-        places: Places { cwd: "/cwd".into(), home: "/home/me".into() },
+        places: Places { cwd: "/cwd".into(), home: Some("/home/me".into()) },
     }
     .load();
     (loaded, path)
@@ -121,8 +121,9 @@ fn an_error_names_place_key_value_and_what_was_expected() {
     check("[log]\nkeep = -1", "c.toml:2: log.keep = -1: expected a whole number that is not negative");
     check("[log]\nkeep = 1.5", "c.toml:2: log.keep = 1.5: expected a whole number that is not negative");
     check("[log]\n\nkeep = 0", "c.toml:3: log.keep = 0: expected a number from 1 to 10000");
-    check("log.format = 'xml'", "c.toml:1: log.format = \"xml\": expected one of: json, text");
-    check("log.level = 3", "c.toml:1: log.level = 3: expected a string");
+    check("log.format = 'xml'", "c.toml:1: log.format = \"xml\": expected json or text");
+    check("log.rotation = 1", "c.toml:1: log.rotation = 1: expected minutely, hourly, daily or never");
+    check("log.level = 3", "c.toml:1: log.level = 3: expected a string in quotes");
     check("log = 3", "c.toml:1: log = 3: expected a table of settings");
     check("models.dirs = '/a'", "c.toml:1: models.dirs = \"/a\": expected a list");
     check("models.dirs = ['/a',\n 5]", "c.toml:2: models.dirs[1] = 5: expected a path");
@@ -223,7 +224,7 @@ fn values_that_no_server_can_run_with_are_refused() {
     check("gateway.max_connections=0", "a number from 1 to 100000");
     check("gateway.keep_alive_s=0", "a number from 1 to 31536000");
     check("gateway.acquire_timeout_s=9223372036854775807", "a number from 1 to 31536000");
-    check("supervisor.runtime_dir=", "the path of a folder");
+    check("supervisor.runtime_dir=", "the path of a folder, which has no default when HOME is not set");
     check("supervisor.max_starts=0", "a number from 1 to 1000");
     check("supervisor.backoff_max_ms=100", "a number from 200 to 31536000000");
     check("workers.gguf.slots=0", "a number from 1 to 256");
@@ -260,8 +261,8 @@ fn the_file_in_the_default_place_is_read_when_none_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let default_file = dir.path().join("config.toml");
     let load = || {
-        let places = Places { cwd: "/cwd".into(), home: "/home/me".into() };
-        let default_file = default_file.clone();
+        let places = Places { cwd: "/cwd".into(), home: Some("/home/me".into()) };
+        let default_file = Some(default_file.clone());
         Sources { file: None, default_file, variables: Vec::new(), sets: &[], places }.load().unwrap()
     };
     assert!(load().describe().starts_with("# configuration file: none; there is no "));
@@ -270,6 +271,19 @@ fn the_file_in_the_default_place_is_read_when_none_is_named() {
     assert_eq!(loaded.config.log.format, LogFormat::Text);
     assert_eq!(loaded.origin("log.format"), Origin::File { path: default_file.clone(), line: Some(1) });
     assert!(loaded.describe().lines().next().unwrap().ends_with("config.toml (the default place)"));
+}
+
+#[test]
+fn without_a_home_folder_nothing_of_other_people_is_read() {
+    let load = |set: &str| {
+        let sets = [set.to_owned()];
+        let places = Places { cwd: "/cwd".into(), home: None };
+        Sources { file: None, default_file: None, variables: Vec::new(), sets: &sets, places }.load()
+    };
+    let message = load("supervisor.state_dir=~/state").unwrap_err().to_string();
+    assert!(message.contains("supervisor.state_dir = \"\""), "{message}");
+    let text = load("supervisor.state_dir=/state").unwrap().describe();
+    assert!(text.starts_with("# configuration file: none; it has no default place"), "{text}");
 }
 
 #[test]

@@ -11,6 +11,9 @@ const SLOTS: RangeInclusive<u64> = 1..=256;
 /// Tokens of context of one slot, 0 being the model's own; engines count in 32 bits.
 const CONTEXT: RangeInclusive<u64> = 0..=1 << 24;
 
+const FOLDER_OF_OURS: &str = "the path of a folder, which has no default when HOME is not set";
+const MODEL_NAME: &str = "a name of at most 256 characters without spaces or control characters";
+
 /// A value that no server can run with.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -49,8 +52,8 @@ fn gateway(config: &Config) -> Checked {
 fn supervisor(config: &Config) -> Checked {
     let supervisor = &config.supervisor;
     let at = |name: &str| key(&["supervisor", name]);
-    require(!supervisor.runtime_dir.as_os_str().is_empty(), at("runtime_dir"), "the path of a folder")?;
-    require(!supervisor.state_dir.as_os_str().is_empty(), at("state_dir"), "the path of a folder")?;
+    require(!supervisor.runtime_dir.as_os_str().is_empty(), at("runtime_dir"), FOLDER_OF_OURS)?;
+    require(!supervisor.state_dir.as_os_str().is_empty(), at("state_dir"), FOLDER_OF_OURS)?;
     within(supervisor.drain_timeout_s, 0..=YEAR_S, at("drain_timeout_s"))?;
     within(supervisor.kill_timeout_s, 0..=YEAR_S, at("kill_timeout_s"))?;
     within(supervisor.max_starts.into(), 1..=1000, at("max_starts"))?;
@@ -122,8 +125,6 @@ fn model<'c>(idx: usize, entry: &'c ModelEntry, taken: &mut HashSet<&'c str>) ->
     within(entry.slots.unwrap_or(1).into(), SLOTS, at("slots"))?;
     within(entry.ttl.unwrap_or(0), 0..=YEAR_S, at("ttl"))
 }
-
-const MODEL_NAME: &str = "a name of at most 256 characters without spaces or control characters";
 
 fn is_model_name(name: &str) -> bool {
     let is_odd = |c: char| c.is_whitespace() || c.is_control();
