@@ -1,1 +1,232 @@
+//! A supervisor and a worker that say what a test tells them to, on real sockets in a temporary folder.
 
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use impetus_config::GatewayConfig;
+use impetus_proto::{
+    Error,
+    supervisor::{ModelStatus, StatusReply, supervisor_server::SupervisorServer},
+    worker::{
+        Accepted, Delta, Finished, GenerateEvent, GenerateRequest, Timings, Usage, generate_event::Event,
+        worker_server::WorkerServer,
+    },
+};
+use tempfile::TempDir;
+use tokio::{net::UnixListener, sync::watch, task::JoinHandle};
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::Status;
+
+use crate::{
+    server::Gateway,
+    upstream::{Request, Upstream},
+};
+
+mod service;
+
+/// The one model of the fake, and its alias.
+pub(crate) const MODEL: &str = "tiny";
+pub(crate) const ALIAS: &str = "small";
+
+/// What a worker does next in one `Generate` call.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    Send(GenerateEvent),
+    /// End the stream with an error of ours.
+    Fail(Error),
+    /// End the stream as the transport does when the process is gone, and the lease with it.
+    Die,
+    /// End the stream as if all were well.
+    End,
+    /// Say nothing for a while.
+    Wait(Duration),
+    /// Say nothing until the caller leaves.
+    Stall,
+}
+
+/// The fake's side of a test.
+#[derive(Debug)]
+pub(crate) struct Fake {
+    dir: TempDir,
+    state: Arc<State>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct State {
+    worker_uri: String,
+    /// What each `Generate` call does; with none left, `completion("ok")`.
+    scripts: Mutex<VecDeque<Vec<Step>>>,
+    /// What `Acquire` calls fail with; with none left, they succeed.
+    refusals: Mutex<VecDeque<Error>>,
+    /// How long each `Acquire` call waits.
+    acquire_delay: Mutex<Duration>,
+    models: Mutex<Vec<ModelStatus>>,
+    status: Mutex<StatusReply>,
+    requests: Mutex<Vec<GenerateRequest>>,
+    request_ids: Mutex<Vec<String>>,
+    deaths: watch::Sender<u32>,
+    streams: watch::Sender<u32>,
+    leases: watch::Sender<u32>,
+}
+
+impl Fake {
+    pub(crate) fn start() -> Self {
+        let dir = TempDir::new().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let model = ModelStatus {
+            name: MODEL.into(),
+            aliases: vec![ALIAS.into()],
+            state: "ready".into(),
+            format: "gguf".into(),
+            is_default: true,
+            modified_unix_s: 1_700_000_000,
+            context_tokens: 2048,
+            ..ModelStatus::default()
+        };
+        let state = Arc::new(State {
+            worker_uri: format!("unix://{}", path("worker.sock").display()),
+            scripts: Mutex::default(),
+            refusals: Mutex::default(),
+            acquire_delay: Mutex::default(),
+            models: Mutex::new(vec![model]),
+            status: Mutex::default(),
+            requests: Mutex::default(),
+            request_ids: Mutex::default(),
+            deaths: watch::channel(0).0,
+            streams: watch::channel(0).0,
+            leases: watch::channel(0).0,
+        });
+        let service = service::Service(state.clone());
+        let listen = |name| UnixListenerStream::new(UnixListener::bind(path(name)).unwrap());
+        let supervisor = tonic::transport::Server::builder()
+            .add_service(SupervisorServer::new(service.clone()))
+            .serve_with_incoming(listen("supervisor.sock"));
+        let worker = tonic::transport::Server::builder()
+            .add_service(WorkerServer::new(service))
+            .serve_with_incoming(listen("worker.sock"));
+        let tasks = vec![
+            tokio::spawn(async { supervisor.await.unwrap() }),
+            tokio::spawn(async { worker.await.unwrap() }),
+        ];
+        Self { dir, state, tasks }
+    }
+
+    pub(crate) fn script(&self, steps: impl IntoIterator<Item = Step>) {
+        self.state.scripts.lock().unwrap().push_back(steps.into_iter().collect());
+    }
+
+    pub(crate) fn refuse_lease(&self, error: Error) {
+        self.state.refusals.lock().unwrap().push_back(error);
+    }
+
+    pub(crate) fn delay_lease(&self, delay: Duration) {
+        *self.state.acquire_delay.lock().unwrap() = delay;
+    }
+
+    pub(crate) fn set_models(&self, models: Vec<ModelStatus>) {
+        *self.state.models.lock().unwrap() = models;
+    }
+
+    pub(crate) fn set_status(&self, status: StatusReply) {
+        *self.state.status.lock().unwrap() = status;
+    }
+
+    /// What the worker was asked, in order.
+    pub(crate) fn requests(&self) -> Vec<GenerateRequest> {
+        self.state.requests.lock().unwrap().clone()
+    }
+
+    /// The ids under which supervisor and worker were asked, in order.
+    pub(crate) fn request_ids(&self) -> Vec<String> {
+        self.state.request_ids.lock().unwrap().clone()
+    }
+
+    /// Resolves when the worker has begun to answer somebody.
+    pub(crate) async fn until_busy(&self) {
+        self.state.streams.subscribe().wait_for(|open| *open > 0).await.unwrap();
+    }
+
+    /// Resolves when nobody asks the worker for anything and nobody holds it.
+    pub(crate) async fn until_idle(&self) {
+        self.state.streams.subscribe().wait_for(|open| *open == 0).await.unwrap();
+        self.state.leases.subscribe().wait_for(|open| *open == 0).await.unwrap();
+    }
+
+    pub(crate) fn socket(&self) -> String {
+        self.dir.path().join("supervisor.sock").display().to_string()
+    }
+
+    pub(crate) fn upstream(&self) -> Arc<Upstream> {
+        Arc::new(Upstream::new(&self.socket(), Duration::from_secs(600)))
+    }
+
+    pub(crate) fn gateway(&self) -> Gateway {
+        Gateway::new(&GatewayConfig::default(), &self.socket()).unwrap()
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// A request that names the fake's model by its alias.
+pub(crate) fn request() -> Request {
+    Request { id: "req-1".into(), model: ALIAS.into(), generate: GenerateRequest::default() }
+}
+
+pub(crate) fn accepted() -> Step {
+    event(0, &[], Event::Accepted(Accepted { prompt_tokens: 5 }))
+}
+
+/// The tokens from `index` on, standing for `text`.
+pub(crate) fn delta(index: u32, tokens: &[u32], text: &str) -> Step {
+    event(index, tokens, Event::Delta(Delta { text: text.into() }))
+}
+
+pub(crate) fn finished(index: u32, tokens: &[u32], text: &str) -> Step {
+    let completion_tokens = index + tokens.len() as u32;
+    let usage = Usage { prompt_tokens: 5, cached_tokens: 3, completion_tokens };
+    let timings = Timings { queue_us: 250, prefill_us: 4_000, decode_us: 10_000 };
+    let finished = Finished {
+        reason: impetus_proto::worker::FinishReason::Stop.into(),
+        text: text.into(),
+        usage: Some(usage),
+        timings: Some(timings),
+        ..Finished::default()
+    };
+    event(index, tokens, Event::Finished(finished))
+}
+
+/// A whole answer, a token for each word.
+pub(crate) fn completion(text: &str) -> Vec<Step> {
+    let words = text.split_inclusive(' ');
+    let deltas = words.enumerate().map(|(i, word)| delta(i as u32, &[100 + i as u32], word));
+    let mut steps: Vec<Step> = std::iter::once(accepted()).chain(deltas).collect();
+    steps.push(finished(steps.len() as u32 - 1, &[2], ""));
+    steps
+}
+
+/// The same step, said by a worker of another model.
+pub(crate) fn of_another_model(step: Step) -> Step {
+    match step {
+        Step::Send(event) => Step::Send(GenerateEvent { model: "other".into(), ..event }),
+        step => step,
+    }
+}
+
+fn event(index: u32, tokens: &[u32], event: Event) -> Step {
+    Step::Send(GenerateEvent { model: MODEL.into(), index, tokens: tokens.to_vec(), event: Some(event) })
+}
+
+/// What tonic makes of a connection that breaks.
+fn broken() -> Status {
+    Status::unknown("h2 protocol error: error reading a body from connection")
+}

@@ -63,15 +63,15 @@ impl Start {
         }
         // SAFETY: the supervisor's launch contract makes these two descriptors ours, both were just found open,
         // and nothing else in this process has opened a descriptor yet.
-        let (channel, listener) =
+        let (mut channel, listener) =
             unsafe { (UnixStream::from_raw_fd(CHANNEL_FD), TcpListener::from_raw_fd(LISTENER_FD)) };
-        Self::read(channel, listener)
-    }
-
-    fn read(mut channel: UnixStream, listener: TcpListener) -> Result<Self, StartError> {
         let spec: GatewaySpec =
             channel::read(&mut channel).map_err(StartError::Channel)?.ok_or(StartError::NoSpec)?;
-        init_telemetry(&spec.log.unwrap_or_default())?;
+        init_telemetry(&spec.log.clone().unwrap_or_default())?;
+        Self::new(channel, listener, spec)
+    }
+
+    fn new(channel: UnixStream, listener: TcpListener, spec: GatewaySpec) -> Result<Self, StartError> {
         let config = serde_json::from_str(&spec.config_json)?;
         listener.local_addr().map_err(StartError::Listener)?;
         Ok(Self { channel, listener, config, supervisor_socket: spec.supervisor_socket })
@@ -120,4 +120,85 @@ fn init_telemetry(log: &LogSpec) -> Result<(), TelemetryError> {
     let format = if log.format == "text" { Format::Text } else { Format::Json };
     let level = if log.level.is_empty() { "info" } else { &log.level };
     impetus_telemetry::init("gateway", level, format)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use impetus_config::{GatewayConfig, LogConfig, ModelsConfig, SupervisorConfig};
+    use nix::sys::signal::{Signal, raise};
+    use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinHandle};
+
+    use super::*;
+
+    struct Running {
+        channel: UnixStream,
+        address: std::net::SocketAddr,
+        task: JoinHandle<Result<(), StartError>>,
+    }
+
+    fn spec() -> GatewaySpec {
+        let config = Config {
+            gateway: GatewayConfig::default(),
+            supervisor: SupervisorConfig::default(),
+            models: ModelsConfig::default(),
+            workers: BTreeMap::new(),
+            log: LogConfig::default(),
+            model: Vec::new(),
+        };
+        GatewaySpec {
+            config_json: serde_json::to_string(&config).unwrap(),
+            supervisor_socket: "/nonexistent/supervisor.sock".into(),
+            log: None,
+        }
+    }
+
+    async fn start() -> Running {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let task = tokio::spawn(Start::new(theirs, listener, spec()).unwrap().serve());
+        let (report, channel) = tokio::task::spawn_blocking(move || {
+            let mut channel = ours;
+            (channel::read::<Report>(&mut channel).unwrap().unwrap(), channel)
+        })
+        .await
+        .unwrap();
+        assert!(matches!(report.message, Some(report::Message::Serving(_))));
+        Running { channel, address, task }
+    }
+
+    async fn health(running: &Running) -> String {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    async fn ended(task: JoinHandle<Result<(), StartError>>) {
+        tokio::time::timeout(Duration::from_secs(10), task).await.expect("it ends").unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn it_serves_until_it_is_told_to_stop_or_the_supervisor_is_gone() {
+        let running = start().await;
+        assert!(health(&running).await.starts_with("HTTP/1.1 200 OK"));
+        raise(Signal::SIGTERM).unwrap();
+        ended(running.task).await;
+        drop(running.channel);
+
+        let running = start().await;
+        drop(running.channel);
+        ended(running.task).await;
+    }
+
+    #[test]
+    fn a_strange_specification_is_refused() {
+        let (channel, _far) = UnixStream::pair().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let spec = GatewaySpec { config_json: "{}".into(), ..spec() };
+        assert!(matches!(Start::new(channel, listener, spec), Err(StartError::Config(_))));
+    }
 }

@@ -23,9 +23,6 @@ use super::{Limits, write_timeout::WriteTimeout};
 /// Room for what is written but not yet read by the client, in bytes; also the limit of a request's headers.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// The most headers of a request.
-const MAX_HEADERS: usize = 100;
-
 /// The pause after a connection could not be accepted, as when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -88,7 +85,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
-        .max_headers(MAX_HEADERS)
+        .max_header_size(BUFFER_BYTES)
         .max_buf_size(BUFFER_BYTES)
         .serve_connection(TokioIo::new(WriteTimeout::new(stream, limits.write_timeout)), service);
     tokio::pin!(connection);

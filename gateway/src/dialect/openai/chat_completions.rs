@@ -61,9 +61,9 @@ pub(super) fn finish_reason(finished: &Finished) -> &'static str {
     }
 }
 
-struct ChatShape;
+pub(super) struct ChatShape;
 
-struct ChatChunks {
+pub(super) struct ChatChunks {
     envelope: Envelope,
     include_usage: bool,
 }

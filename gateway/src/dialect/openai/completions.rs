@@ -54,9 +54,9 @@ fn params(body: &[u8]) -> Result<Params, Error> {
     Ok(Params { model, generate, delivery, ignored })
 }
 
-struct CompletionShape;
+pub(super) struct CompletionShape;
 
-struct CompletionChunks {
+pub(super) struct CompletionChunks {
     envelope: Envelope,
     include_usage: bool,
 }

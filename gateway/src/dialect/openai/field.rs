@@ -55,7 +55,7 @@ impl<'a> Fields<'a> {
     /// Takes a field as text. When a name occurs twice the last one counts, as in every JSON reader.
     pub(super) fn raw(&mut self, name: &str) -> Option<&'a RawValue> {
         let last = self.entries.iter().rposition(|(key, _)| key == name)?;
-        let (_, value) = self.entries.swap_remove(last);
+        let (_, value) = self.entries.remove(last);
         self.entries.retain(|(key, _)| key != name);
         (value.get() != "null").then_some(value)
     }

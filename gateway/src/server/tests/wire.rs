@@ -1,0 +1,114 @@
+//! What only a connection shows: limits, leaving, stopping.
+
+use super::*;
+use crate::fake::finished;
+
+/// A gateway on a socket of its own.
+struct Served {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+}
+
+impl Served {
+    async fn start(fake: &Fake, config: &GatewayConfig) -> Self {
+        let gateway = Gateway::new(config, &fake.socket()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let server = tokio::spawn(serve(listener, gateway, async {
+            stopped.await.ok();
+        }));
+        Self { address, stop, server }
+    }
+
+    async fn connect(&self, sent: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        stream
+    }
+
+    /// Everything that the server says to `sent` until it closes.
+    async fn exchange(&self, sent: &str) -> String {
+        let mut answer = Vec::new();
+        self.connect(sent).await.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+}
+
+fn chat(body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST {CHAT_PATH} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+}
+
+fn quick() -> GatewayConfig {
+    GatewayConfig { header_timeout_s: 1, body_timeout_s: 1, max_body_bytes: 1000, ..GatewayConfig::default() }
+}
+
+#[tokio::test]
+async fn a_chat_over_a_connection() {
+    let fake = Fake::start();
+    let served = Served::start(&fake, &GatewayConfig::default()).await;
+    let answer = served.exchange(&chat(CHAT)).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\"content\":\"ok\""), "{answer}");
+}
+
+#[tokio::test]
+async fn slow_and_oversized_clients_are_turned_away() {
+    let fake = Fake::start();
+    let served = Served::start(&fake, &quick()).await;
+    let head =
+        |headers: &str| format!("POST {CHAT_PATH} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
+    let big = "x".repeat(1500);
+    let chunked = format!("{}5dc\r\n{big}\r\n0\r\n\r\n", head("transfer-encoding: chunked\r\n"));
+    for (sent, expected) in [
+        ("GET /health HT".to_owned(), ""),
+        (head("content-length: 10\r\n") + "{", "HTTP/1.1 408 "),
+        (head("content-length: 1500\r\n") + &big, "HTTP/1.1 413 "),
+        (head("content-length: 99999999\r\nexpect: 100-continue\r\n"), "HTTP/1.1 413 "),
+        (chunked, "HTTP/1.1 413 "),
+        (head(&format!("x: {}\r\n", "y".repeat(100_000))), "HTTP/1.1 431 "),
+        ("nonsense\r\n\r\n".to_owned(), "HTTP/1.1 400 "),
+    ] {
+        let answer = served.exchange(&sent).await;
+        let is_expected = if expected.is_empty() { answer.is_empty() } else { answer.starts_with(expected) };
+        assert!(is_expected, "{sent:.60} gave {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_frees_the_worker() {
+    let fake = Fake::start();
+    let served = Served::start(&fake, &GatewayConfig::default()).await;
+    for body in [CHAT, STREAMED] {
+        fake.script([accepted(), delta(0, &[1], "a"), Step::Stall]);
+        let stream = served.connect(&chat(body)).await;
+        fake.until_busy().await;
+        drop(stream);
+        fake.until_idle().await;
+    }
+}
+
+#[tokio::test]
+async fn stopping_lets_running_requests_finish() {
+    let fake = Fake::start();
+    let served = Served::start(&fake, &GatewayConfig::default()).await;
+    fake.script([
+        accepted(),
+        delta(0, &[1], "a"),
+        Step::Wait(Duration::from_millis(50)),
+        finished(1, &[2], "b"),
+    ]);
+    let idle = served.connect("").await;
+    let mut busy = served.connect(&chat(STREAMED)).await;
+    fake.until_busy().await;
+    served.stop.send(()).unwrap();
+    let mut answer = String::new();
+    busy.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("data: [DONE]"), "{answer}");
+    served.server.await.unwrap();
+    assert!(TcpStream::connect(served.address).await.is_err(), "nobody listens any more");
+    drop(idle);
+}
