@@ -1,1 +1,23 @@
-//! p
+//! The supervisor: spawns, limits, watches and restarts the gateway and one worker process per model, decides
+//! which models are resident, and answers gateways and `supervisorctl` on a Unix socket. It is never in the
+//! token path.
+
+pub mod attribution;
+pub mod catalog;
+pub mod channel;
+pub mod cli;
+pub mod control;
+pub mod ctl;
+pub mod fleet;
+pub mod gateway;
+pub mod launch;
+pub mod leases;
+pub mod lock;
+pub mod logs;
+pub mod memory;
+pub mod places;
+pub mod policy;
+pub mod process;
+pub mod server;
+pub mod shutdown;
+pub mod worker;

@@ -1,0 +1,147 @@
+//! What the supervisor serves on its control socket, to gateways and to `supervisorctl`: one verb, one file.
+
+mod acquire;
+mod load;
+mod logs;
+mod models;
+mod restart;
+mod status;
+mod unload;
+mod version;
+mod watch;
+
+use std::{
+    fs::{self, Permissions},
+    io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::Arc,
+};
+
+use futures::{Stream, StreamExt};
+use impetus_proto::{
+    MAX_MESSAGE_BYTES,
+    supervisor::{
+        AcquireEvent, AcquireRequest, LoadReply, LoadRequest, LogLines, LogsRequest, ModelsReply,
+        ModelsRequest, RestartReply, RestartRequest, StatusReply, StatusRequest, UnloadReply, UnloadRequest,
+        VersionReply, VersionRequest, WatchRequest,
+        supervisor_server::{Supervisor, SupervisorServer},
+    },
+};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    time::Instant,
+};
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::{Request, Response, Status, transport::Server};
+
+use crate::{catalog::Library, fleet::FleetHandle, gateway::GatewayHandle, logs::Logs};
+
+/// What a streaming verb answers.
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// The server's parts that verbs act on.
+#[derive(Debug, Clone)]
+pub struct Control {
+    /// Workers and leases.
+    pub fleet: FleetHandle,
+    /// The gateway.
+    pub gateway: GatewayHandle,
+    /// The models.
+    pub library: Arc<Library>,
+    /// The logs.
+    pub logs: Logs,
+    /// When the server started.
+    pub started: Instant,
+}
+
+/// The control socket cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot serve the control socket {}: {source}; check the permissions of supervisor.runtime_dir", path.display())]
+pub struct ControlError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Opens the control socket, for this user alone.
+pub fn bind(path: &Path) -> Result<UnixListener, ControlError> {
+    let open = || {
+        let listener = UnixListener::bind(path)?;
+        fs::set_permissions(path, Permissions::from_mode(0o600))?;
+        Ok(listener)
+    };
+    open().map_err(|source| ControlError { path: path.into(), source })
+}
+
+/// Serves until dropped.
+pub async fn serve(listener: UnixListener, control: Control) -> Result<(), tonic::transport::Error> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<SupervisorServer<Control>>().await;
+    let service = SupervisorServer::new(control)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let own_uid = nix::unistd::geteuid().as_raw();
+    let connections = UnixListenerStream::new(listener).filter(move |accepted| {
+        let is_welcome = accepted.as_ref().map_or(true, |stream| is_of_user(stream, own_uid));
+        std::future::ready(is_welcome)
+    });
+    Server::builder().add_service(health_service).add_service(service).serve_with_incoming(connections).await
+}
+
+/// Whether the peer runs as `uid` (or as root, who could do everything anyway).
+fn is_of_user(stream: &UnixStream, uid: u32) -> bool {
+    let peer = stream.peer_cred().map(|peer| peer.uid());
+    let is_welcome = peer.as_ref().is_ok_and(|peer| *peer == uid || *peer == 0);
+    if !is_welcome {
+        tracing::warn!(?peer, "connection of another user refused");
+    }
+    is_welcome
+}
+
+#[tonic::async_trait]
+impl Supervisor for Control {
+    type AcquireStream = Answers<AcquireEvent>;
+    type WatchStream = Answers<StatusReply>;
+    type LogsStream = Answers<LogLines>;
+
+    async fn acquire(
+        &self,
+        request: Request<AcquireRequest>,
+    ) -> Result<Response<Self::AcquireStream>, Status> {
+        let stream = self.answer_acquire(request.into_inner()).await?;
+        Ok(Response::new(stream))
+    }
+
+    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusReply>, Status> {
+        Ok(Response::new(self.answer_status().await?))
+    }
+
+    async fn watch(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        Ok(Response::new(self.answer_watch()))
+    }
+
+    async fn models(&self, _: Request<ModelsRequest>) -> Result<Response<ModelsReply>, Status> {
+        Ok(Response::new(self.answer_models().await?))
+    }
+
+    async fn load(&self, request: Request<LoadRequest>) -> Result<Response<LoadReply>, Status> {
+        Ok(Response::new(self.answer_load(request.into_inner()).await?))
+    }
+
+    async fn unload(&self, request: Request<UnloadRequest>) -> Result<Response<UnloadReply>, Status> {
+        Ok(Response::new(self.answer_unload(request.into_inner()).await?))
+    }
+
+    async fn restart(&self, request: Request<RestartRequest>) -> Result<Response<RestartReply>, Status> {
+        Ok(Response::new(self.answer_restart(request.into_inner()).await?))
+    }
+
+    async fn logs(&self, request: Request<LogsRequest>) -> Result<Response<Self::LogsStream>, Status> {
+        Ok(Response::new(self.answer_logs(request.into_inner()).await?))
+    }
+
+    async fn version(&self, _: Request<VersionRequest>) -> Result<Response<VersionReply>, Status> {
+        Ok(Response::new(version::answer()))
+    }
+}

@@ -1,0 +1,20 @@
+//! `Load`
+
+use impetus_proto::{
+    Error,
+    supervisor::{LoadReply, LoadRequest},
+};
+
+use super::Control;
+
+impl Control {
+    /// Answers when the model is ready.
+    pub(super) async fn answer_load(&self, request: LoadRequest) -> Result<LoadReply, Error> {
+        let manifest = self.library.find(&request.model).await?;
+        let model = manifest.spec.model.clone();
+        // Whoever loads a model wants it tried again, whatever became of it before.
+        self.fleet.forgive(model.clone()).await?;
+        let hold = self.fleet.acquire(manifest).await?.ready().await?;
+        Ok(LoadReply { model, worker_id: hold.worker.to_string() })
+    }
+}

@@ -1,0 +1,55 @@
+//! `Status`
+
+use impetus_proto::{
+    Error,
+    supervisor::{GatewayStatus, StatusReply, WorkerStatus},
+};
+use tokio::time::Instant;
+
+use super::Control;
+use crate::{fleet::WorkerRow, memory::rss_bytes};
+
+impl Control {
+    pub(super) async fn answer_status(&self) -> Result<StatusReply, Error> {
+        let snapshot = self.fleet.snapshot().await?;
+        let now = Instant::now();
+        Ok(StatusReply {
+            gateway: Some(self.gateway_status()),
+            workers: snapshot.workers.iter().map(|row| worker_status(row, now)).collect(),
+            models: self.model_statuses(&snapshot),
+            uptime_s: (now - self.started).as_secs(),
+            supervisor_pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        })
+    }
+
+    fn gateway_status(&self) -> GatewayStatus {
+        let state = self.gateway.state();
+        GatewayStatus {
+            pid: state.pid.unwrap_or_default(),
+            state: state.stage.name().into(),
+            listen: state.listen.to_string(),
+            restarts: state.restarts,
+            last_exit: state.last_exit.unwrap_or_default(),
+            rss_bytes: state.pid.and_then(rss_bytes).unwrap_or_default(),
+        }
+    }
+}
+
+fn worker_status(row: &WorkerRow, now: Instant) -> WorkerStatus {
+    WorkerStatus {
+        id: row.id.to_string(),
+        format: row.format.clone(),
+        model: row.model.clone().unwrap_or_default(),
+        state: row.state.name().into(),
+        detail: row.state.detail(now),
+        pid: row.pid.unwrap_or_default(),
+        restarts: row.restarts,
+        last_exit: row.last_exit.clone().unwrap_or_default(),
+        rss_bytes: row.pid.and_then(rss_bytes).unwrap_or_default(),
+        slots_busy: row.slots_busy,
+        slots_total: row.slots_total,
+        uptime_s: row.started.map(|started| (now - started).as_secs()).unwrap_or_default(),
+        leases: row.leases,
+    }
+}

@@ -1,0 +1,109 @@
+//! `supervisorctl`: one verb, one file.
+
+mod connect;
+mod failure;
+mod load;
+mod logs;
+mod models;
+mod restart;
+mod status;
+mod table;
+mod unload;
+mod version;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+use self::failure::Failure;
+
+/// Shows and steers a running Impetus server.
+#[derive(Debug, Parser)]
+#[command(name = "supervisorctl", version)]
+struct Arguments {
+    #[command(flatten)]
+    server: Server,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Which server is meant.
+#[derive(Debug, Args)]
+struct Server {
+    /// The server's control socket.
+    #[arg(long, global = true, value_name = "PATH", conflicts_with = "config")]
+    socket: Option<PathBuf>,
+    /// The configuration file that the server was started with.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Shows the gateway, the workers and the models; exits with 3 unless the gateway serves.
+    Status(status::Arguments),
+    /// Lists the models.
+    Models(models::Arguments),
+    /// Loads a model and waits until it serves.
+    Load {
+        /// A model's name or alias.
+        model: String,
+    },
+    /// Lets a model's requests finish and stops its worker.
+    Unload {
+        /// A model's name or alias.
+        model: String,
+    },
+    /// Stops and starts again; clears the failure of a model that was given up.
+    Restart {
+        /// A model, a worker or "gateway".
+        target: String,
+    },
+    /// Shows what the processes log.
+    Logs(logs::Arguments),
+    /// Shows the version of this program and of the server.
+    Version,
+}
+
+/// Runs the program as its arguments say.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::from)
+        .and_then(|runtime| runtime.block_on(dispatch(arguments)));
+    match outcome {
+        Ok(code) => code,
+        // Whoever reads the output has had enough, as `head` does.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Standard error is the last place left; if it is closed, the exit code has to do.
+            let _ = writeln!(io::stderr(), "supervisorctl: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let server = arguments.server;
+    match arguments.verb {
+        Verb::Status(arguments) => status::run(&server, &arguments).await,
+        Verb::Models(arguments) => models::run(&server, &arguments).await,
+        Verb::Load { model } => load::run(&server, model).await,
+        Verb::Unload { model } => unload::run(&server, model).await,
+        Verb::Restart { target } => restart::run(&server, target).await,
+        Verb::Logs(arguments) => logs::run(&server, arguments).await,
+        Verb::Version => version::run(&server).await,
+    }
+}
+
+/// Writes to standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
+}

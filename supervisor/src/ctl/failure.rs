@@ -1,0 +1,54 @@
+//! What can go wrong, and the exit code for it. The codes are those of `systemctl` where it has one.
+
+use std::{io, path::PathBuf, process::ExitCode};
+
+use impetus_config::ConfigError;
+use impetus_proto::{Code, Error};
+use tonic::Status;
+
+/// Something is not running.
+pub(super) const NOT_RUNNING: u8 = 3;
+
+/// There is nothing of that name.
+const NO_SUCH_THING: u8 = 4;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(
+        "no server answers on {}: {source}; start it with `supervisor`, or name its --socket or --config",
+        socket.display()
+    )]
+    NotRunning { socket: PathBuf, source: io::Error },
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    #[error("{0}")]
+    Refused(Error),
+    #[error("the server ended the connection: {0}; look at its log")]
+    Lost(String),
+    #[error("cannot write the answer: {0}")]
+    Output(io::Error),
+    #[error("cannot run: {0}")]
+    Runtime(#[from] io::Error),
+    #[error("cannot express the answer as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Failure {
+    pub(super) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::NotRunning { .. } => ExitCode::from(NOT_RUNNING),
+            Self::Refused(error) if error.code() == Code::ModelNotFound => ExitCode::from(NO_SUCH_THING),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        if status.details().is_empty() {
+            Self::Lost(status.message().to_owned())
+        } else {
+            Self::Refused(Error::from(status))
+        }
+    }
+}

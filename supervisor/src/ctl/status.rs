@@ -1,0 +1,144 @@
+//! `supervisorctl status`
+
+mod json;
+
+use std::{
+    fmt::Write,
+    io::{self, IsTerminal},
+    process::ExitCode,
+    time::Duration,
+};
+
+use impetus_proto::supervisor::{GatewayStatus, StatusReply, StatusRequest, WatchRequest, WorkerStatus};
+
+use super::{
+    Server,
+    connect::connect,
+    failure::{Failure, NOT_RUNNING},
+    print,
+    table::{Table, dash, duration, size},
+};
+
+/// Moves to the top left corner and clears what is below.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Prints JSON; with --watch one object a line.
+    #[arg(long)]
+    json: bool,
+    /// Prints again after each change, until interrupted.
+    #[arg(long, short)]
+    watch: bool,
+}
+
+pub(super) async fn run(server: &Server, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let mut client = connect(server).await?;
+    if !arguments.watch {
+        let reply = client.status(StatusRequest {}).await?.into_inner();
+        let text = if arguments.json { json::pretty(&reply)? } else { text(&reply) };
+        print(&text)?;
+        return Ok(exit_code(reply.gateway.as_ref()));
+    }
+    let clear = if io::stdout().is_terminal() && !arguments.json { CLEAR } else { "" };
+    let mut replies = client.watch(WatchRequest {}).await?.into_inner();
+    while let Some(reply) = replies.message().await? {
+        let text = if arguments.json { json::line(&reply)? } else { text(&reply) };
+        print(&format!("{clear}{text}"))?;
+    }
+    // The stream ends with the server.
+    Ok(ExitCode::from(NOT_RUNNING))
+}
+
+fn exit_code(gateway: Option<&GatewayStatus>) -> ExitCode {
+    let is_ready = gateway.is_some_and(|gateway| gateway.state == "ready");
+    if is_ready { ExitCode::SUCCESS } else { ExitCode::from(NOT_RUNNING) }
+}
+
+fn text(reply: &StatusReply) -> String {
+    let mut text = format!(
+        "supervisor {}, pid {}, up {}\n",
+        reply.version,
+        reply.supervisor_pid,
+        duration(Duration::from_secs(reply.uptime_s))
+    );
+    if let Some(gateway) = &reply.gateway {
+        text.push_str(&gateway_line(gateway));
+    }
+    let _ = write!(text, "\n{}\n{}", workers(&reply.workers), models(reply));
+    text
+}
+
+fn gateway_line(gateway: &GatewayStatus) -> String {
+    let mut line = format!("gateway {} on http://{}", gateway.state, gateway.listen);
+    if gateway.pid != 0 {
+        let _ = write!(line, ", pid {}, {}", gateway.pid, size(gateway.rss_bytes));
+    }
+    if gateway.restarts > 0 {
+        let _ = write!(line, ", restarted {} times, last exit: {}", gateway.restarts, gateway.last_exit);
+    }
+    line.push('\n');
+    line
+}
+
+fn workers(workers: &[WorkerStatus]) -> String {
+    if workers.is_empty() {
+        return "no workers\n".into();
+    }
+    let headings = &[
+        "WORKER", "FORMAT", "MODEL", "STATE", "PID", "SLOTS", "LEASES", "MEMORY", "UP", "RESTARTS", "DETAIL",
+    ];
+    let mut table = Table::new(headings);
+    for worker in workers {
+        let is_alive = worker.pid != 0;
+        let slots = format!("{}/{}", worker.slots_busy, worker.slots_total);
+        table.row([
+            worker.id.clone(),
+            worker.format.clone(),
+            dash(&worker.model),
+            worker.state.clone(),
+            if is_alive { worker.pid.to_string() } else { "-".into() },
+            if worker.slots_total > 0 { slots } else { "-".into() },
+            worker.leases.to_string(),
+            size(worker.rss_bytes),
+            if is_alive { duration(Duration::from_secs(worker.uptime_s)) } else { "-".into() },
+            worker.restarts.to_string(),
+            detail(worker),
+        ]);
+    }
+    table.to_string()
+}
+
+fn detail(worker: &WorkerStatus) -> String {
+    let last_exit = if worker.last_exit.is_empty() || worker.detail.contains(&worker.last_exit) {
+        String::new()
+    } else {
+        format!("last exit: {}", worker.last_exit)
+    };
+    [worker.detail.clone(), last_exit]
+        .iter()
+        .filter(|part| !part.is_empty())
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+fn models(reply: &StatusReply) -> String {
+    if reply.models.is_empty() {
+        return "no models; put some into a folder of models.dirs\n".into();
+    }
+    let mut table = Table::new(&["MODEL", "FORMAT", "STATE", "SIZE", "PATH"]);
+    for model in &reply.models {
+        table.row([
+            model.name.clone(),
+            dash(&model.format),
+            model.state.clone(),
+            size(model.size_bytes),
+            model.path.clone(),
+        ]);
+    }
+    table.to_string()
+}
+
+#[cfg(test)]
+mod tests;

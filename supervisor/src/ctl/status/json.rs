@@ -1,0 +1,60 @@
+//! The stable form of a status for programs. Fields are only ever added.
+
+use impetus_proto::supervisor::{GatewayStatus, ModelStatus, StatusReply, WorkerStatus};
+use serde_json::{Value, json};
+
+/// For a program that also a person looks at.
+pub(super) fn pretty(reply: &StatusReply) -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(&value(reply)).map(|text| text + "\n")
+}
+
+/// One line.
+pub(super) fn line(reply: &StatusReply) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&value(reply)).map(|text| text + "\n")
+}
+
+fn value(reply: &StatusReply) -> Value {
+    json!({
+        "gateway": reply.gateway.as_ref().map(gateway),
+        "workers": reply.workers.iter().map(worker).collect::<Vec<_>>(),
+        "models": reply.models.iter().map(model).collect::<Vec<_>>(),
+    })
+}
+
+fn gateway(gateway: &GatewayStatus) -> Value {
+    json!({ "pid": known(gateway.pid), "state": gateway.state, "listen": gateway.listen })
+}
+
+fn worker(worker: &WorkerStatus) -> Value {
+    let slots = known(worker.slots_total).map(|total| json!({ "busy": worker.slots_busy, "total": total }));
+    json!({
+        "id": worker.id,
+        "format": worker.format,
+        "model": some(&worker.model),
+        "state": worker.state,
+        "pid": known(worker.pid),
+        "restarts": worker.restarts,
+        "last_exit": some(&worker.last_exit),
+        "rss_bytes": (worker.rss_bytes != 0).then_some(worker.rss_bytes),
+        "slots": slots.unwrap_or_else(|| json!({ "busy": null, "total": null })),
+        "uptime_s": known(worker.pid).map(|_| worker.uptime_s),
+    })
+}
+
+fn model(model: &ModelStatus) -> Value {
+    json!({
+        "name": model.name,
+        "format": some(&model.format),
+        "state": model.state,
+        "path": model.path,
+        "size_bytes": model.size_bytes,
+    })
+}
+
+fn known(number: u32) -> Option<u32> {
+    (number != 0).then_some(number)
+}
+
+fn some(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}

@@ -1,0 +1,144 @@
+use impetus_proto::supervisor::ModelStatus;
+
+use super::*;
+
+fn reply() -> StatusReply {
+    let ready = WorkerStatus {
+        id: "gguf-1".into(),
+        format: "gguf".into(),
+        model: "impetus-tiny".into(),
+        state: "ready".into(),
+        pid: 4711,
+        restarts: 1,
+        last_exit: "killed by SIGKILL".into(),
+        rss_bytes: 98 << 20,
+        slots_busy: 2,
+        slots_total: 4,
+        uptime_s: 75,
+        leases: 2,
+        ..WorkerStatus::default()
+    };
+    let standby = WorkerStatus {
+        id: "gguf-2".into(),
+        format: "gguf".into(),
+        state: "standby".into(),
+        detail: "starting".into(),
+        pid: 4712,
+        ..WorkerStatus::default()
+    };
+    let backoff = WorkerStatus {
+        id: "gguf-3".into(),
+        format: "gguf".into(),
+        model: "other".into(),
+        state: "backoff".into(),
+        detail: "start 2 in 0.4 s".into(),
+        last_exit: "exited with code 4".into(),
+        ..WorkerStatus::default()
+    };
+    StatusReply {
+        gateway: Some(GatewayStatus {
+            pid: 4710,
+            state: "ready".into(),
+            listen: "127.0.0.1:8080".into(),
+            rss_bytes: 9 << 20,
+            ..GatewayStatus::default()
+        }),
+        workers: vec![ready, standby, backoff],
+        models: vec![ModelStatus {
+            name: "impetus-tiny".into(),
+            format: "gguf".into(),
+            state: "ready".into(),
+            path: "/models/impetus-tiny.gguf".into(),
+            size_bytes: 10_600_000,
+            ..ModelStatus::default()
+        }],
+        uptime_s: 3_700,
+        supervisor_pid: 4709,
+        version: "0.1.0".into(),
+    }
+}
+
+#[test]
+fn for_people() {
+    insta::assert_snapshot!(text(&reply()), @r"
+    supervisor 0.1.0, pid 4709, up 1 h 1 min
+    gateway ready on http://127.0.0.1:8080, pid 4710, 9.0 MiB
+
+    WORKER  FORMAT  MODEL         STATE    PID   SLOTS  LEASES  MEMORY    UP          RESTARTS  DETAIL
+    gguf-1  gguf    impetus-tiny  ready    4711  2/4    2       98.0 MiB  1 min 15 s  1         last exit: killed by SIGKILL
+    gguf-2  gguf    -             standby  4712  -      0       -         0 s         0         starting
+    gguf-3  gguf    other         backoff  -     -      0       -         -           0         start 2 in 0.4 s; last exit: exited with code 4
+
+    MODEL         FORMAT  STATE  SIZE      PATH
+    impetus-tiny  gguf    ready  10.1 MiB  /models/impetus-tiny.gguf
+    ");
+}
+
+#[test]
+fn for_programs() {
+    insta::assert_snapshot!(json::pretty(&reply()).unwrap(), @r#"
+    {
+      "gateway": {
+        "pid": 4710,
+        "state": "ready",
+        "listen": "127.0.0.1:8080"
+      },
+      "workers": [
+        {
+          "id": "gguf-1",
+          "format": "gguf",
+          "model": "impetus-tiny",
+          "state": "ready",
+          "pid": 4711,
+          "restarts": 1,
+          "last_exit": "killed by SIGKILL",
+          "rss_bytes": 102760448,
+          "slots": {
+            "busy": 2,
+            "total": 4
+          },
+          "uptime_s": 75
+        },
+        {
+          "id": "gguf-2",
+          "format": "gguf",
+          "model": null,
+          "state": "standby",
+          "pid": 4712,
+          "restarts": 0,
+          "last_exit": null,
+          "rss_bytes": null,
+          "slots": {
+            "busy": null,
+            "total": null
+          },
+          "uptime_s": 0
+        },
+        {
+          "id": "gguf-3",
+          "format": "gguf",
+          "model": "other",
+          "state": "backoff",
+          "pid": null,
+          "restarts": 0,
+          "last_exit": "exited with code 4",
+          "rss_bytes": null,
+          "slots": {
+            "busy": null,
+            "total": null
+          },
+          "uptime_s": null
+        }
+      ],
+      "models": [
+        {
+          "name": "impetus-tiny",
+          "format": "gguf",
+          "state": "ready",
+          "path": "/models/impetus-tiny.gguf",
+          "size_bytes": 10600000
+        }
+      ]
+    }
+    "#);
+}

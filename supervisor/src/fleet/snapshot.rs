@@ -1,0 +1,173 @@
+//! How the fleet stands, for whoever asks.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+
+use super::{
+    Fleet,
+    resident::{Resident, Stage},
+};
+use crate::worker::{Nursery, State, WorkerId};
+
+/// All workers, and the models that are or were wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// By worker.
+    pub workers: Vec<WorkerRow>,
+    /// By name; a model that is not here was never wanted.
+    pub models: BTreeMap<String, ModelRow>,
+}
+
+/// One worker, alive or about to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkerRow {
+    /// Its name.
+    pub id: WorkerId,
+    /// The format it serves.
+    pub format: String,
+    /// The model it serves or is to serve.
+    pub model: Option<String>,
+    /// Its state.
+    pub state: State,
+    /// Its process, if it has one.
+    pub pid: Option<u32>,
+    /// How often what it serves had to be started again.
+    pub restarts: u32,
+    /// Why its predecessor ended.
+    pub last_exit: Option<String>,
+    /// Slots that generate.
+    pub slots_busy: u32,
+    /// All slots.
+    pub slots_total: u32,
+    /// When its process was started.
+    pub started: Option<Instant>,
+    /// Leases on it.
+    pub leases: u32,
+}
+
+/// One model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelRow {
+    /// available, loading, ready, draining, backoff or failed.
+    pub state: &'static str,
+    /// What there is to say beyond that.
+    pub detail: String,
+}
+
+impl<N: Nursery> Fleet<N> {
+    pub(super) fn snapshot(&self, now: Instant) -> Snapshot {
+        let alive = self.workers.keys().map(|id| self.living_row(id));
+        let dead = self.residents.iter().filter_map(|(name, resident)| dead_row(name, resident));
+        let pools = self.pools.keys().filter_map(|format| self.pool_row(format, now));
+        let mut workers: Vec<WorkerRow> = alive.flatten().chain(dead).chain(pools).collect();
+        workers.sort_by(|a, b| (&a.format, a.started, &a.id).cmp(&(&b.format, b.started, &b.id)));
+        let models = self
+            .residents
+            .iter()
+            .map(|(name, resident)| (name.clone(), self.model_row(resident, now)))
+            .collect();
+        Snapshot { workers, models }
+    }
+
+    fn living_row(&self, id: &WorkerId) -> Option<WorkerRow> {
+        let entry = self.workers.get(id)?;
+        let resident = entry.model.as_ref().and_then(|model| self.residents.get(model));
+        let pool = self.pools.get(&entry.format);
+        let (restarts, last_exit) = match (resident, pool) {
+            (Some(resident), _) => (resident.restarts, resident.last_exit.clone()),
+            (None, Some(pool)) => (pool.restarts, pool.last.as_ref().map(|(_, cause)| cause.clone())),
+            (None, None) => (0, None),
+        };
+        let leases = self.leases.values().filter(|lease| lease.worker.as_ref() == Some(id)).count();
+        Some(WorkerRow {
+            id: id.clone(),
+            format: entry.format.clone(),
+            model: entry.model.clone(),
+            state: entry.state.clone(),
+            pid: entry.pid,
+            restarts,
+            last_exit,
+            slots_busy: entry.stats.slots_busy,
+            slots_total: entry.stats.slots_total,
+            started: Some(entry.started),
+            leases: u32::try_from(leases).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// The row of standbys that do not come up, while none of them has a process.
+    fn pool_row(&self, format: &str, now: Instant) -> Option<WorkerRow> {
+        let pool = self.pools.get(format)?;
+        let until = pool.not_before.filter(|time| *time > now)?;
+        let (id, cause) = pool.last.clone()?;
+        let state = match &pool.broken {
+            Some(reason) => State::Failed { reason: reason.clone() },
+            None => State::Backoff { until, attempt: pool.attempt },
+        };
+        Some(WorkerRow { restarts: pool.restarts, ..without_process(id, format, None, state, Some(cause)) })
+    }
+
+    fn model_row(&self, resident: &Resident, now: Instant) -> ModelRow {
+        let (state, detail) = match &resident.stage {
+            Stage::Absent => ("available", String::new()),
+            Stage::Waiting { .. } => {
+                match self.pools.get(&resident.manifest.format).and_then(|pool| pool.broken.clone()) {
+                    Some(reason) => ("failed", reason),
+                    None => ("loading", "waits for a worker to start".into()),
+                }
+            }
+            Stage::Placed(worker) => match self.workers.get(worker).map(|entry| &entry.state) {
+                Some(state @ (State::Ready | State::Loading { .. })) => (state.name(), state.detail(now)),
+                _ => ("draining", String::new()),
+            },
+            Stage::Leaving { .. } => ("draining", String::new()),
+            Stage::Backoff { until, attempt, .. } => {
+                let state = State::Backoff { until: *until, attempt: *attempt };
+                ("backoff", state.detail(now))
+            }
+            Stage::Failed { error, .. } => ("failed", error.message.clone()),
+        };
+        ModelRow { state, detail }
+    }
+}
+
+/// The row of a model whose worker has died.
+fn dead_row(name: &str, resident: &Resident) -> Option<WorkerRow> {
+    let (worker, state) = match &resident.stage {
+        Stage::Backoff { until, attempt, worker } => {
+            (worker, State::Backoff { until: *until, attempt: *attempt })
+        }
+        Stage::Failed { error, worker } => (worker, State::Failed { reason: error.message.clone() }),
+        _ => return None,
+    };
+    let row = without_process(
+        worker.clone(),
+        &resident.manifest.format,
+        Some(name.to_owned()),
+        state,
+        resident.last_exit.clone(),
+    );
+    Some(WorkerRow { restarts: resident.restarts, ..row })
+}
+
+fn without_process(
+    id: WorkerId,
+    format: &str,
+    model: Option<String>,
+    state: State,
+    last_exit: Option<String>,
+) -> WorkerRow {
+    WorkerRow {
+        id,
+        format: format.to_owned(),
+        model,
+        state,
+        pid: None,
+        restarts: 0,
+        last_exit,
+        slots_busy: 0,
+        slots_total: 0,
+        started: None,
+        leases: 0,
+    }
+}

@@ -1,0 +1,206 @@
+//! The gateway's lives, one after the other.
+
+use std::{net::TcpListener, time::Duration};
+
+use impetus_proto::launch::{Report, report};
+use rand::random;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::{GatewaySettings, GatewayState, NAME, Stage};
+use crate::{
+    attribution::{ExitCause, Intent},
+    launch::{Launch, LaunchError, Launcher},
+    logs::{Logs, Source},
+    policy::restart::{History, Restart},
+    process::{Happening, Process},
+    shutdown::Phase,
+};
+
+/// The gateway goes after the workers and before the supervisor when memory runs out.
+const OOM_SCORE_ADJUST: i32 = 100;
+
+/// How long a gateway that closed its channel may take to end.
+const LAST_BREATH: Duration = Duration::from_secs(2);
+
+pub(super) struct Driver {
+    settings: GatewaySettings,
+    launcher: Launcher,
+    source: Source,
+    state: watch::Sender<GatewayState>,
+    restarts: mpsc::Receiver<oneshot::Sender<()>>,
+    phase: watch::Receiver<Phase>,
+    /// Who asked for a restart and waits for its end.
+    asked: Vec<oneshot::Sender<()>>,
+}
+
+/// How one life ended.
+struct Ended {
+    cause: ExitCause,
+    served: Duration,
+    /// Whether the whole server goes.
+    for_good: bool,
+}
+
+enum Heard {
+    Stop,
+    Restart,
+    Happening(Happening),
+    TooLate,
+}
+
+impl Driver {
+    pub(super) fn new(
+        settings: GatewaySettings,
+        launcher: Launcher,
+        logs: &Logs,
+        state: watch::Sender<GatewayState>,
+        restarts: mpsc::Receiver<oneshot::Sender<()>>,
+        phase: watch::Receiver<Phase>,
+    ) -> Self {
+        let source = logs.source(NAME, Some(NAME));
+        Self { settings, launcher, source, state, restarts, phase, asked: Vec::new() }
+    }
+
+    /// Runs gateways on `socket` until the server goes.
+    pub(super) async fn run(mut self, socket: TcpListener) {
+        let mut socket = Some(socket);
+        let mut history = History::default();
+        while let Some(listening) = socket.take_if(|_| *self.phase.borrow() == Phase::Running) {
+            let ended = match self.launch(&listening) {
+                Ok(process) => {
+                    socket = Some(listening);
+                    self.live(process, &mut socket).await
+                }
+                Err(error) => {
+                    socket = Some(listening);
+                    let cause = ExitCause::NotStarted(error.to_string());
+                    Ended { cause, served: Duration::ZERO, for_good: false }
+                }
+            };
+            let is_planned = ended.cause == ExitCause::Stopped;
+            self.state.send_modify(|state| {
+                state.pid = None;
+                state.last_exit = Some(ended.cause.to_string());
+                state.stage = if ended.for_good { Stage::Stopped } else { Stage::Backoff };
+                state.restarts += u32::from(!ended.for_good);
+            });
+            if ended.for_good {
+                break;
+            }
+            if is_planned {
+                history.clear();
+                continue;
+            }
+            let delay = match history.died(&self.settings.restart, Instant::now(), ended.served, random()) {
+                Restart::After { delay, .. } => delay,
+                // Without a gateway the server is of no use, so it is never given up.
+                Restart::GiveUp { .. } => self.settings.restart.max,
+            };
+            tracing::warn!(cause = %ended.cause, delay_ms = delay.as_millis(), "gateway ended, starting another");
+            self.pause(delay).await;
+        }
+        self.state.send_modify(|state| state.stage = Stage::Stopped);
+    }
+
+    fn launch(&self, socket: &TcpListener) -> Result<Process, LaunchError> {
+        let program = self.settings.program.clone();
+        let descriptor = match socket.try_clone() {
+            Ok(descriptor) => descriptor,
+            Err(source) => return Err(LaunchError::Spawn { program, source }),
+        };
+        let launch = Launch {
+            program,
+            args: Vec::new(),
+            descriptors: vec![descriptor.into()],
+            oom_score_adjust: OOM_SCORE_ADJUST,
+            working_dir: self.settings.working_dir.clone(),
+        };
+        Process::start(&self.launcher, launch, self.source.clone())
+    }
+
+    async fn live(&mut self, mut process: Process, socket: &mut Option<TcpListener>) -> Ended {
+        self.state.send_modify(|state| {
+            state.pid = Some(process.pid());
+            state.stage = Stage::Starting;
+        });
+        // An error shows as the end of the channel.
+        let _ = process.send(&self.settings.spec).await;
+        let give_up = Instant::now() + self.settings.start;
+        let mut ready_since: Option<Instant> = None;
+        let (intent, grace) = loop {
+            match self.hear(&mut process, ready_since.is_none().then_some(give_up)).await {
+                Heard::Restart | Heard::Stop => {
+                    let for_good = *self.phase.borrow() != Phase::Running;
+                    if for_good {
+                        // Nobody accepts any more, so connections had better be refused.
+                        *socket = None;
+                    }
+                    return Ended { cause: self.stop(process).await, served: since(ready_since), for_good };
+                }
+                Heard::Happening(Happening::Report(Report {
+                    message: Some(report::Message::Serving(_)),
+                })) => {
+                    ready_since = Some(Instant::now());
+                    self.state.send_modify(|state| state.stage = Stage::Ready);
+                    tracing::info!(pid = process.pid(), "gateway ready");
+                    for asked in self.asked.drain(..) {
+                        let _ = asked.send(());
+                    }
+                }
+                Heard::Happening(Happening::Report(_)) => {}
+                Heard::Happening(Happening::Closed) => break (Intent::None, LAST_BREATH),
+                Heard::Happening(Happening::Garbage(error)) => {
+                    break (Intent::Garbled(error.to_string()), Duration::ZERO);
+                }
+                Heard::TooLate => break (Intent::Stalled(self.settings.start), Duration::ZERO),
+            }
+        };
+        let cause = process.finish(intent, None, grace).await;
+        Ended { cause, served: since(ready_since), for_good: false }
+    }
+
+    async fn hear(&mut self, process: &mut Process, give_up: Option<Instant>) -> Heard {
+        tokio::select! {
+            biased;
+            _ = self.phase.wait_for(|phase| *phase != Phase::Running) => Heard::Stop,
+            Some(asked) = self.restarts.recv() => {
+                self.asked.push(asked);
+                Heard::Restart
+            }
+            happening = process.next() => Heard::Happening(happening),
+            () = sleep_until(give_up.unwrap_or_else(Instant::now)), if give_up.is_some() => Heard::TooLate,
+        }
+    }
+
+    /// Lets it finish what runs, within the time for that; less when the server is in a hurry.
+    async fn stop(&mut self, mut process: Process) -> ExitCause {
+        self.state.send_modify(|state| state.stage = Stage::Stopping);
+        process.terminate();
+        let deadline = match *self.phase.borrow() {
+            Phase::Draining { deadline } => deadline,
+            Phase::Running | Phase::Hurried => Instant::now() + self.settings.drain,
+        };
+        tokio::select! {
+            _ = process.ended() => {}
+            () = sleep_until(deadline) => {}
+            _ = self.phase.wait_for(|phase| *phase == Phase::Hurried) => {}
+        }
+        process.finish(Intent::Stop, None, Duration::ZERO).await
+    }
+
+    /// Waits before the next start; an order to restart or to stop ends the wait.
+    async fn pause(&mut self, delay: Duration) {
+        tokio::select! {
+            () = sleep(delay) => {}
+            Some(asked) = self.restarts.recv() => self.asked.push(asked),
+            _ = self.phase.wait_for(|phase| *phase != Phase::Running) => {}
+        }
+    }
+}
+
+fn since(time: Option<Instant>) -> Duration {
+    time.map(|time| time.elapsed()).unwrap_or_default()
+}

@@ -1,0 +1,82 @@
+//! Keeps two supervisors off one state folder.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+};
+
+/// The lock on a state folder, given up when dropped or when this process ends in whatever way.
+#[derive(Debug)]
+pub struct StateLock {
+    _file: Flock<File>,
+}
+
+/// The state folder cannot be locked.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another supervisor has it.
+    #[error(
+        "another supervisor{} uses the state folder {}; stop it, or set supervisor.state_dir to another folder",
+        holder.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), dir.display()
+    )]
+    Held {
+        /// The folder.
+        dir: PathBuf,
+        /// The other's process id, if it is known.
+        holder: Option<u32>,
+    },
+    /// The lock file cannot be used.
+    #[error("cannot lock {}: {source}; check that the folder can be written", path.display())]
+    Io {
+        /// The lock file.
+        path: PathBuf,
+        /// What the kernel answered.
+        source: io::Error,
+    },
+}
+
+impl StateLock {
+    /// Locks `dir`, without waiting for anybody.
+    pub fn take(dir: &Path) -> Result<Self, LockError> {
+        let path = dir.join("lock");
+        let io = |source| LockError::Io { path: path.clone(), source };
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut file) => {
+                file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(io)?;
+                Ok(Self { _file: file })
+            }
+            Err((file, Errno::EWOULDBLOCK)) => Err(LockError::Held { dir: dir.into(), holder: holder(file) }),
+            Err((_, error)) => Err(io(error.into())),
+        }
+    }
+}
+
+fn holder(mut file: File) -> Option<u32> {
+    let mut text = String::new();
+    file.seek(SeekFrom::Start(0)).ok()?;
+    file.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_is_refused_and_told_by_whom() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = StateLock::take(dir.path()).unwrap();
+        let message = StateLock::take(dir.path()).unwrap_err().to_string();
+        assert!(message.contains(&format!("pid {}", std::process::id())), "{message}");
+        drop(first);
+        StateLock::take(dir.path()).unwrap();
+    }
+}

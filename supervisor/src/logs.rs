@@ -1,0 +1,131 @@
+//! What the processes say: captured from their standard output and error, kept for `supervisorctl logs`, and
+//! written to a rotated file for each.
+
+mod capture;
+mod files;
+mod ring;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use impetus_telemetry::Rotation;
+use tokio::{io::AsyncRead, sync::broadcast, task::JoinHandle};
+
+pub(crate) use self::files::WORKER_PREFIX;
+use self::{files::Files, ring::Rings};
+
+/// Lines that a slow follower may lag behind before it misses some.
+const FOLLOWED_LINES: usize = 1024;
+
+/// Where and how log files are kept.
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// The folder.
+    pub dir: PathBuf,
+    /// When a new file is begun.
+    pub rotation: Rotation,
+    /// Files kept for each process.
+    pub keep: usize,
+}
+
+/// One line of one process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Grows by one from line to line over all processes.
+    pub number: u64,
+    /// The process: "supervisor", "gateway" or a worker's id.
+    pub source: Arc<str>,
+    /// The text, without line end, control characters escaped.
+    pub text: Arc<str>,
+}
+
+/// All logs of this server. Clones are the same logs.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    inner: Arc<Inner>,
+}
+
+/// Where one process' lines go.
+#[derive(Debug, Clone)]
+pub struct Source {
+    name: Arc<str>,
+    /// Absent for the supervisor, which writes its own file.
+    file: Option<Arc<str>>,
+    logs: Logs,
+}
+
+#[derive(Debug)]
+struct Inner {
+    rings: Mutex<Rings>,
+    followers: broadcast::Sender<Line>,
+    files: Files,
+}
+
+impl Logs {
+    /// Logs whose files lie as `settings` say, written by a thread of their own.
+    pub fn start(settings: LogSettings) -> std::io::Result<Self> {
+        let (followers, _) = broadcast::channel(FOLLOWED_LINES);
+        let inner = Inner { rings: Mutex::default(), followers, files: Files::start(settings)? };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The source `name`, whose lines also go to the file `file`.
+    pub fn source(&self, name: &str, file: Option<&str>) -> Source {
+        Source { name: name.into(), file: file.map(Into::into), logs: self.clone() }
+    }
+
+    /// The last `n` lines of `source` (or of all), oldest first.
+    pub fn tail(&self, source: Option<&str>, n: usize) -> Vec<Line> {
+        self.inner.rings.lock().unwrap_or_else(PoisonError::into_inner).tail(source, n)
+    }
+
+    /// All lines from now on. A receiver that lags misses lines rather than stopping anybody.
+    pub fn follow(&self) -> broadcast::Receiver<Line> {
+        self.inner.followers.subscribe()
+    }
+
+    /// Whether anything of `source` is kept.
+    pub fn knows(&self, source: &str) -> bool {
+        self.inner.rings.lock().unwrap_or_else(PoisonError::into_inner).knows(source)
+    }
+
+    /// Writes out what waits. Lines that come later are not written to files any more.
+    pub fn close(&self) {
+        self.inner.files.close();
+    }
+}
+
+impl Source {
+    /// Takes one line, already escaped.
+    pub fn line(&self, text: &str) {
+        let inner = &self.logs.inner;
+        let line = {
+            let mut rings = inner.rings.lock().unwrap_or_else(PoisonError::into_inner);
+            rings.push(&self.name, text)
+        };
+        if let Some(file) = &self.file {
+            inner.files.write(file.clone(), line.text.clone());
+        }
+        // An error means that nobody follows.
+        let _ = inner.followers.send(line);
+    }
+
+    /// The last `n` lines of this source.
+    pub fn last(&self, n: usize) -> Vec<String> {
+        self.logs.tail(Some(&self.name), n).into_iter().map(|line| line.text.to_string()).collect()
+    }
+
+    /// Reads a pipe to its end, line by line, in a task of its own.
+    pub fn capture(&self, pipe: impl AsyncRead + Unpin + Send + 'static) -> JoinHandle<()> {
+        tokio::spawn(capture::run(pipe, self.clone()))
+    }
+
+    /// The process has ended: its file may be closed.
+    pub fn end(&self) {
+        if let Some(file) = &self.file {
+            self.logs.inner.files.end(file.clone());
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Decisions without side effects: no I/O, no clock, no source of random numbers; all of those are arguments.
+
+pub mod health;
+pub mod restart;

@@ -1,0 +1,161 @@
+//! One worker: a process that starts as a standby of its format, is given one model and serves it for life. Its
+//! life is a task whose control flow is the state machine; the fleet gives orders and hears events.
+
+mod driver;
+mod state;
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use impetus_proto::{
+    launch::{LogSpec, Tick, WorkerSpec},
+    worker::Description,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
+
+pub use state::State;
+
+use crate::{attribution::ExitCause, launch::Launcher, logs::Logs};
+
+/// A worker's name, which no other worker of this server ever has: its format and a number.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(Arc<str>);
+
+/// What a worker is born as.
+#[derive(Debug, Clone)]
+pub struct Birth {
+    /// Its name.
+    pub id: WorkerId,
+    /// The format it serves.
+    pub format: String,
+    /// Its program.
+    pub program: PathBuf,
+    /// Compute threads of its engine; 0 leaves it to the engine.
+    pub threads: u32,
+}
+
+/// What the fleet wants of a worker. The latest orders count, so a stop overtakes a start.
+#[derive(Debug, Clone, Default)]
+pub struct Orders {
+    /// The model to load.
+    pub place: Option<Arc<WorkerSpec>>,
+    /// Whether to go.
+    pub leave: Leave,
+}
+
+/// Whether, and how fast, a worker is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Leave {
+    /// Stay.
+    #[default]
+    No,
+    /// Go at this time at the latest; until then its leases may finish.
+    Drain(Instant),
+    /// Go now, finishing what runs if that is quick.
+    Now,
+    /// Be gone.
+    Kill,
+}
+
+/// Something that a worker did.
+#[derive(Debug)]
+pub struct Event {
+    /// The worker.
+    pub id: WorkerId,
+    /// What it did.
+    pub what: What,
+}
+
+/// What a worker did.
+#[derive(Debug)]
+pub enum What {
+    /// Its process runs.
+    Started {
+        /// The process.
+        pid: u32,
+    },
+    /// It has initialised its engine and waits for a model.
+    Waiting,
+    /// It has loaded this part, 0 to 1, of its model.
+    Progress(f32),
+    /// It serves.
+    Serving(Box<Description>),
+    /// It says how it is.
+    Tick(Box<Tick>),
+    /// It finishes its leases until then.
+    Draining(Instant),
+    /// It was asked to end.
+    Stopping,
+    /// It has ended. Always the last event.
+    Exited(ExitCause),
+}
+
+/// Starts the life of a worker. The fleet's tests put scripted lives here.
+pub trait Nursery: Send + 'static {
+    /// Starts `birth`, which follows `orders` and tells `events`, an exit last.
+    fn start(&mut self, birth: Birth, orders: watch::Receiver<Orders>, events: mpsc::Sender<Event>);
+}
+
+/// Patience with a worker.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// Without progress while starting or loading.
+    pub load: Duration,
+    /// Without a step while work is pending, or without a word.
+    pub hang: Duration,
+    /// From SIGTERM to SIGKILL.
+    pub kill: Duration,
+}
+
+/// Real lives, in processes.
+#[derive(Debug)]
+pub struct Processes {
+    /// Starts them.
+    pub launcher: Launcher,
+    /// Takes their output.
+    pub logs: Logs,
+    /// How they log.
+    pub log: LogSpec,
+    /// Patience with them.
+    pub timeouts: Timeouts,
+    /// Where they run.
+    pub working_dir: PathBuf,
+}
+
+impl WorkerId {
+    /// The `number`th worker of `format`.
+    pub fn new(format: &str, number: u64) -> Self {
+        Self(format!("{format}-{number}").into())
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Nursery for Processes {
+    fn start(&mut self, birth: Birth, orders: watch::Receiver<Orders>, events: mpsc::Sender<Event>) {
+        tokio::spawn(driver::run(birth, self.setup(), orders, events));
+    }
+}
+
+impl Processes {
+    fn setup(&self) -> driver::Setup {
+        driver::Setup {
+            launcher: self.launcher.clone(),
+            logs: self.logs.clone(),
+            log: self.log.clone(),
+            timeouts: self.timeouts,
+            working_dir: self.working_dir.clone(),
+        }
+    }
+}

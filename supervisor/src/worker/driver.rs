@@ -1,0 +1,268 @@
+//! The life of one worker process as control flow: start, wait, load, serve, end.
+
+use std::{convert::Infallible, path::PathBuf, time::Duration};
+
+use impetus_proto::{
+    Error,
+    launch::{LogSpec, Report, StandbySpec, Tick, ToWorker, WorkerSpec, report, to_worker},
+    worker::Description,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until},
+};
+use tracing::{Instrument, info_span};
+
+use super::{Birth, Event, Leave, Orders, Timeouts, What};
+use crate::{
+    attribution::{ExitCause, Intent},
+    launch::{Launch, Launcher},
+    logs::{Logs, WORKER_PREFIX},
+    policy::health::{Progress, Verdict},
+    process::{Happening, Process},
+};
+
+/// Workers are the first that the kernel ends when memory runs out.
+const OOM_SCORE_ADJUST: i32 = 500;
+
+/// How long a worker that announced its end may take for it.
+const LAST_BREATH: Duration = Duration::from_secs(2);
+
+/// What every worker's life needs.
+pub(super) struct Setup {
+    pub(super) launcher: Launcher,
+    pub(super) logs: Logs,
+    pub(super) log: LogSpec,
+    pub(super) timeouts: Timeouts,
+    pub(super) working_dir: PathBuf,
+}
+
+struct Driver {
+    birth: Birth,
+    setup: Setup,
+    orders: watch::Receiver<Orders>,
+    events: mpsc::Sender<Event>,
+    drain_until: Option<Instant>,
+}
+
+/// Why a stage did not go over into the next.
+enum Ending {
+    /// The supervisor wants it to go.
+    Asked,
+    /// The process goes by itself.
+    Gone(Option<Error>),
+    /// It must be made to go.
+    Condemned(Intent),
+}
+
+enum Heard {
+    Report(report::Message),
+    Orders,
+    Deadline,
+}
+
+/// Lives a worker's whole life. Its last event is its exit.
+pub(super) async fn run(
+    birth: Birth,
+    setup: Setup,
+    orders: watch::Receiver<Orders>,
+    events: mpsc::Sender<Event>,
+) {
+    let span =
+        info_span!("worker", id = %birth.id, model = tracing::field::Empty, pid = tracing::field::Empty);
+    let mut driver = Driver { birth, setup, orders, events, drain_until: None };
+    let cause = driver.live().instrument(span.clone()).await;
+    span.in_scope(|| match &cause {
+        ExitCause::Stopped => tracing::debug!("worker stopped"),
+        cause => tracing::warn!(%cause, "worker ended"),
+    });
+    driver.tell(What::Exited(cause)).await;
+}
+
+impl Driver {
+    async fn live(&mut self) -> ExitCause {
+        let file = format!("{WORKER_PREFIX}{}", self.birth.id);
+        let source = self.setup.logs.source(self.birth.id.as_str(), Some(&file));
+        let launch = Launch {
+            program: self.birth.program.clone(),
+            args: Vec::new(),
+            descriptors: Vec::new(),
+            oom_score_adjust: OOM_SCORE_ADJUST,
+            working_dir: self.setup.working_dir.clone(),
+        };
+        let mut process = match Process::start(&self.setup.launcher, launch, source) {
+            Ok(process) => process,
+            Err(error) => return ExitCause::NotStarted(error.to_string()),
+        };
+        tracing::Span::current().record("pid", process.pid());
+        self.tell(What::Started { pid: process.pid() }).await;
+        let Err(ending) = self.stages(&mut process).await;
+        self.end(process, ending).await
+    }
+
+    async fn stages(&mut self, process: &mut Process) -> Result<Infallible, Ending> {
+        self.starting(process).await?;
+        self.tell(What::Waiting).await;
+        let spec = self.standing_by(process).await?;
+        tracing::Span::current().record("model", spec.model.as_str());
+        tracing::info!("model placed");
+        let description = self.loading(process, &spec).await?;
+        tracing::info!("model ready");
+        self.tell(What::Serving(Box::new(description))).await;
+        self.serving(process).await
+    }
+
+    async fn starting(&mut self, process: &mut Process) -> Result<(), Ending> {
+        let spec = StandbySpec {
+            worker_id: self.birth.id.to_string(),
+            format: self.birth.format.clone(),
+            log: Some(self.setup.log.clone()),
+            threads: self.birth.threads,
+        };
+        send(process, to_worker::Message::Standby(spec)).await?;
+        let patience = self.setup.timeouts.load;
+        let deadline = Instant::now() + patience;
+        loop {
+            match self.hear(process, Some(deadline)).await? {
+                Heard::Report(report::Message::Standby(standby)) => {
+                    tracing::debug!(engine = standby.engine, "standby ready");
+                    return Ok(());
+                }
+                Heard::Deadline => return Err(Ending::Condemned(Intent::Stalled(patience))),
+                Heard::Report(_) | Heard::Orders => {}
+            }
+        }
+    }
+
+    async fn standing_by(&mut self, process: &mut Process) -> Result<WorkerSpec, Ending> {
+        loop {
+            let placed = self.orders.borrow_and_update().place.clone();
+            if let Some(spec) = placed {
+                return Ok(WorkerSpec::clone(&spec));
+            }
+            self.hear(process, None).await?;
+        }
+    }
+
+    async fn loading(&mut self, process: &mut Process, spec: &WorkerSpec) -> Result<Description, Ending> {
+        send(process, to_worker::Message::Place(spec.clone())).await?;
+        let patience = self.setup.timeouts.load;
+        let (mut deadline, mut done) = (Instant::now() + patience, 0.0);
+        loop {
+            match self.hear(process, Some(deadline)).await? {
+                Heard::Report(report::Message::Progress(progress)) => {
+                    // NaN is no progress either.
+                    if progress.fraction > done {
+                        (deadline, done) = (Instant::now() + patience, progress.fraction);
+                        self.tell(What::Progress(done.clamp(0.0, 1.0))).await;
+                    }
+                }
+                Heard::Report(report::Message::Serving(serving)) => {
+                    let description = serving.description.unwrap_or_default();
+                    return same_model(spec, description).map_err(Ending::Condemned);
+                }
+                Heard::Deadline => return Err(Ending::Condemned(Intent::Stalled(patience))),
+                Heard::Report(_) | Heard::Orders => {}
+            }
+        }
+    }
+
+    async fn serving(&mut self, process: &mut Process) -> Result<Infallible, Ending> {
+        let mut progress = Progress::new(Instant::now(), self.setup.timeouts.hang);
+        loop {
+            match self.hear(process, Some(progress.deadline())).await? {
+                Heard::Report(report::Message::Tick(tick)) => {
+                    progress.tick(Instant::now(), tick.steps, tick.pending > 0);
+                    self.tell(What::Tick(Box::new(tick))).await;
+                }
+                Heard::Deadline => match progress.judge(Instant::now()) {
+                    Verdict::Well => {}
+                    Verdict::Silent(after) => return Err(Ending::Condemned(Intent::Silent(after))),
+                    Verdict::Stuck(after) => return Err(Ending::Condemned(Intent::Stuck(after))),
+                },
+                Heard::Report(_) | Heard::Orders => {}
+            }
+        }
+    }
+
+    /// Waits for whatever comes first. Reports are looked at before deadlines, so that one which has arrived counts.
+    async fn hear(&mut self, process: &mut Process, deadline: Option<Instant>) -> Result<Heard, Ending> {
+        let leave = self.orders.borrow().leave;
+        match leave {
+            Leave::Now | Leave::Kill => return Err(Ending::Asked),
+            Leave::Drain(until) if self.drain_until.is_none() => {
+                self.drain_until = Some(until);
+                self.tell(What::Draining(until)).await;
+            }
+            Leave::Drain(_) | Leave::No => {}
+        }
+        let drain_until = self.drain_until;
+        tokio::select! {
+            biased;
+            happening = process.next() => heard(happening),
+            changed = self.orders.changed() => changed.map(|()| Heard::Orders).map_err(|_| Ending::Asked),
+            () = at(drain_until) => Err(Ending::Asked),
+            () = at(deadline) => Ok(Heard::Deadline),
+        }
+    }
+
+    async fn end(&mut self, mut process: Process, ending: Ending) -> ExitCause {
+        match ending {
+            Ending::Gone(failed) => process.finish(Intent::None, failed, LAST_BREATH).await,
+            Ending::Condemned(intent) => process.finish(intent, None, Duration::ZERO).await,
+            Ending::Asked => {
+                self.tell(What::Stopping).await;
+                process.terminate();
+                let deadline = Instant::now() + self.setup.timeouts.kill;
+                let mut orders = self.orders.clone();
+                tokio::select! {
+                    _ = process.ended() => {}
+                    () = tokio::time::sleep_until(deadline) => {}
+                    _ = orders.wait_for(|orders| orders.leave == Leave::Kill) => {}
+                }
+                process.finish(Intent::Stop, None, Duration::ZERO).await
+            }
+        }
+    }
+
+    async fn tell(&self, what: What) {
+        // Nobody listens once the fleet has ended, which it does after its workers.
+        let _ = self.events.send(Event { id: self.birth.id.clone(), what }).await;
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn send(process: &mut Process, message: to_worker::Message) -> Result<(), Ending> {
+    process.send(&ToWorker { message: Some(message) }).await.map_err(|_| Ending::Gone(None))
+}
+
+fn heard(happening: Happening) -> Result<Heard, Ending> {
+    match happening {
+        Happening::Report(Report { message: Some(report::Message::Failed(error)) }) => {
+            Err(Ending::Gone(Some(error)))
+        }
+        Happening::Report(Report { message: Some(message) }) => Ok(Heard::Report(message)),
+        Happening::Report(Report { message: None }) => {
+            Ok(Heard::Report(report::Message::Tick(Tick::default())))
+        }
+        Happening::Garbage(error) => Err(Ending::Condemned(Intent::Garbled(error.to_string()))),
+        Happening::Closed => Err(Ending::Gone(None)),
+    }
+}
+
+fn same_model(spec: &WorkerSpec, description: Description) -> Result<Description, Intent> {
+    if description.model == spec.model {
+        Ok(description)
+    } else {
+        Err(Intent::Garbled(format!(
+            "was given the model {:?} and serves {:?}",
+            spec.model, description.model
+        )))
+    }
+}
