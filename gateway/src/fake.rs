@@ -161,7 +161,7 @@ impl Fake {
     }
 
     pub(crate) fn upstream(&self) -> Arc<Upstream> {
-        Arc::new(Upstream::new(&self.socket(), Duration::from_secs(600)))
+        Arc::new(Upstream::new(&self.socket(), Duration::from_mins(10)))
     }
 
     pub(crate) fn gateway(&self) -> Gateway {

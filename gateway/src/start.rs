@@ -124,9 +124,8 @@ fn init_telemetry(log: &LogSpec) -> Result<(), TelemetryError> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, time::Duration};
+    use std::time::Duration;
 
-    use impetus_config::{GatewayConfig, LogConfig, ModelsConfig, SupervisorConfig};
     use nix::sys::signal::{Signal, raise};
     use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinHandle};
 
@@ -139,16 +138,8 @@ mod tests {
     }
 
     fn spec() -> GatewaySpec {
-        let config = Config {
-            gateway: GatewayConfig::default(),
-            supervisor: SupervisorConfig::default(),
-            models: ModelsConfig::default(),
-            workers: BTreeMap::new(),
-            log: LogConfig::default(),
-            model: Vec::new(),
-        };
         GatewaySpec {
-            config_json: serde_json::to_string(&config).unwrap(),
+            config_json: serde_json::to_string(&Config::default()).unwrap(),
             supervisor_socket: "/nonexistent/supervisor.sock".into(),
             log: None,
         }

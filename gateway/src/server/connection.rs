@@ -59,7 +59,7 @@ pub(super) async fn accept<H, F>(
                 });
             }
             Err(error) if is_of_one_connection(&error) => {
-                debug!(%error, "a connection was gone before it was accepted")
+                debug!(%error, "a connection was gone before it was accepted");
             }
             Err(error) => {
                 warn!(%error, "cannot accept connections; trying again");

@@ -158,7 +158,7 @@ async fn a_head_is_not_kept_waiting_for_a_worker() {
     assert_eq!(frames[0]["choices"][0]["delta"]["role"], "assistant");
     assert!(frames.iter().all(|frame| frame["model"] == "tiny" && frame["id"] == frames[0]["id"]));
     let is_empty =
-        |frame: &&Value| frame["choices"][0]["delta"].as_object().is_some_and(|delta| delta.is_empty());
+        |frame: &&Value| frame["choices"][0]["delta"].as_object().is_some_and(serde_json::Map::is_empty);
     // One sign of life, and the finish.
     assert_eq!(frames.iter().filter(is_empty).count(), 2, "{}", answer.text);
     assert!(answer.text.ends_with("data: [DONE]\n\n"));

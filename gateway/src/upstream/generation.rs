@@ -78,7 +78,7 @@ pub(crate) fn generate(upstream: Arc<Upstream>, request: Request) -> Events {
                 Err((lease, Failure::Lost(error))) => (lease, error),
             };
             upstream.connections.forget(&lease.endpoint);
-            generation.lost(&lease, error)?;
+            generation.lost(&lease, &error)?;
             lease.ended().await;
         }
     })
@@ -137,7 +137,7 @@ impl Generation {
     }
 
     /// Decides whether the completion goes on without the worker that was just lost.
-    fn lost(&mut self, lease: &Lease, error: Error) -> Result<(), Error> {
+    fn lost(&mut self, lease: &Lease, error: &Error) -> Result<(), Error> {
         let n_received = self.received.len();
         warn!(worker = lease.worker_id, attempt = self.attempts, n_received, %error, "worker lost");
         let model = &lease.model;

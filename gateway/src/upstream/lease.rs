@@ -81,7 +81,7 @@ impl Upstream {
                 }
                 Some(acquire_event::Event::Queued(queued)) => debug!(reason = queued.reason, "queued"),
                 Some(acquire_event::Event::Loading(loading)) => {
-                    debug!(progress = loading.progress, "loading")
+                    debug!(progress = loading.progress, "loading");
                 }
                 None => {}
             }

@@ -16,7 +16,7 @@ use super::{
     ignored::Ignored,
     message, parameter, sampling,
     stream::{Chunks, frame},
-    usage::{Timings, Usage},
+    usage::{ChunkUsage, Timings, Usage},
 };
 use crate::{record::Record, server, server::Gateway, upstream::Finished};
 
@@ -73,9 +73,8 @@ struct Chunk<'a> {
     #[serde(flatten)]
     envelope: &'a Envelope,
     choices: &'a [ChunkChoice<'a>],
-    /// Absent unless asked for; then null in every chunk but the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<Option<Usage>>,
+    #[serde(skip_serializing_if = "ChunkUsage::is_unasked")]
+    usage: ChunkUsage,
     #[serde(skip_serializing_if = "Option::is_none")]
     timings: Option<Timings>,
 }
@@ -145,7 +144,7 @@ impl Shape for ChatShape {
 impl ChatChunks {
     fn delta(&self, delta: Delta<'_>, finish_reason: Option<&str>) -> Bytes {
         let choice = ChunkChoice { index: 0, delta, logprobs: None, finish_reason };
-        let usage = self.include_usage.then_some(None);
+        let usage = ChunkUsage::before_the_end(self.include_usage);
         frame(&Chunk { envelope: &self.envelope, choices: &[choice], usage, timings: None })
     }
 }
@@ -169,7 +168,7 @@ impl Chunks for ChatChunks {
 
     fn usage(&self, finished: &Finished) -> Option<Bytes> {
         self.include_usage.then(|| {
-            let (usage, timings) = (Some(Some(Usage::of(finished))), Some(Timings::of(finished)));
+            let (usage, timings) = (ChunkUsage::Now(Usage::of(finished)), Some(Timings::of(finished)));
             frame(&Chunk { envelope: &self.envelope, choices: &[], usage, timings })
         })
     }

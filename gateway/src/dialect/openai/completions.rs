@@ -14,7 +14,7 @@ use super::{
     ignored::Ignored,
     parameter, prompt, sampling,
     stream::{Chunks, frame},
-    usage::{Timings, Usage},
+    usage::{ChunkUsage, Timings, Usage},
 };
 use crate::{record::Record, server, server::Gateway, upstream::Finished};
 
@@ -66,9 +66,8 @@ struct Chunk<'a> {
     #[serde(flatten)]
     envelope: &'a Envelope,
     choices: &'a [Choice<'a>],
-    /// In a stream absent unless asked for, and then null in every chunk but the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<Option<Usage>>,
+    #[serde(skip_serializing_if = "ChunkUsage::is_unasked")]
+    usage: ChunkUsage,
     #[serde(skip_serializing_if = "Option::is_none")]
     timings: Option<Timings>,
 }
@@ -114,7 +113,7 @@ impl Shape for CompletionShape {
 impl CompletionChunks {
     fn choice(&self, text: &str, finish_reason: Option<&str>) -> Bytes {
         let choice = Choice { text, index: 0, logprobs: None, finish_reason };
-        let usage = self.include_usage.then_some(None);
+        let usage = ChunkUsage::before_the_end(self.include_usage);
         frame(&Chunk { envelope: &self.envelope, choices: &[choice], usage, timings: None })
     }
 }
@@ -138,7 +137,7 @@ impl Chunks for CompletionChunks {
 
     fn usage(&self, finished: &Finished) -> Option<Bytes> {
         self.include_usage.then(|| {
-            let (usage, timings) = (Some(Some(Usage::of(finished))), Some(Timings::of(finished)));
+            let (usage, timings) = (ChunkUsage::Now(Usage::of(finished)), Some(Timings::of(finished)));
             frame(&Chunk { envelope: &self.envelope, choices: &[], usage, timings })
         })
     }

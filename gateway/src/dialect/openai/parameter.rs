@@ -2,6 +2,8 @@
 //! accepted with the values that mean the same as leaving it out, and refused by name with any other: none is
 //! ever ignored.
 
+use std::collections::BTreeMap;
+
 use impetus_proto::{Code, Error};
 use serde_json::{Value, value::RawValue};
 
@@ -97,10 +99,10 @@ pub(super) fn accept_bookkeeping(fields: &mut Fields<'_>) -> Result<(), Error> {
     for name in ["user", "safety_identifier", "prompt_cache_key"] {
         fields.text(name)?;
     }
-    if let Some(metadata) = fields.raw("metadata") {
-        if serde_json::from_str::<std::collections::BTreeMap<String, String>>(metadata.get()).is_err() {
-            return Err(wrong_type("metadata", "an object of strings", metadata));
-        }
+    if let Some(metadata) = fields.raw("metadata")
+        && serde_json::from_str::<BTreeMap<String, String>>(metadata.get()).is_err()
+    {
+        return Err(wrong_type("metadata", "an object of strings", metadata));
     }
     Ok(())
 }

@@ -14,6 +14,17 @@ pub(super) struct Usage {
     completion_tokens_details: CompletionDetails,
 }
 
+/// The `usage` of a chunk, by whether the client asked for it.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(untagged)]
+pub(super) enum ChunkUsage {
+    /// It did not: the field is left out.
+    Unasked,
+    /// It did, and the last chunk will have it: null.
+    Later,
+    Now(Usage),
+}
+
 #[derive(Debug, Clone, Copy, Serialize)]
 struct PromptDetails {
     cached_tokens: u32,
@@ -47,6 +58,17 @@ impl Usage {
             prompt_tokens_details: PromptDetails { cached_tokens: usage.cached_tokens },
             completion_tokens_details: CompletionDetails { reasoning_tokens: 0 },
         }
+    }
+}
+
+impl ChunkUsage {
+    /// The `usage` of every chunk but the last.
+    pub(super) fn before_the_end(is_asked: bool) -> Self {
+        if is_asked { Self::Later } else { Self::Unasked }
+    }
+
+    pub(super) fn is_unasked(&self) -> bool {
+        matches!(self, Self::Unasked)
     }
 }
 

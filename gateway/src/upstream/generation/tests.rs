@@ -131,7 +131,7 @@ async fn leaving_cancels_and_releases() {
 #[tokio::test(start_paused = true)]
 async fn leaving_while_waiting_releases() {
     let fake = Fake::start();
-    fake.delay_lease(Duration::from_secs(60));
+    fake.delay_lease(Duration::from_mins(1));
     let mut events = generate(fake.upstream(), request());
     tokio::time::timeout(Duration::from_secs(1), events.next()).await.unwrap_err();
     drop(events);
@@ -160,7 +160,7 @@ async fn a_supervisor_that_is_away_for_a_moment_is_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_supervisor_that_stays_away_is_not() {
-    let upstream = Arc::new(Upstream::new("/nonexistent/supervisor.sock", Duration::from_secs(600)));
+    let upstream = Arc::new(Upstream::new("/nonexistent/supervisor.sock", Duration::from_mins(10)));
     let started = tokio::time::Instant::now();
     let error = generate(upstream, request()).next().await.unwrap().unwrap_err();
     assert_eq!(error.code(), Code::Unavailable);
@@ -170,8 +170,8 @@ async fn a_supervisor_that_stays_away_is_not() {
 #[tokio::test(start_paused = true)]
 async fn the_wait_for_a_model_is_bounded() {
     let fake = Fake::start();
-    fake.delay_lease(Duration::from_secs(3600));
-    let upstream = Arc::new(Upstream::new(&fake.socket(), Duration::from_secs(600)));
+    fake.delay_lease(Duration::from_hours(1));
+    let upstream = Arc::new(Upstream::new(&fake.socket(), Duration::from_mins(10)));
     let error = generate(upstream, fake::request()).next().await.unwrap().unwrap_err();
     assert_eq!(error.code(), Code::DeadlineExceeded);
     assert!(error.message.contains("600 s"), "{error}");

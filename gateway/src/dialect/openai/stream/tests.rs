@@ -21,18 +21,18 @@ fn envelope(object: &'static str) -> Envelope {
     Envelope { id, object, created: 1_700_000_000, model, system_fingerprint: "impetus-test" }
 }
 
-fn text(text: &str) -> Result<Event, Error> {
-    Ok(Event::Delta { text: text.into(), n_tokens: 1 })
+fn text(text: &str) -> Event {
+    Event::Delta { text: text.into(), n_tokens: 1 }
 }
 
-fn end(reason: FinishReason, text: &str) -> Result<Event, Error> {
+fn end(reason: FinishReason, text: &str) -> Event {
     let usage = Usage { prompt_tokens: 12, cached_tokens: 10, completion_tokens: 3 };
     let timings = Timings { queue_us: 250, prefill_us: 4_000, decode_us: 10_000 };
-    Ok(Event::Finished(Finished { reason, text: text.into(), n_tokens: 0, usage, timings }))
+    Event::Finished(Finished { reason, text: text.into(), n_tokens: 0, usage, timings })
 }
 
-fn accepted() -> Result<Event, Error> {
-    Ok(Event::Accepted { model: Arc::from("tiny"), prompt_tokens: 12 })
+fn accepted() -> Event {
+    Event::Accepted { model: Arc::from("tiny"), prompt_tokens: 12 }
 }
 
 async fn written<S: Shape>(
@@ -46,14 +46,21 @@ async fn written<S: Shape>(
 
 #[tokio::test(start_paused = true)]
 async fn a_chat_is_streamed() {
-    let events = || stream::iter([text("Hel"), text(""), text("lo \"x\"\n"), end(FinishReason::Stop, "!")]);
+    let events = || {
+        stream::iter([
+            Ok(text("Hel")),
+            Ok(text("")),
+            Ok(text("lo \"x\"\n")),
+            Ok(end(FinishReason::Stop, "!")),
+        ])
+    };
     insta::assert_snapshot!("chat", written::<ChatShape>(events(), false).await);
     insta::assert_snapshot!("chat_with_usage", written::<ChatShape>(events(), true).await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_completion_is_streamed() {
-    let events = || stream::iter([text("one"), text(" two"), end(FinishReason::Length, "")]);
+    let events = || stream::iter([Ok(text("one")), Ok(text(" two")), Ok(end(FinishReason::Length, ""))]);
     insta::assert_snapshot!("completion", written::<CompletionShape>(events(), false).await);
     insta::assert_snapshot!("completion_with_usage", written::<CompletionShape>(events(), true).await);
 }
@@ -63,9 +70,9 @@ async fn a_failure_ends_with_an_error_and_not_with_done() {
     let lost = Error::new(Code::WorkerCrashed, "the worker of \"tiny\" was lost after 1 tokens");
     insta::assert_snapshot!(
         "failure",
-        written::<ChatShape>(stream::iter([text("Hel"), Err(lost)]), true).await
+        written::<ChatShape>(stream::iter([Ok(text("Hel")), Err(lost)]), true).await
     );
-    let unfinished = written::<ChatShape>(stream::iter([text("Hel")]), false).await;
+    let unfinished = written::<ChatShape>(stream::iter([Ok(text("Hel"))]), false).await;
     assert!(unfinished.contains("internal_error") && !unfinished.contains("[DONE]"), "{unfinished}");
 }
 
@@ -74,17 +81,17 @@ async fn silence_is_filled_with_chunks_that_carry_nothing() {
     let slow = || {
         Box::pin(async_stream::stream! {
             tokio::time::sleep(KEEP_ALIVE * 5 / 2).await;
-            yield accepted();
+            yield Ok(accepted());
             // Tokens that have no text yet are silence to the client.
             for _ in 0..3 {
                 tokio::time::sleep(KEEP_ALIVE * 2 / 5).await;
-                yield text("");
+                yield Ok(text(""));
             }
-            yield text("a");
+            yield Ok(text("a"));
             tokio::time::sleep(KEEP_ALIVE / 2).await;
-            yield text("b");
+            yield Ok(text("b"));
             tokio::time::sleep(KEEP_ALIVE / 2).await;
-            yield end(FinishReason::Stop, "");
+            yield Ok(end(FinishReason::Stop, ""));
         })
     };
     insta::assert_snapshot!("silence", written::<ChatShape>(slow(), false).await);
@@ -93,7 +100,13 @@ async fn silence_is_filled_with_chunks_that_carry_nothing() {
 
 #[tokio::test]
 async fn a_unary_answer_is_the_fold_of_the_same_events() {
-    let events = stream::iter([accepted(), text("Hel"), text(""), text("lo"), end(FinishReason::Stop, "!")]);
+    let events = stream::iter([
+        Ok(accepted()),
+        Ok(text("Hel")),
+        Ok(text("")),
+        Ok(text("lo")),
+        Ok(end(FinishReason::Stop, "!")),
+    ]);
     let completed = fold(events).await.unwrap();
     assert_eq!((&*completed.model, completed.text.as_str()), ("tiny", "Hello!"));
     let whole = |value| serde_json::to_string_pretty(&value).unwrap();
@@ -103,6 +116,6 @@ async fn a_unary_answer_is_the_fold_of_the_same_events() {
     insta::assert_snapshot!("completion_whole", whole(serde_json::to_value(completion).unwrap()));
 
     let lost = Error::new(Code::WorkerCrashed, "lost");
-    assert_eq!(fold(stream::iter([text("a"), Err(lost.clone())])).await, Err(lost));
-    assert_eq!(fold(stream::iter([text("a")])).await.unwrap_err().code(), Code::Internal);
+    assert_eq!(fold(stream::iter([Ok(text("a")), Err(lost.clone())])).await, Err(lost));
+    assert_eq!(fold(stream::iter([Ok(text("a"))])).await.unwrap_err().code(), Code::Internal);
 }
