@@ -1,7 +1,16 @@
-//! How a client of ours connects: one place for the settings that keep long token streams alive.
+//! How our processes reach each other: one place for the settings that keep long token streams alive, and for who
+//! may connect.
 
-use std::time::Duration;
+use std::{
+    fs::{self, Permissions},
+    io,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+    time::Duration,
+};
 
+use tokio::net::{UnixListener, UnixStream};
+use tokio_stream::{Stream, StreamExt, wrappers::UnixListenerStream};
 use tonic::transport::{Channel, Endpoint, Error};
 
 /// Per-stream flow control binds long before the connection's own window, in bytes. h2 (since 0.4.16) ends a
@@ -17,4 +26,21 @@ pub async fn connect(uri: &str, timeout: Duration) -> Result<Channel, Error> {
         .connect_timeout(timeout)
         .connect()
         .await
+}
+
+/// Listens on the Unix socket `path`, in place of a stale one, for processes of our own user alone: the socket's
+/// mode says so, and each peer's user id is checked. Must be called within a tokio runtime.
+pub fn listen(path: &Path) -> io::Result<impl Stream<Item = io::Result<UnixStream>> + use<>> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    let owner = fs::metadata(path)?.uid();
+    let is_ours = move |stream: &io::Result<UnixStream>| match stream {
+        Ok(stream) => stream.peer_cred().is_ok_and(|peer| peer.uid() == owner),
+        Err(_) => true,
+    };
+    Ok(UnixListenerStream::new(listener).filter(is_ours))
 }

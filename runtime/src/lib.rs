@@ -1,1 +1,12 @@
-//! placeholder
+//! What all workers share: everything between a `Generate` request and an engine's `step`, and the life of the
+//! worker process around it. A worker crate brings a [`Backend`](engine::Backend) and calls [`run`].
+
+pub mod engine;
+pub mod output;
+pub mod prompt;
+mod run;
+pub mod sampling;
+pub mod scheduler;
+mod service;
+
+pub use run::run;

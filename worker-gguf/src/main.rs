@@ -1,1 +1,7 @@
-fn main() { println!("{:?}", llama_cpp_2::max_devices()); }
+//! The GGUF worker's process.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    impetus_runtime::run::<impetus_worker_gguf::Gguf>()
+}

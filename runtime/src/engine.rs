@@ -1,0 +1,83 @@
+//! The seam between the runtime and an engine: what an engine library must offer so that the runtime can batch,
+//! sample, stop and stream for it. An engine knows tensors; it knows no request, no text and no clock.
+
+pub mod batch;
+pub mod conformance;
+pub mod fake;
+pub mod load;
+pub mod vocabulary;
+
+pub use batch::{Batch, Chunk, Rows, Want};
+pub use load::{Backend, Card, LoadError, Model, ModelSpec, Progress};
+pub use vocabulary::{TokenizeError, Vocabulary};
+
+/// A token of the model's vocabulary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+pub struct TokenId(pub u32);
+
+/// One place in the KV cache, from zero to [`Limits::slots`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SlotId(pub u32);
+
+/// The numbers that bind whoever composes a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Sequences whose keys and values the engine can hold at once.
+    pub slots: u32,
+    /// Tokens of one slot.
+    pub context_tokens: u32,
+    /// Tokens of all chunks of one step together.
+    pub tokens_per_step: u32,
+    /// Chunks of one step; an engine that cannot batch ragged sequences says one.
+    pub chunks_per_step: u32,
+    /// Width of a row of logits.
+    pub vocabulary: u32,
+}
+
+/// A text model on an engine. Calls come from one thread, one at a time.
+pub trait TextEngine {
+    /// The numbers that bind; constant for the engine's life.
+    fn limits(&self) -> Limits;
+
+    /// Computes all chunks of `batch`, extends their slots' KV cache by them, and pushes to `rows` the logits
+    /// that the chunks want, in the order of the batch. After an error other than [`StepError::Fatal`] the slots
+    /// of the batch hold what they held before it.
+    fn step(&mut self, batch: &Batch, rows: &mut Rows) -> Result<(), StepError>;
+
+    /// Forgets the tokens of `slot` from position `length` on.
+    fn kv_truncate(&mut self, slot: SlotId, length: u32) -> Result<(), Unsupported>;
+
+    /// Makes `to` hold the first `length` tokens of `from`; what `to` held is gone.
+    fn kv_copy(&mut self, from: SlotId, to: SlotId, length: u32) -> Result<(), Unsupported>;
+
+    /// Forgets all tokens of `slot`. This every engine can do.
+    fn kv_clear(&mut self, slot: SlotId);
+}
+
+/// Why a step failed, by what the caller does next.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// There is no room in the KV cache: preempt a sequence and try again.
+    #[error("the KV cache is full")]
+    KvFull,
+    /// These slots' chunks cannot be computed: end their sequences and go on with the others.
+    #[error("the engine rejected {} chunks: {reason}", slots.len())]
+    Rejected {
+        /// The slots whose sequences have to end.
+        slots: Vec<SlotId>,
+        /// The engine's words.
+        reason: String,
+    },
+    /// The engine is beyond use: end the process and let the supervisor start another.
+    #[error("the engine failed: {reason}")]
+    Fatal {
+        /// The engine's words.
+        reason: String,
+    },
+}
+
+/// The engine cannot do this to its KV cache; the caller clears the slot and computes again.
+#[derive(Debug, thiserror::Error)]
+#[error("this engine cannot do that to its KV cache")]
+pub struct Unsupported;

@@ -1,0 +1,180 @@
+//! An engine without a model, for tests of everything above the seam: its logits are a function of exactly the
+//! tokens that its slot holds, so whatever is wrong with a slot's content shows in the output.
+
+use super::{
+    Batch, Limits, Rows, SlotId, StepError, TextEngine, TokenId, TokenizeError, Unsupported, Vocabulary, Want,
+};
+
+/// What the fake engine does besides computing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Faults {
+    /// Answer "cannot" to truncation and copies, as an engine with a recurrent state does.
+    pub rigid_kv: bool,
+    /// Report a full KV cache while more than this many tokens are held in all slots together.
+    pub kv_tokens: Option<usize>,
+    /// Fail for good at this step.
+    pub fatal_at_step: Option<u64>,
+    /// Reject chunks of this slot.
+    pub reject: Option<SlotId>,
+}
+
+/// See the module.
+pub struct FakeEngine {
+    limits: Limits,
+    faults: Faults,
+    slots: Vec<Vec<TokenId>>,
+    steps: u64,
+    max_chunks: usize,
+}
+
+impl FakeEngine {
+    /// An engine of these limits and faults.
+    pub fn new(limits: Limits, faults: Faults) -> Self {
+        let slots = vec![Vec::new(); limits.slots as usize];
+        Self { limits, faults, slots, steps: 0, max_chunks: 0 }
+    }
+
+    /// Steps so far.
+    pub fn n_steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The most chunks that one step had.
+    pub fn max_chunks(&self) -> usize {
+        self.max_chunks
+    }
+
+    /// The token that greedy sampling takes after `history`.
+    pub fn greedy_after(history: &[TokenId], vocabulary: u32) -> TokenId {
+        let mut row = Vec::new();
+        fill_row(&mut row, history, vocabulary);
+        let best = (0..vocabulary).max_by(|&a, &b| row[a as usize].total_cmp(&row[b as usize]));
+        TokenId(best.expect("the vocabulary has a token"))
+    }
+}
+
+impl TextEngine for FakeEngine {
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn step(&mut self, batch: &Batch, rows: &mut Rows) -> Result<(), StepError> {
+        self.steps += 1;
+        self.max_chunks = self.max_chunks.max(batch.chunks().len());
+        assert!(batch.n_tokens() <= self.limits.tokens_per_step as usize, "a step of {}", batch.n_tokens());
+        assert!(batch.chunks().len() <= self.limits.chunks_per_step as usize, "too many chunks");
+        if self.faults.fatal_at_step == Some(self.steps) {
+            return Err(StepError::Fatal { reason: "fatal_at_step".into() });
+        }
+        if let Some(slot) = self.faults.reject
+            && batch.chunks().iter().any(|chunk| chunk.slot == slot)
+        {
+            return Err(StepError::Rejected { slots: vec![slot], reason: "rejected by the test".into() });
+        }
+        let held: usize = self.slots.iter().map(Vec::len).sum();
+        if self.faults.kv_tokens.is_some_and(|limit| held + batch.n_tokens() > limit) {
+            return Err(StepError::KvFull);
+        }
+        let mut row = Vec::new();
+        for chunk in batch.chunks() {
+            let slot = &mut self.slots[chunk.slot.0 as usize];
+            assert_eq!(
+                slot.len(),
+                chunk.position as usize,
+                "{:?} holds another number of tokens",
+                chunk.slot
+            );
+            let tokens = batch.tokens(chunk);
+            for (idx, &token) in tokens.iter().enumerate() {
+                slot.push(token);
+                let wanted = match chunk.want {
+                    Want::Nothing => false,
+                    Want::Last => idx + 1 == tokens.len(),
+                    Want::All => true,
+                };
+                if wanted {
+                    fill_row(&mut row, slot, self.limits.vocabulary);
+                    rows.push(&row);
+                }
+            }
+            assert!(slot.len() <= self.limits.context_tokens as usize, "{:?} is overfull", chunk.slot);
+        }
+        Ok(())
+    }
+
+    fn kv_truncate(&mut self, slot: SlotId, length: u32) -> Result<(), Unsupported> {
+        if self.faults.rigid_kv {
+            return Err(Unsupported);
+        }
+        self.slots[slot.0 as usize].truncate(length as usize);
+        Ok(())
+    }
+
+    fn kv_copy(&mut self, from: SlotId, to: SlotId, length: u32) -> Result<(), Unsupported> {
+        if self.faults.rigid_kv {
+            return Err(Unsupported);
+        }
+        self.slots[to.0 as usize] = self.slots[from.0 as usize][..length as usize].to_vec();
+        Ok(())
+    }
+
+    fn kv_clear(&mut self, slot: SlotId) {
+        self.slots[slot.0 as usize].clear();
+    }
+}
+
+/// Logits between 0 and 8 from a hash of the whole history (FNV-1a, then SplitMix64 for each token).
+fn fill_row(row: &mut Vec<f32>, history: &[TokenId], vocabulary: u32) {
+    let seed = history.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, token| {
+        (hash ^ u64::from(token.0)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    row.clear();
+    row.extend((0..u64::from(vocabulary)).map(|token| {
+        let mut x = seed.wrapping_add((token + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((x ^ (x >> 31)) >> 40) as f32 / (1u32 << 21) as f32
+    }));
+}
+
+/// A vocabulary of bytes: token n is the byte n, and 256 ends the text.
+pub struct ByteVocabulary {
+    bytes: Vec<u8>,
+}
+
+impl Default for ByteVocabulary {
+    fn default() -> Self {
+        Self { bytes: (0..=255).collect() }
+    }
+}
+
+impl Vocabulary for ByteVocabulary {
+    fn size(&self) -> u32 {
+        257
+    }
+
+    fn piece(&self, token: TokenId) -> &[u8] {
+        let idx = token.0 as usize;
+        self.bytes.get(idx..=idx).unwrap_or_default()
+    }
+
+    fn is_end(&self, token: TokenId) -> bool {
+        token.0 == 256
+    }
+
+    fn encode(&self, text: &str, _special: bool) -> Result<Vec<TokenId>, TokenizeError> {
+        Ok(text.bytes().map(|byte| TokenId(byte.into())).collect())
+    }
+
+    fn begin_text(&self) -> &'static str {
+        ""
+    }
+
+    fn end_text(&self) -> &'static str {
+        ""
+    }
+
+    fn longest_piece_bytes(&self) -> usize {
+        1
+    }
+}

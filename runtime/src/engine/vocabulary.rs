@@ -1,0 +1,37 @@
+//! A model's vocabulary, as far as the runtime needs it. It travels with the model file, so the engine has it.
+
+use super::TokenId;
+
+/// Text to tokens and back. Shared by the threads that tokenize prompts and by the engine's thread.
+pub trait Vocabulary: Send + Sync {
+    /// Number of tokens; ids are below it.
+    fn size(&self) -> u32;
+
+    /// The bytes that `token` stands for, not always whole characters; none for a control token. An id out of
+    /// range has none either.
+    fn piece(&self, token: TokenId) -> &[u8];
+
+    /// Whether the model ends its turn or its text with `token`.
+    fn is_end(&self, token: TokenId) -> bool;
+
+    /// Tokenizes `text`. With `special`, names of control tokens in the text become those tokens, as a rendered
+    /// chat template needs it; a begin token is added where the model wants one and the text has none.
+    fn encode(&self, text: &str, special: bool) -> Result<Vec<TokenId>, TokenizeError>;
+
+    /// The text of the token that begins a text, for templates; empty when the model has none.
+    fn begin_text(&self) -> &str;
+
+    /// The text of the token that ends a turn, for templates; empty when the model has none.
+    fn end_text(&self) -> &str;
+
+    /// The longest piece, in bytes: a text of n bytes has at least n / this tokens.
+    fn longest_piece_bytes(&self) -> usize;
+}
+
+/// A text that could not be tokenized.
+#[derive(Debug, thiserror::Error)]
+#[error("the text could not be tokenized: {reason}")]
+pub struct TokenizeError {
+    /// The tokenizer's words.
+    pub reason: String,
+}

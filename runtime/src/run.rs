@@ -1,0 +1,226 @@
+//! A worker's life: told what it is through the inherited channel, it initialises its engine library, waits for
+//! its model, loads it, serves it, and ends with it.
+//!
+//! Three threads matter: the main thread runs the async service, the engine's thread owns the engine and
+//! everything in it, and the lifeline watches the channel to the supervisor.
+
+mod engine_thread;
+mod link;
+
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::{Arc, mpsc},
+};
+
+use impetus_proto::{
+    Code, Error, MAX_MESSAGE_BYTES, endpoint,
+    launch::{Serving, Standby, StandbySpec, ToWorker, WorkerSpec, report, to_worker},
+    worker::{Description, worker_server::WorkerServer},
+};
+use impetus_telemetry as telemetry;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
+use tracing::{error, info};
+
+use crate::{
+    engine::{Backend, LoadError, ModelSpec},
+    prompt::{ChatTemplate, TemplateError},
+    run::{
+        engine_thread::{EngineThread, Loaded},
+        link::{Link, Reporter},
+    },
+    scheduler::Counters,
+    service::Service,
+};
+
+/// A load that failed; the supervisor was told why.
+const EXIT_LOAD_FAILED: u8 = 3;
+/// The engine failed for good while it served.
+const EXIT_ENGINE_FAILED: u8 = 4;
+/// The program was not started by a supervisor.
+const EXIT_USAGE: u8 = 2;
+
+/// How a worker's life ended early.
+enum End {
+    /// The supervisor is gone, or wants this standby no more.
+    Dismissed,
+    LoadFailed(Error),
+    EngineFailed,
+}
+
+/// The whole of a worker's `main`. Returns when the worker has nothing left to do.
+pub fn run<B: Backend>() -> ExitCode {
+    let Some(link) = Link::inherited() else {
+        let words =
+            "this program is a worker of the Impetus supervisor, which starts it: see `supervisor --help`\n";
+        drop(std::io::Write::write_all(&mut std::io::stderr(), words.as_bytes()));
+        return ExitCode::from(EXIT_USAGE);
+    };
+    match live::<B>(link) {
+        Ok(()) | Err(End::Dismissed) => ExitCode::SUCCESS,
+        Err(End::LoadFailed(_)) => ExitCode::from(EXIT_LOAD_FAILED),
+        Err(End::EngineFailed) => ExitCode::from(EXIT_ENGINE_FAILED),
+    }
+}
+
+fn live<B: Backend>(mut link: Link) -> Result<(), End> {
+    let Some(to_worker::Message::Standby(standby)) = receive(&mut link) else { return Err(End::Dismissed) };
+    init_telemetry::<B>(&standby);
+    let counters = Arc::new(Counters::default());
+    let reporter = Reporter::spawn(&link, Arc::clone(&counters));
+
+    let (place, placed) = mpsc::sync_channel(1);
+    let (loaded_tx, loaded) = oneshot::channel();
+    let (started_tx, started) = mpsc::sync_channel(1);
+    let engine = EngineThread::<B>::new(threads(standby.threads), reporter.clone(), Arc::clone(&counters));
+    let ended = engine.spawn(started_tx, placed, loaded_tx);
+    let outcome = match started.recv() {
+        Ok(Ok(version)) => {
+            reporter.send(report::Message::Standby(Standby { engine: version.clone() }));
+            serve_placed::<B>(link, &standby, &place, loaded, ended, &version, &reporter, counters)
+        }
+        Ok(Err(error)) => Err(load_failed(&error)),
+        Err(_) => Err(End::EngineFailed),
+    };
+    if let Err(End::LoadFailed(error)) = &outcome {
+        error!(%error, "the model could not be loaded");
+        reporter.send(report::Message::Failed(error.clone()));
+    }
+    reporter.flush();
+    outcome
+}
+
+/// Waits for the model and serves it to the end.
+#[allow(clippy::too_many_arguments)] // the two halves of `live`, cut where the worker gets its model
+fn serve_placed<B: Backend>(
+    mut link: Link,
+    standby: &StandbySpec,
+    place: &mpsc::SyncSender<ModelSpec>,
+    loaded: oneshot::Receiver<Result<Loaded, LoadError>>,
+    ended: oneshot::Receiver<()>,
+    version: &str,
+    reporter: &Reporter,
+    counters: Arc<Counters>,
+) -> Result<(), End> {
+    let Some(to_worker::Message::Place(spec)) = receive(&mut link) else { return Err(End::Dismissed) };
+    link.spawn_lifeline();
+    info!(model = spec.model, path = spec.path, "placed");
+    place.send(model_spec(&spec, standby)).map_err(|_| End::EngineFailed)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        End::LoadFailed(Error::internal(format!("the async runtime did not start: {error}")))
+    })?;
+    runtime.block_on(async {
+        let loaded = match loaded.await {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(error)) => return Err(load_failed(&error)),
+            Err(_) => return Err(End::EngineFailed),
+        };
+        let description = describe::<B>(&spec, version, &loaded);
+        serve(&spec, loaded, description, ended, reporter, counters).await
+    })
+}
+
+/// Serves until SIGTERM has been obeyed or the engine's thread has ended.
+async fn serve(
+    spec: &WorkerSpec,
+    loaded: Loaded,
+    description: Description,
+    ended: oneshot::Receiver<()>,
+    reporter: &Reporter,
+    counters: Arc<Counters>,
+) -> Result<(), End> {
+    let refuse = |what: &str, error: &dyn std::fmt::Display| {
+        End::LoadFailed(Error::internal(format!("{what} failed for `{}`: {error}", spec.model)))
+    };
+    let template = compile_template(&loaded);
+    let service = Service::new(description.clone(), loaded.vocabulary, template, loaded.sequences, counters);
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<WorkerServer<Service>>().await;
+    let incoming = endpoint::listen(spec.socket.as_ref())
+        .map_err(|error| refuse(&format!("listening on {}", spec.socket), &error))?;
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(|error| refuse("watching for SIGTERM", &error))?;
+    let worker = WorkerServer::new(service.clone())
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let server = tonic::transport::Server::builder()
+        .add_service(worker)
+        .add_service(health_service)
+        .serve_with_incoming(incoming);
+
+    info!(model = spec.model, slots = description.slots, context = description.context_tokens, "serving");
+    reporter.send(report::Message::Serving(Serving { description: Some(description) }));
+    tokio::select! {
+        result = server => result.map_err(|error| refuse("serving", &error)),
+        _ = ended => Err(End::EngineFailed),
+        () = async { terminate.recv().await; info!("draining"); service.drain().await } => Ok(()),
+    }
+}
+
+fn receive(link: &mut Link) -> Option<to_worker::Message> {
+    link.receive::<ToWorker>().ok().flatten().and_then(|message| message.message)
+}
+
+fn init_telemetry<B: Backend>(standby: &StandbySpec) {
+    let log = standby.log.clone().unwrap_or_default();
+    let format = if log.format == "text" { telemetry::Format::Text } else { telemetry::Format::Json };
+    let process: &'static str = Box::leak(format!("worker-{}", B::FORMAT).into_boxed_str());
+    if let Err(error) = telemetry::init(process, &log.level, format) {
+        drop(std::io::Write::write_all(&mut std::io::stderr(), format!("{process}: {error}\n").as_bytes()));
+    }
+}
+
+/// A thread for each core when the supervisor leaves it open.
+fn threads(asked: u32) -> u32 {
+    if asked > 0 {
+        return asked;
+    }
+    std::thread::available_parallelism().map_or(1, |n| n.get() as u32)
+}
+
+fn model_spec(spec: &WorkerSpec, standby: &StandbySpec) -> ModelSpec {
+    ModelSpec {
+        path: PathBuf::from(&spec.path),
+        slots: spec.slots.max(1),
+        context_tokens: spec.context_tokens,
+        threads: threads(if spec.threads > 0 { spec.threads } else { standby.threads }),
+        options: spec.options.clone().into_iter().collect(),
+    }
+}
+
+fn describe<B: Backend>(spec: &WorkerSpec, version: &str, loaded: &Loaded) -> Description {
+    Description {
+        model: spec.model.clone(),
+        format: B::FORMAT.to_owned(),
+        engine: version.to_owned(),
+        architecture: loaded.card.architecture.clone(),
+        context_tokens: loaded.limits.context_tokens,
+        trained_context_tokens: loaded.card.trained_context_tokens,
+        vocabulary: loaded.limits.vocabulary,
+        slots: loaded.limits.slots,
+        chat_template: loaded.card.chat_template.is_some(),
+        devices: loaded.card.devices.clone(),
+        weights_bytes: loaded.card.weights_bytes,
+    }
+}
+
+/// A template that does not compile costs only the requests that need it.
+fn compile_template(loaded: &Loaded) -> Result<ChatTemplate, TemplateError> {
+    let source = loaded.card.chat_template.as_deref().ok_or(TemplateError::NoChatTemplate)?;
+    let (begin, end) = (loaded.vocabulary.begin_text(), loaded.vocabulary.end_text());
+    ChatTemplate::compile(source, begin, end).inspect_err(|error| error!(%error, "no chat with this model"))
+}
+
+/// A damaged file or a wrong option stays wrong; what lacks memory may find some later.
+fn load_failed(error: &LoadError) -> End {
+    let code = match error {
+        LoadError::Memory { .. } => Code::NoCapacity,
+        LoadError::Engine { .. } | LoadError::Broken { .. } | LoadError::Option { .. } => {
+            Code::ModelLoadFailed
+        }
+    };
+    End::LoadFailed(Error::new(code, error.to_string()))
+}

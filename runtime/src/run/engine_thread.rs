@@ -1,0 +1,137 @@
+//! The thread that owns the engine: it initialises the library, loads the model, and ticks the scheduler.
+
+use std::{
+    marker::PhantomData,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
+    time::Instant,
+};
+
+use impetus_proto::launch::{Progress as ProgressReport, report};
+use tokio::sync::oneshot;
+use tracing::error;
+
+use crate::{
+    engine::{Backend, Card, Limits, LoadError, Model, ModelSpec, Progress, Vocabulary},
+    run::link::Reporter,
+    scheduler::{BLOCKED_PAUSE, Counters, Scheduler, Sequence, Turn},
+};
+
+/// Sequences that may wait without a slot; the channel to this thread holds some more.
+const MAX_WAITING: usize = 1024;
+const CHANNEL_ROOM: usize = 64;
+
+/// Bytes of stack: engines recurse over graphs.
+const STACK_BYTES: usize = 16 << 20;
+
+/// What the service needs of a loaded model.
+pub(super) struct Loaded {
+    pub(super) limits: Limits,
+    pub(super) vocabulary: Arc<dyn Vocabulary>,
+    pub(super) card: Card,
+    pub(super) sequences: SyncSender<Sequence>,
+}
+
+pub(super) struct EngineThread<B> {
+    threads: u32,
+    reporter: Reporter,
+    counters: Arc<Counters>,
+    backend: PhantomData<fn() -> B>,
+}
+
+impl<B: Backend> EngineThread<B> {
+    pub(super) fn new(threads: u32, reporter: Reporter, counters: Arc<Counters>) -> Self {
+        Self { threads, reporter, counters, backend: PhantomData }
+    }
+
+    /// Starts the thread. It says on `started` whether the library came up, waits for `placed`, says on `loaded`
+    /// how the load went, and serves. What is returned resolves when the thread ends, be it by a panic.
+    pub(super) fn spawn(
+        self,
+        started: SyncSender<Result<String, LoadError>>,
+        placed: Receiver<ModelSpec>,
+        loaded: oneshot::Sender<Result<Loaded, LoadError>>,
+    ) -> oneshot::Receiver<()> {
+        let (alive, ended) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("engine".into())
+            .stack_size(STACK_BYTES)
+            .spawn(move || {
+                let _alive: oneshot::Sender<()> = alive;
+                self.live(&started, &placed, loaded);
+            })
+            .expect("a process that just started can start a thread");
+        ended
+    }
+
+    fn live(
+        self,
+        started: &SyncSender<Result<String, LoadError>>,
+        placed: &Receiver<ModelSpec>,
+        loaded: oneshot::Sender<Result<Loaded, LoadError>>,
+    ) {
+        let mut backend = match B::start(self.threads) {
+            Ok(backend) => backend,
+            Err(error) => return drop(started.send(Err(error))),
+        };
+        if started.send(Ok(backend.version())).is_err() {
+            return;
+        }
+        let Ok(spec) = placed.recv() else { return };
+        let Model { mut engine, vocabulary, card } = match backend.load(&spec, &self.progress()) {
+            Ok(model) => model,
+            Err(error) => return drop(loaded.send(Err(error))),
+        };
+        let (sequences, submitted) = sync_channel(CHANNEL_ROOM);
+        let limits = engine.limits();
+        let scheduler = Scheduler::new(limits, self.counters);
+        if loaded.send(Ok(Loaded { limits, vocabulary, card, sequences })).is_ok() {
+            drive(scheduler, &mut *engine, &submitted);
+        }
+    }
+
+    /// Whole percents only: a load may report every tensor.
+    fn progress(&self) -> Progress {
+        let reporter = self.reporter.clone();
+        let last = std::sync::atomic::AtomicU32::new(u32::MAX);
+        Progress::new(move |fraction| {
+            let percent = (fraction * 100.0) as u32;
+            if last.swap(percent, std::sync::atomic::Ordering::Relaxed) != percent {
+                reporter.try_send(report::Message::Progress(ProgressReport { fraction }));
+            }
+        })
+    }
+}
+
+/// Ticks until the service is gone or the engine fails.
+fn drive(
+    mut scheduler: Scheduler,
+    engine: &mut dyn crate::engine::TextEngine,
+    submitted: &Receiver<Sequence>,
+) {
+    loop {
+        while scheduler.n_waiting() < MAX_WAITING
+            && let Ok(sequence) = submitted.try_recv()
+        {
+            scheduler.submit(sequence);
+        }
+        let turn = match scheduler.tick(engine, Instant::now()) {
+            Ok(turn) => turn,
+            Err(error) => return error!(%error, "the worker ends"),
+        };
+        match turn {
+            Turn::Stepped => {}
+            Turn::Idle => match submitted.recv() {
+                Ok(sequence) => scheduler.submit(sequence),
+                Err(_) => return,
+            },
+            Turn::Blocked => match submitted.recv_timeout(BLOCKED_PAUSE) {
+                Ok(sequence) => scheduler.submit(sequence),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            },
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Continuous batching: which sequences live in which slots, and what each engine step computes.
+//!
+//! One synchronous [`Scheduler::tick`] on the engine's thread, which owns everything here; no lock, no clock, no
+//! channel but those the sequences bring. A tick looks after cancelled sequences, admits waiting ones, composes
+//! a batch, steps the engine, samples, and sends what came of it.
+
+mod counters;
+mod sequence;
+mod slots;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+pub use counters::Counters;
+pub use sequence::{Ending, Event, FinishReason, Sequence, SequenceParams, Timings, Usage};
+
+use crate::{
+    engine::{Batch, Limits, Rows, SlotId, StepError, TextEngine, Want},
+    scheduler::slots::{Claim, Slots},
+};
+
+/// The engine failed for good; the process has to end.
+#[derive(Debug, thiserror::Error)]
+#[error("the engine failed: {reason}")]
+pub struct Fatal {
+    reason: String,
+}
+
+/// What a tick did, and so what the engine's thread does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The engine computed something: tick again.
+    Stepped,
+    /// All sequences wait for their readers: look again soon.
+    Blocked,
+    /// There is nothing to do until a sequence is submitted.
+    Idle,
+}
+
+/// All sequences of a worker.
+pub struct Scheduler {
+    limits: Limits,
+    slots: Slots,
+    running: Vec<Running>,
+    waiting: VecDeque<Sequence>,
+    batch: Batch,
+    /// For each chunk of the batch, its sequence's place in `running`.
+    members: Vec<usize>,
+    rows: Rows,
+    /// A sequence was preempted: nobody is admitted until another one has left its slot, or the same would happen
+    /// again at once.
+    crowded: bool,
+    /// Where the next batch begins among `running`, so that none is left out for good.
+    next: usize,
+    counters: Arc<Counters>,
+}
+
+/// A sequence that has a slot.
+struct Running {
+    sequence: Sequence,
+    slot: SlotId,
+}
+
+impl Scheduler {
+    /// A scheduler for an engine with these limits.
+    pub fn new(limits: Limits, counters: Arc<Counters>) -> Self {
+        counters.slots_total(limits.slots);
+        Self {
+            limits,
+            slots: Slots::new(limits.slots),
+            running: Vec::new(),
+            waiting: VecDeque::new(),
+            batch: Batch::default(),
+            members: Vec::new(),
+            rows: Rows::new(limits.vocabulary),
+            crowded: false,
+            next: 0,
+            counters,
+        }
+    }
+
+    /// Sequences that have no slot yet.
+    pub fn n_waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Takes a sequence in, behind those that wait. One that is over already (a replay of tokens that ended it)
+    /// is finished here.
+    pub fn submit(&mut self, mut sequence: Sequence) {
+        if let Some(ending) = sequence.ended() {
+            sequence.finish(ending, sequence.submitted());
+            self.counters.finished();
+            return;
+        }
+        self.waiting.push_back(sequence);
+        self.publish();
+    }
+
+    /// One turn. `now` stamps the timings of what happens in it.
+    pub fn tick(&mut self, engine: &mut dyn TextEngine, now: Instant) -> Result<Turn, Fatal> {
+        self.drop_cancelled();
+        self.admit(engine, now);
+        self.compose();
+        self.publish();
+        let turn = if !self.batch.is_empty() {
+            self.step(engine, now)?;
+            Turn::Stepped
+        } else if self.running.is_empty() {
+            Turn::Idle
+        } else {
+            Turn::Blocked
+        };
+        self.publish();
+        Ok(turn)
+    }
+
+    /// A sequence whose stream was dropped ends here, wherever it stands; its slot keeps its tokens for reuse.
+    fn drop_cancelled(&mut self) {
+        let before = self.waiting.len() + self.running.len();
+        self.waiting.retain(|sequence| !sequence.is_cancelled());
+        self.running.retain(|running| {
+            let keep = !running.sequence.is_cancelled();
+            if !keep {
+                self.slots.release(running.slot);
+            }
+            keep
+        });
+        let n_cancelled = before - self.waiting.len() - self.running.len();
+        self.crowded &= n_cancelled == 0;
+        self.counters.cancelled(n_cancelled as u64);
+    }
+
+    /// Gives free slots to those that wait longest, each the slot whose tokens serve it best.
+    fn admit(&mut self, engine: &mut dyn TextEngine, now: Instant) {
+        if self.crowded && !self.running.is_empty() {
+            return;
+        }
+        while let Some(sequence) = self.waiting.front() {
+            let Some(claim) = self.slots.claim(sequence.tokens()) else { return };
+            let mut sequence = self.waiting.pop_front().expect("the front was looked at just now");
+            let held = self.prepare(engine, &claim);
+            self.counters.cached(u64::from(held));
+            sequence.admitted(now, held);
+            self.running.push(Running { sequence, slot: claim.slot });
+        }
+    }
+
+    /// Makes the engine's slot hold what the claim says, or nothing where the engine cannot; returns the tokens
+    /// that need not be computed.
+    fn prepare(&mut self, engine: &mut dyn TextEngine, claim: &Claim) -> u32 {
+        let held = match claim.copy_from {
+            Some(from) => engine.kv_copy(from, claim.slot, claim.length),
+            None if claim.length == 0 => {
+                engine.kv_clear(claim.slot);
+                Ok(())
+            }
+            None => engine.kv_truncate(claim.slot, claim.length),
+        };
+        if held.is_err() {
+            engine.kv_clear(claim.slot);
+            self.slots.forget(claim.slot);
+            return 0;
+        }
+        self.slots.hold_prefix(claim);
+        claim.length
+    }
+
+    /// Fills the batch: first a token for every sequence that decodes, so that prompts do not hold them up, then
+    /// chunks of prompts while there is room. A sequence whose reader is behind is left out.
+    fn compose(&mut self) {
+        self.batch.clear();
+        self.members.clear();
+        let n = self.running.len();
+        if n == 0 {
+            return;
+        }
+        let mut room = self.limits.tokens_per_step as usize;
+        for prefill in [false, true] {
+            for step in 0..n {
+                let member = (self.next + step) % n;
+                let Running { sequence, slot } = &self.running[member];
+                let held = self.slots.held(*slot);
+                let due = &sequence.tokens()[held..];
+                let full = self.members.len() >= self.limits.chunks_per_step as usize;
+                if room == 0 || full || (due.len() > 1) != prefill || !sequence.has_reader_room() {
+                    continue;
+                }
+                let chunk = &due[..due.len().min(room)];
+                let want = if chunk.len() == due.len() { Want::Last } else { Want::Nothing };
+                room -= chunk.len();
+                self.batch.push(*slot, held as u32, chunk, want);
+                self.members.push(member);
+            }
+        }
+        self.next = (self.next + 1) % n;
+    }
+
+    fn step(&mut self, engine: &mut dyn TextEngine, now: Instant) -> Result<(), Fatal> {
+        self.rows.clear();
+        let begun = Instant::now();
+        let result = engine.step(&self.batch, &mut self.rows);
+        self.counters.ticked(begun.elapsed());
+        match result {
+            Ok(()) => self.accept(now + begun.elapsed()),
+            Err(StepError::KvFull) => self.preempt(engine)?,
+            Err(StepError::Rejected { slots, reason }) => self.reject(engine, &slots, &reason),
+            Err(StepError::Fatal { reason }) => return Err(Fatal { reason }),
+        }
+        Ok(())
+    }
+
+    /// Books what the step computed, samples from its rows, and ends the sequences that are over.
+    fn accept(&mut self, now: Instant) {
+        let mut row = 0;
+        let mut over = Vec::new();
+        for (chunk, &member) in self.batch.chunks().iter().zip(&self.members) {
+            let tokens = self.batch.tokens(chunk);
+            let Running { sequence, slot } = &mut self.running[member];
+            self.slots.extend(*slot, tokens);
+            if tokens.len() > 1 || sequence.completion_tokens() == 0 {
+                self.counters.prefilled(tokens.len() as u64);
+            }
+            if chunk.want == Want::Last {
+                let ending = sequence.sample(self.rows.row_mut(row), self.limits.context_tokens, now);
+                row += 1;
+                self.counters.sampled();
+                if ending.is_some() {
+                    over.push(member);
+                }
+            }
+        }
+        self.counters.stepped();
+        over.sort_unstable();
+        for &member in over.iter().rev() {
+            let Running { slot, .. } = self.running.remove(member);
+            self.slots.release(slot);
+            self.crowded = false;
+            self.counters.finished();
+        }
+    }
+
+    /// Makes room in the KV cache: what an idle slot holds goes first. Then the sequence that was admitted last
+    /// loses its slot; it waits again at the front, and what it has generated is computed anew.
+    fn preempt(&mut self, engine: &mut dyn TextEngine) -> Result<(), Fatal> {
+        if let Some(slot) = self.slots.forget_idle() {
+            engine.kv_clear(slot);
+            return Ok(());
+        }
+        let Some(Running { sequence, slot }) = self.running.pop() else {
+            return Err(Fatal { reason: "its KV cache is full without a sequence in it".into() });
+        };
+        engine.kv_clear(slot);
+        self.slots.forget(slot);
+        self.slots.release(slot);
+        if self.running.is_empty() {
+            sequence.fail("the KV cache is too small for this request alone");
+        } else {
+            self.counters.preempted();
+            self.crowded = true;
+            self.waiting.push_front(sequence);
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, engine: &mut dyn TextEngine, rejected: &[SlotId], reason: &str) {
+        self.running.retain(|running| {
+            let keep = !rejected.contains(&running.slot);
+            if !keep {
+                engine.kv_clear(running.slot);
+                self.slots.forget(running.slot);
+                self.slots.release(running.slot);
+                running.sequence.fail(reason);
+                self.counters.finished();
+            }
+            keep
+        });
+    }
+
+    fn publish(&self) {
+        let blocked = self.running.iter().filter(|running| !running.sequence.has_reader_room()).count();
+        self.counters.load(self.running.len(), self.waiting.len(), blocked);
+    }
+}
+
+/// How long the engine's thread waits before it looks whether readers have caught up.
+pub const BLOCKED_PAUSE: Duration = Duration::from_millis(1);

@@ -1,0 +1,259 @@
+//! One generation in progress: its tokens, what decides the next one, and where its events go.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::{
+    engine::TokenId,
+    output::{Output, Stopped},
+    sampling::Sampler,
+};
+
+/// What a sequence is made of.
+pub struct SequenceParams {
+    /// The prompt; at least one token, and fewer than a slot holds.
+    pub prompt: Vec<TokenId>,
+    /// Tokens of the completion that a former worker generated; replayed, not emitted.
+    pub resume: Vec<TokenId>,
+    /// Tokens of the completion at most, the resumed ones counted; 0 is as many as the slot holds.
+    pub max_tokens: u32,
+    /// Decides the next token.
+    pub sampler: Sampler,
+    /// Makes text of tokens and sees stops.
+    pub output: Output,
+    /// Where events go. A full channel pauses the sequence, a closed one cancels it.
+    pub events: mpsc::Sender<Event>,
+    /// When it was submitted.
+    pub submitted: Instant,
+}
+
+/// What a sequence tells its reader.
+#[derive(Debug, PartialEq)]
+pub enum Event {
+    /// A token was sampled. The text may be empty: half a character, or the beginning of what may be a stop.
+    Token {
+        /// Its position in the completion.
+        index: u32,
+        /// The token.
+        token: TokenId,
+        /// What it adds to the text.
+        text: String,
+        /// Set when it was the last one.
+        ending: Option<Ending>,
+    },
+    /// The sequence was over when it came in: a replay of tokens that had ended it.
+    Over {
+        /// The position behind the last token.
+        index: u32,
+        /// How it ended.
+        ending: Ending,
+    },
+    /// The sequence could not go on. The text says why.
+    Failed(String),
+}
+
+/// How a sequence ended by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ending {
+    /// Why.
+    pub reason: FinishReason,
+    /// Text that was held back until now.
+    pub text: String,
+    /// Tokens by kind.
+    pub usage: Usage,
+    /// Where the time went.
+    pub timings: Timings,
+}
+
+/// Why a sequence ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FinishReason {
+    /// The model's end token.
+    End,
+    /// This stop string.
+    StopString(String),
+    /// `max_tokens`, or the slot's context.
+    Length,
+}
+
+/// Tokens of a sequence by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Of the prompt.
+    pub prompt_tokens: u32,
+    /// Of the prompt, found in the slot.
+    pub cached_tokens: u32,
+    /// Of the completion.
+    pub completion_tokens: u32,
+}
+
+/// Where a sequence's time went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// From submission to a slot.
+    pub queue: Duration,
+    /// From the slot to the first token.
+    pub prefill: Duration,
+    /// From the first token to the last.
+    pub decode: Duration,
+}
+
+/// A generation in progress.
+pub struct Sequence {
+    /// Prompt and completion, one behind the other.
+    tokens: Vec<TokenId>,
+    prompt_tokens: usize,
+    max_tokens: u32,
+    sampler: Sampler,
+    output: Output,
+    events: mpsc::Sender<Event>,
+    stopped: Option<FinishReason>,
+    cached_tokens: u32,
+    submitted: Instant,
+    admitted: Option<Instant>,
+    first_token: Option<Instant>,
+}
+
+impl Sequence {
+    /// Takes the prompt in and replays what is resumed: sampler and output see the tokens, the reader does not.
+    pub fn new(params: SequenceParams) -> Self {
+        let SequenceParams { prompt, resume, max_tokens, mut sampler, mut output, events, submitted } =
+            params;
+        debug_assert!(!prompt.is_empty(), "a prompt has a token");
+        sampler.observe_prompt(&prompt);
+        let prompt_tokens = prompt.len();
+        let mut tokens = prompt;
+        let mut stopped = None;
+        for token in resume {
+            tokens.push(token);
+            sampler.accept(token);
+            stopped = output.push(token).stopped.map(FinishReason::from);
+            if stopped.is_some() {
+                break;
+            }
+        }
+        if stopped.is_none() && max_tokens != 0 && tokens.len() - prompt_tokens >= max_tokens as usize {
+            stopped = Some(FinishReason::Length);
+        }
+        Self {
+            tokens,
+            prompt_tokens,
+            max_tokens,
+            sampler,
+            output,
+            events,
+            stopped,
+            cached_tokens: 0,
+            submitted,
+            admitted: None,
+            first_token: None,
+        }
+    }
+
+    pub(super) fn tokens(&self) -> &[TokenId] {
+        &self.tokens
+    }
+
+    pub(super) fn completion_tokens(&self) -> u32 {
+        (self.tokens.len() - self.prompt_tokens) as u32
+    }
+
+    pub(super) fn submitted(&self) -> Instant {
+        self.submitted
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.events.is_closed()
+    }
+
+    pub(super) fn has_reader_room(&self) -> bool {
+        self.events.capacity() > 0
+    }
+
+    /// The reason, when the replay ended the sequence.
+    pub(super) fn ended(&self) -> Option<FinishReason> {
+        self.stopped.clone()
+    }
+
+    /// The sequence got a slot that holds the first `held` of its tokens.
+    pub(super) fn admitted(&mut self, now: Instant, held: u32) {
+        if self.admitted.is_none() {
+            self.admitted = Some(now);
+            self.cached_tokens = held.min(self.prompt_tokens as u32);
+        }
+    }
+
+    /// Samples the next token from its logits and tells the reader; returns how the sequence ended, if it did.
+    pub(super) fn sample(
+        &mut self,
+        logits: &mut [f32],
+        context_tokens: u32,
+        now: Instant,
+    ) -> Option<FinishReason> {
+        self.first_token.get_or_insert(now);
+        let index = self.completion_tokens();
+        let token = match self.sampler.sample(logits, index) {
+            Ok(token) => token,
+            Err(error) => {
+                self.fail(&error.to_string());
+                return Some(FinishReason::End);
+            }
+        };
+        self.tokens.push(token);
+        self.sampler.accept(token);
+        let step = self.output.push(token);
+        let stopped = step.stopped.map(FinishReason::from).or_else(|| {
+            let at_limit = self.max_tokens != 0 && self.completion_tokens() >= self.max_tokens;
+            (at_limit || self.tokens.len() >= context_tokens as usize).then_some(FinishReason::Length)
+        });
+        let ending = stopped.clone().map(|reason| self.ending(reason, now));
+        self.send(Event::Token { index, token, text: step.text, ending });
+        stopped
+    }
+
+    /// Tells the reader that the sequence was over before it began.
+    pub(super) fn finish(&mut self, reason: FinishReason, now: Instant) {
+        let ending = self.ending(reason, now);
+        self.send(Event::Over { index: self.completion_tokens(), ending });
+    }
+
+    /// Tells the reader that the sequence cannot go on.
+    pub(super) fn fail(&self, reason: &str) {
+        self.send(Event::Failed(reason.to_owned()));
+    }
+
+    fn ending(&mut self, reason: FinishReason, now: Instant) -> Ending {
+        let admitted = self.admitted.unwrap_or(now);
+        let first_token = self.first_token.unwrap_or(now);
+        Ending {
+            reason,
+            text: self.output.finish(),
+            usage: Usage {
+                prompt_tokens: self.prompt_tokens as u32,
+                cached_tokens: self.cached_tokens,
+                completion_tokens: self.completion_tokens(),
+            },
+            timings: Timings {
+                queue: admitted.saturating_duration_since(self.submitted),
+                prefill: first_token.saturating_duration_since(admitted),
+                decode: now.saturating_duration_since(first_token),
+            },
+        }
+    }
+
+    /// A sequence is only scheduled while its channel has room, so the one thing that can go wrong is that the
+    /// reader is gone, which the next tick sees.
+    fn send(&self, event: Event) {
+        drop(self.events.try_send(event));
+    }
+}
+
+impl From<Stopped> for FinishReason {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::EndToken => Self::End,
+            Stopped::StopString(text) => Self::StopString(text),
+        }
+    }
+}

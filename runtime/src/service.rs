@@ -1,0 +1,214 @@
+//! What a worker serves: `worker.v1.Worker` over the scheduler. Everything is validated again here, whoever the
+//! caller is.
+
+mod completion;
+mod request;
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{SyncSender, TrySendError},
+    },
+    time::{Duration, Instant},
+};
+
+use impetus_proto::{
+    Code, Error, REQUEST_ID,
+    worker::{
+        Accepted, DescribeRequest, Description, DrainReply, DrainRequest, EmbedReply, EmbedRequest,
+        GenerateEvent, GenerateRequest, Stats, StatsRequest, TokenizeReply, TokenizeRequest, generate_event,
+        worker_server::Worker,
+    },
+};
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, StreamExt};
+use tokio_util::task::TaskTracker;
+use tonic::{Request, Response, Status};
+use tracing::{Instrument, debug, info_span};
+
+use crate::{
+    engine::Vocabulary,
+    prompt::{ChatTemplate, TemplateError},
+    scheduler::{Counters, Sequence, SequenceParams},
+    service::completion::Completion,
+};
+
+/// Events that may lie unread before a sequence pauses for its reader.
+const EVENTS_PER_READER: usize = 32;
+
+/// How long tokenizing one prompt may take.
+const TOKENIZE_DEADLINE: Duration = Duration::from_secs(20);
+
+/// The worker's service. Cheap to clone: all of it is shared.
+#[derive(Clone)]
+pub(crate) struct Service {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    description: Description,
+    vocabulary: Arc<dyn Vocabulary>,
+    template: Result<ChatTemplate, TemplateError>,
+    sequences: SyncSender<Sequence>,
+    counters: Arc<Counters>,
+    draining: AtomicBool,
+    /// Requests in progress, from their first check to the end of their stream.
+    requests: TaskTracker,
+}
+
+impl Service {
+    /// A service that hands its sequences to the engine's thread through `sequences`.
+    pub(crate) fn new(
+        description: Description,
+        vocabulary: Arc<dyn Vocabulary>,
+        template: Result<ChatTemplate, TemplateError>,
+        sequences: SyncSender<Sequence>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let (draining, requests) = (AtomicBool::new(false), TaskTracker::new());
+        let shared = Shared { description, vocabulary, template, sequences, counters, draining, requests };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Refuses new requests from now on; resolves when no stream is left.
+    pub(crate) async fn drain(&self) {
+        self.shared.draining.store(true, Ordering::SeqCst);
+        self.shared.requests.close();
+        self.shared.requests.wait().await;
+    }
+
+    /// Refuses a request for another model, which a gateway with an old lease may send.
+    fn check_model(&self, model: &str) -> Result<(), Error> {
+        let ours = &self.shared.description.model;
+        if model == ours {
+            return Ok(());
+        }
+        Err(Error::new(Code::WrongModel, format!("this worker serves `{ours}`, not `{model}`")))
+    }
+
+    async fn start(&self, request: GenerateRequest) -> Result<EventStream, Error> {
+        self.check_model(&request.model)?;
+        let in_progress = self.shared.requests.token();
+        if self.shared.draining.load(Ordering::SeqCst) {
+            return Err(Error::new(Code::Unavailable, "this worker is being stopped"));
+        }
+        let submitted = Instant::now();
+        let limits = request::Limits {
+            context_tokens: self.shared.description.context_tokens,
+            vocabulary: self.shared.vocabulary.size(),
+        };
+        let vocabulary = Arc::clone(&self.shared.vocabulary);
+        let request::Request { input, resume, max_tokens, sampler, output } =
+            request::validate(request, limits, vocabulary)?;
+        let prompt = self.tokenize(input).await?.tokens;
+        limits.check_prompt(prompt.len())?;
+        let accepted = Accepted { prompt_tokens: prompt.len() as u32 };
+        let index = resume.len() as u32;
+
+        let (events, receiver) = mpsc::channel(EVENTS_PER_READER);
+        let sequence = blocking(move || {
+            Sequence::new(SequenceParams { prompt, resume, max_tokens, sampler, output, events, submitted })
+        })
+        .await?;
+        self.shared.sequences.try_send(sequence).map_err(|error| match error {
+            TrySendError::Full(_) => {
+                Error::new(Code::NoCapacity, "too many requests wait for this model: try again soon")
+                    .with_retry_after(1)
+            }
+            TrySendError::Disconnected(_) => Error::new(Code::Unavailable, "the engine has stopped"),
+        })?;
+
+        let model = self.shared.description.model.clone();
+        let first = GenerateEvent {
+            model: model.clone(),
+            index,
+            tokens: Vec::new(),
+            event: Some(generate_event::Event::Accepted(accepted)),
+        };
+        Ok(Box::pin(tokio_stream::once(Ok(first)).chain(Completion::new(model, receiver, in_progress))))
+    }
+
+    /// Renders and tokenizes off the async threads.
+    async fn tokenize(&self, input: request::Input) -> Result<request::Prompt, Error> {
+        let shared = Arc::clone(&self.shared);
+        let work = blocking(move || {
+            let context = shared.description.context_tokens;
+            request::prompt(input, shared.template.as_ref(), shared.vocabulary.as_ref(), context)
+        });
+        match tokio::time::timeout(TOKENIZE_DEADLINE, work).await {
+            Ok(prompt) => prompt?,
+            Err(_) => {
+                Err(Error::invalid("messages", "the prompt takes too long to tokenize: make it shorter"))
+            }
+        }
+    }
+}
+
+/// Runs `work` on a thread that may block; a panic in it (a tokenizer's, say) is an error of this request alone.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work))
+        .await
+        .map_err(|error| Error::internal(format!("the prompt could not be prepared: {error}")))
+}
+
+type EventStream = Pin<Box<dyn Stream<Item = Result<GenerateEvent, Status>> + Send>>;
+
+/// The id under which the caller knows this request, or nothing.
+fn request_id<T>(request: &Request<T>) -> String {
+    let id = request.metadata().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    id.unwrap_or_default().chars().take(128).collect()
+}
+
+#[tonic::async_trait]
+impl Worker for Service {
+    type GenerateStream = EventStream;
+
+    async fn generate(&self, request: Request<GenerateRequest>) -> Result<Response<EventStream>, Status> {
+        let span = info_span!("sequence", id = request_id(&request));
+        let request = request.into_inner();
+        async {
+            match self.start(request).await {
+                Ok(stream) => Ok(Response::new(stream)),
+                Err(error) => {
+                    debug!(code = ?error.code(), %error, "refused");
+                    Err(error.into())
+                }
+            }
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn embed(&self, request: Request<EmbedRequest>) -> Result<Response<EmbedReply>, Status> {
+        self.check_model(&request.get_ref().model)?;
+        let model = &self.shared.description.model;
+        Err(Error::new(Code::UnsupportedParameter, format!("`{model}` is not an embedding model")).into())
+    }
+
+    async fn tokenize(&self, request: Request<TokenizeRequest>) -> Result<Response<TokenizeReply>, Status> {
+        let request = request.into_inner();
+        self.check_model(&request.model)?;
+        let prompt = Service::tokenize(self, request::Input::try_from(request.input)?).await?;
+        Ok(Response::new(TokenizeReply {
+            model: self.shared.description.model.clone(),
+            tokens: prompt.tokens.into_iter().map(|token| token.0).collect(),
+            prompt: prompt.text,
+        }))
+    }
+
+    async fn describe(&self, _: Request<DescribeRequest>) -> Result<Response<Description>, Status> {
+        Ok(Response::new(self.shared.description.clone()))
+    }
+
+    async fn stats(&self, _: Request<StatsRequest>) -> Result<Response<Stats>, Status> {
+        Ok(Response::new(self.shared.counters.stats(&self.shared.description.model)))
+    }
+
+    async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainReply>, Status> {
+        Service::drain(self).await;
+        Ok(Response::new(DrainReply { model: self.shared.description.model.clone() }))
+    }
+}

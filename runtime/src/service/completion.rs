@@ -1,0 +1,97 @@
+//! A sequence's events as the protocol says them.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use impetus_proto::{
+    Error,
+    worker::{self, Delta, Finished, GenerateEvent, generate_event},
+};
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use tonic::Status;
+
+use crate::{
+    engine::TokenId,
+    scheduler::{Ending, Event, FinishReason},
+};
+
+/// A stream of protocol events. Dropping it drops the receiver, which is what cancels the sequence.
+pub(super) struct Completion {
+    model: String,
+    events: Option<mpsc::Receiver<Event>>,
+    _in_progress: TaskTrackerToken,
+}
+
+impl Completion {
+    pub(super) fn new(model: String, events: mpsc::Receiver<Event>, in_progress: TaskTrackerToken) -> Self {
+        Self { model, events: Some(events), _in_progress: in_progress }
+    }
+
+    fn event(&mut self, event: Event) -> Result<GenerateEvent, Status> {
+        let (index, tokens, event) = match event {
+            Event::Token { index, token: TokenId(id), text, ending: None } => {
+                (index, vec![id], generate_event::Event::Delta(Delta { text }))
+            }
+            Event::Token { index, token: TokenId(id), text, ending: Some(ending) } => {
+                self.events = None;
+                (index, vec![id], generate_event::Event::Finished(finished(text, ending)))
+            }
+            Event::Over { index, ending } => {
+                self.events = None;
+                (index, Vec::new(), generate_event::Event::Finished(finished(String::new(), ending)))
+            }
+            Event::Failed(reason) => {
+                self.events = None;
+                return Err(Error::internal(format!("`{}` could not go on: {reason}", self.model)).into());
+            }
+        };
+        Ok(GenerateEvent { model: self.model.clone(), index, tokens, event: Some(event) })
+    }
+}
+
+impl Stream for Completion {
+    type Item = Result<GenerateEvent, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(events) = &mut self.events else { return Poll::Ready(None) };
+        match events.poll_recv(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(event)) => Poll::Ready(Some(self.event(event))),
+            Poll::Ready(None) => {
+                self.events = None;
+                let error =
+                    Error::internal(format!("`{}` dropped this request without finishing it", self.model));
+                Poll::Ready(Some(Err(error.into())))
+            }
+        }
+    }
+}
+
+/// `text` is what the last token added, before what was held back.
+fn finished(mut text: String, ending: Ending) -> Finished {
+    text.push_str(&ending.text);
+    let (reason, stop) = match ending.reason {
+        FinishReason::End => (worker::FinishReason::Stop, String::new()),
+        FinishReason::StopString(stop) => (worker::FinishReason::Stop, stop),
+        FinishReason::Length => (worker::FinishReason::Length, String::new()),
+    };
+    Finished {
+        reason: reason.into(),
+        text,
+        stop,
+        usage: Some(worker::Usage {
+            prompt_tokens: ending.usage.prompt_tokens,
+            cached_tokens: ending.usage.cached_tokens,
+            completion_tokens: ending.usage.completion_tokens,
+        }),
+        timings: Some(worker::Timings {
+            queue_us: ending.timings.queue.as_micros() as u64,
+            prefill_us: ending.timings.prefill.as_micros() as u64,
+            decode_us: ending.timings.decode.as_micros() as u64,
+        }),
+    }
+}

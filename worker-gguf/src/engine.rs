@@ -1,0 +1,105 @@
+//! `TextEngine` on a llama.cpp context: a slot is a llama.cpp sequence.
+
+use impetus_runtime::engine::{
+    Batch, Limits, Rows, SlotId, StepError, TextEngine, Unsupported, Vocabulary, Want,
+};
+use llama_cpp_2::{DecodeError, context::LlamaContext, llama_batch::LlamaBatch, token::LlamaToken};
+
+/// A context and its reusable batch. The model it borrows lives as long as the process.
+pub(crate) struct GgufEngine {
+    context: LlamaContext<'static>,
+    batch: LlamaBatch<'static>,
+    limits: Limits,
+    /// Places in the llama.cpp batch whose logits are wanted.
+    wanted: Vec<i32>,
+}
+
+impl GgufEngine {
+    pub(crate) fn new(
+        context: LlamaContext<'static>,
+        slots: u32,
+        context_tokens: u32,
+        tokens_per_step: u32,
+        vocabulary: &dyn Vocabulary,
+    ) -> Self {
+        let limits = Limits {
+            slots,
+            context_tokens,
+            tokens_per_step: tokens_per_step.min(context.n_batch()),
+            chunks_per_step: slots,
+            vocabulary: vocabulary.size(),
+        };
+        let batch = LlamaBatch::new(limits.tokens_per_step as usize, 1);
+        Self { context, batch, limits, wanted: Vec::new() }
+    }
+
+    /// Puts the slots of a failed batch back to where they were.
+    fn roll_back(&mut self, batch: &Batch) {
+        for chunk in batch.chunks() {
+            if self.kv_truncate(chunk.slot, chunk.position).is_err() {
+                self.kv_clear(chunk.slot);
+            }
+        }
+    }
+}
+
+impl TextEngine for GgufEngine {
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn step(&mut self, batch: &Batch, rows: &mut Rows) -> Result<(), StepError> {
+        self.batch.clear();
+        self.wanted.clear();
+        for chunk in batch.chunks() {
+            let tokens = batch.tokens(chunk);
+            for (idx, token) in tokens.iter().enumerate() {
+                let wanted = match chunk.want {
+                    Want::Nothing => false,
+                    Want::Last => idx + 1 == tokens.len(),
+                    Want::All => true,
+                };
+                if wanted {
+                    self.wanted.push(self.batch.n_tokens());
+                }
+                let position = (chunk.position as usize + idx) as i32;
+                self.batch
+                    .add(LlamaToken(token.0 as i32), position, &[chunk.slot.0 as i32], wanted)
+                    .map_err(|error| StepError::Fatal { reason: error.to_string() })?;
+            }
+        }
+        if let Err(error) = self.context.decode(&mut self.batch) {
+            return Err(match error {
+                DecodeError::NoKvCacheSlot => {
+                    self.roll_back(batch);
+                    StepError::KvFull
+                }
+                error => StepError::Fatal { reason: format!("llama_decode: {error}") },
+            });
+        }
+        for &place in &self.wanted {
+            rows.push(self.context.get_logits_ith(place));
+        }
+        Ok(())
+    }
+
+    fn kv_truncate(&mut self, slot: SlotId, length: u32) -> Result<(), Unsupported> {
+        match self.context.clear_kv_cache_seq(Some(slot.0), Some(length), None) {
+            Ok(true) => Ok(()),
+            // A recurrent state cannot be cut back.
+            Ok(false) | Err(_) => Err(Unsupported),
+        }
+    }
+
+    /// Between slots whose caches are kept apart llama.cpp copies whole sequences only, so the copy is cut after.
+    fn kv_copy(&mut self, from: SlotId, to: SlotId, length: u32) -> Result<(), Unsupported> {
+        self.kv_clear(to);
+        self.context.copy_kv_cache_seq(from.0 as i32, to.0 as i32, None, None).map_err(|_| Unsupported)?;
+        self.kv_truncate(to, length)
+    }
+
+    fn kv_clear(&mut self, slot: SlotId) {
+        // Removing a whole sequence always succeeds.
+        drop(self.context.clear_kv_cache_seq(Some(slot.0), None, None));
+    }
+}

@@ -1,0 +1,142 @@
+//! GGUF models on llama.cpp: the thin layer between `runtime::engine` and the library.
+
+mod engine;
+mod log;
+mod option;
+mod vocabulary;
+
+use std::{num::NonZeroU32, sync::Arc};
+
+use impetus_runtime::engine::{Backend, Card, LoadError, Model, ModelSpec, Progress};
+use llama_cpp_2::{
+    context::params::LlamaContextParams,
+    llama_backend::LlamaBackend,
+    model::{LlamaModel, params::LlamaModelParams},
+};
+use tracing::{info, warn};
+
+use crate::{engine::GgufEngine, option::Options, vocabulary::GgufVocabulary};
+
+/// Tokens of one step, and of one of the pieces in which llama.cpp computes it.
+const TOKENS_PER_STEP: u32 = 512;
+
+/// The longest context that a slot gets when nobody asks for one, in tokens. Models say up to millions.
+const DEFAULT_CONTEXT_TOKENS: u32 = 8192;
+
+/// llama.cpp, initialised.
+pub struct Gguf {
+    library: &'static LlamaBackend,
+}
+
+impl Backend for Gguf {
+    const FORMAT: &'static str = "gguf";
+
+    fn start(_threads: u32) -> Result<Self, LoadError> {
+        log::install();
+        let library = LlamaBackend::init()
+            .map_err(|error| LoadError::Engine { engine: "llama.cpp", reason: error.to_string() })?;
+        // One process serves one model for its life: what the engine borrows lives as long as the process.
+        Ok(Self { library: Box::leak(Box::new(library)) })
+    }
+
+    fn version(&self) -> String {
+        // SAFETY: both return pointers to constant NUL-terminated strings of the library.
+        let (llama, ggml) = unsafe {
+            (
+                std::ffi::CStr::from_ptr(llama_cpp_sys_2::llama_version()),
+                std::ffi::CStr::from_ptr(llama_cpp_sys_2::ggml_version()),
+            )
+        };
+        format!("llama.cpp {} (ggml {})", llama.to_string_lossy(), ggml.to_string_lossy())
+    }
+
+    fn load(&mut self, spec: &ModelSpec, progress: &Progress) -> Result<Model, LoadError> {
+        let options = Options::parse(&spec.options)?;
+        let model: &'static LlamaModel = Box::leak(Box::new(self.load_weights(spec, &options, progress)?));
+        let vocabulary = Arc::new(GgufVocabulary::new(model));
+        let trained = model.n_ctx_train();
+        let context_tokens = match spec.context_tokens {
+            0 => trained.clamp(1, DEFAULT_CONTEXT_TOKENS),
+            asked => asked,
+        };
+        if context_tokens > trained {
+            warn!(context_tokens, trained, "the context is longer than what the model was trained on");
+        }
+        let context =
+            model.new_context(self.library, context_params(spec, &options, context_tokens)?).map_err(
+                |_| LoadError::Memory { what: format!("{} slots of {context_tokens} tokens", spec.slots) },
+            )?;
+        let engine =
+            GgufEngine::new(context, spec.slots, context_tokens, TOKENS_PER_STEP, vocabulary.as_ref());
+        let card = Card {
+            architecture: model.meta_val_str("general.architecture").unwrap_or_default(),
+            trained_context_tokens: trained,
+            chat_template: model.chat_template(None).ok().and_then(|template| template.to_string().ok()),
+            devices: devices(options.gpu_layers),
+            weights_bytes: model.size(),
+        };
+        info!(context_tokens, slots = spec.slots, threads = spec.threads, devices = ?card.devices, "loaded");
+        Ok(Model { engine: Box::new(engine), vocabulary, card })
+    }
+}
+
+impl Gguf {
+    fn load_weights(
+        &self,
+        spec: &ModelSpec,
+        options: &Options,
+        progress: &Progress,
+    ) -> Result<LlamaModel, LoadError> {
+        let broken = |reason: String| LoadError::Broken { path: spec.path.clone(), reason };
+        if let Err(error) = std::fs::File::open(&spec.path) {
+            return Err(broken(error.to_string()));
+        }
+        let progress = progress.clone();
+        let params = LlamaModelParams::default()
+            .with_n_gpu_layers(options.gpu_layers)
+            .with_use_mmap(options.mmap)
+            .with_use_mlock(options.mlock)
+            .with_progress_callback(move |fraction| {
+                progress.report(fraction);
+                true
+            });
+        LlamaModel::load_from_file(self.library, &spec.path, &params)
+            .map_err(|error| broken(log::last_errors().unwrap_or_else(|| error.to_string())))
+    }
+}
+
+/// The KV cache is kept apart by slot: each sequence's keys then lie at its own positions whatever its neighbours
+/// do, which is what makes a batch equal its chunks alone to the last bit (docs/adr/0002).
+fn context_params(
+    spec: &ModelSpec,
+    options: &Options,
+    context_tokens: u32,
+) -> Result<LlamaContextParams, LoadError> {
+    let cells = spec.slots.checked_mul(context_tokens).and_then(NonZeroU32::new).ok_or_else(|| {
+        LoadError::Memory { what: format!("{} slots of {context_tokens} tokens", spec.slots) }
+    })?;
+    Ok(LlamaContextParams::default()
+        .with_n_ctx(Some(cells))
+        .with_n_seq_max(spec.slots)
+        .with_kv_unified(false)
+        .with_n_batch(TOKENS_PER_STEP)
+        .with_n_ubatch(TOKENS_PER_STEP)
+        .with_n_threads(spec.threads as i32)
+        .with_n_threads_batch(spec.threads as i32)
+        .with_flash_attention_policy(options.flash_attention.policy())
+        .with_type_k(options.kv_type)
+        .with_type_v(options.kv_type)
+        .with_no_perf(true))
+}
+
+/// Where the weights may lie: the processor, and the devices that layers were offered to.
+fn devices(gpu_layers: u32) -> Vec<String> {
+    let is_gpu = |device: &llama_cpp_2::LlamaBackendDevice| {
+        use llama_cpp_2::LlamaBackendDeviceType::{Gpu, IntegratedGpu};
+        matches!(device.device_type, Gpu | IntegratedGpu)
+    };
+    let gpus =
+        llama_cpp_2::list_llama_ggml_backend_devices().into_iter().filter(is_gpu).map(|device| device.name);
+    let gpus: Vec<_> = gpus.filter(|_| gpu_layers > 0).collect();
+    if gpus.is_empty() { vec!["cpu".into()] } else { gpus }
+}

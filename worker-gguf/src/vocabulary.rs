@@ -1,0 +1,85 @@
+//! The vocabulary in the GGUF file.
+
+use impetus_runtime::engine::{TokenId, TokenizeError, Vocabulary};
+use llama_cpp_2::{model::LlamaModel, token::LlamaToken};
+
+/// llama.cpp's vocabulary, its pieces read out once.
+pub(crate) struct GgufVocabulary {
+    model: &'static LlamaModel,
+    /// The bytes of all tokens, and where each ends.
+    pieces: Vec<u8>,
+    ends: Vec<u32>,
+    is_end: Vec<bool>,
+    longest_piece_bytes: usize,
+    begin_text: String,
+    end_text: String,
+}
+
+impl GgufVocabulary {
+    pub(crate) fn new(model: &'static LlamaModel) -> Self {
+        let vocab = model.vocab();
+        let n_tokens = vocab.n_tokens();
+        let (mut pieces, mut ends, mut is_end) = (Vec::new(), Vec::new(), Vec::new());
+        // Names of control tokens count here: a prompt may spell them.
+        let mut longest_piece_bytes = 1;
+        for id in 0..n_tokens {
+            let token = LlamaToken(id);
+            let piece = vocab.token_to_piece(token, false, None);
+            let name_bytes = vocab.text(token).map_or(0, |name| name.to_bytes().len());
+            longest_piece_bytes = longest_piece_bytes.max(piece.len()).max(name_bytes);
+            pieces.extend_from_slice(&piece);
+            ends.push(pieces.len() as u32);
+            is_end.push(vocab.is_eog(token));
+        }
+        let name = |token: LlamaToken| {
+            let is_token = (0..n_tokens).contains(&token.0);
+            is_token
+                .then(|| vocab.text(token).map(|text| text.to_string_lossy().into_owned()))
+                .flatten()
+                .unwrap_or_default()
+        };
+        let (begin_text, end_text) = (name(vocab.bos()), name(vocab.eos()));
+        Self { model, pieces, ends, is_end, longest_piece_bytes, begin_text, end_text }
+    }
+}
+
+impl Vocabulary for GgufVocabulary {
+    fn size(&self) -> u32 {
+        self.ends.len() as u32
+    }
+
+    fn piece(&self, token: TokenId) -> &[u8] {
+        let idx = token.0 as usize;
+        let Some(&end) = self.ends.get(idx) else { return &[] };
+        let start = idx.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.pieces[start as usize..end as usize]
+    }
+
+    fn is_end(&self, token: TokenId) -> bool {
+        self.is_end.get(token.0 as usize).copied().unwrap_or(false)
+    }
+
+    fn encode(&self, text: &str, special: bool) -> Result<Vec<TokenId>, TokenizeError> {
+        let vocab = self.model.vocab();
+        // A template that writes the begin token itself must not get a second one.
+        let has_begin = !self.begin_text.is_empty() && text.starts_with(&self.begin_text);
+        let tokens = vocab.tokenize(text.as_bytes(), !has_begin, special);
+        tokens
+            .into_iter()
+            .map(|token| u32::try_from(token.0).map(TokenId))
+            .collect::<Result<_, _>>()
+            .map_err(|error| TokenizeError { reason: error.to_string() })
+    }
+
+    fn begin_text(&self) -> &str {
+        &self.begin_text
+    }
+
+    fn end_text(&self) -> &str {
+        &self.end_text
+    }
+
+    fn longest_piece_bytes(&self) -> usize {
+        self.longest_piece_bytes
+    }
+}
