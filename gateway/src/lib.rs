@@ -26,8 +26,12 @@ pub fn run() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            error!("{failure}");
-            eprintln!("gateway: {failure}");
+            // Before the specification is read there is no log, only standard error.
+            if tracing::dispatcher::has_been_set() {
+                error!("{failure}");
+            } else {
+                eprintln!("gateway: {failure}");
+            }
             ExitCode::from(2)
         }
     }

@@ -8,6 +8,7 @@ use std::{
 
 use impetus_proto::{Code, Error, endpoint};
 use tonic::transport::Channel;
+use tracing::debug;
 
 /// How long a process on this machine may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -20,13 +21,16 @@ const MAX_CONNECTIONS: usize = 64;
 pub(super) struct Connections(Mutex<HashMap<String, Channel>>);
 
 impl Connections {
-    /// A connection to the process behind `uri`; `Unavailable` when nobody listens there.
-    pub(super) async fn get(&self, uri: &str) -> Result<Channel, Error> {
+    /// A connection to `who`, the process behind `uri`; `Unavailable` when nobody listens there.
+    pub(super) async fn get(&self, uri: &str, who: &str) -> Result<Channel, Error> {
         if let Some(channel) = self.lock().get(uri) {
             return Ok(channel.clone());
         }
         let channel = endpoint::connect(uri, CONNECT_TIMEOUT).await.map_err(|error| {
-            Error::new(Code::Unavailable, format!("cannot connect to {uri}: {}", innermost(&error)))
+            // The path of a socket is for the log; the message may reach a client.
+            let cause = innermost(&error);
+            debug!(uri, cause, "cannot connect");
+            Error::new(Code::Unavailable, format!("{who} cannot be reached: {cause}"))
         })?;
         let mut channels = self.lock();
         if channels.len() >= MAX_CONNECTIONS {

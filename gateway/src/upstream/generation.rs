@@ -91,7 +91,8 @@ impl Generation {
 
     async fn start(&self, upstream: &Upstream, lease: Lease) -> Result<Attempt, (Lease, Failure)> {
         let open = async {
-            let channel = upstream.connections.get(&lease.endpoint).await.map_err(Failure::Lost)?;
+            let channel =
+                upstream.connections.get(&lease.endpoint, "the worker").await.map_err(Failure::Lost)?;
             let message = GenerateRequest { model: lease.model.to_string(), ..self.request.generate.clone() };
             let request = with_id(message, &self.request.id);
             let reply =

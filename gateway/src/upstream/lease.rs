@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use impetus_proto::{
     Code, Error, REQUEST_ID,
-    supervisor::{AcquireEvent, AcquireRequest, acquire_event},
+    supervisor::{AcquireEvent, AcquireRequest, acquire_event, supervisor_client::SupervisorClient},
 };
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tonic::{Streaming, metadata::AsciiMetadataValue};
@@ -72,7 +72,8 @@ impl Upstream {
     async fn acquire(&self, model: &str, request_id: &str) -> Result<Lease, Error> {
         let message = AcquireRequest { model: model.to_owned(), request_id: request_id.to_owned() };
         let request = with_id(message, request_id);
-        let mut events = self.supervisor().await?.acquire(request).await?.into_inner();
+        let channel = self.connections.get(&self.supervisor, "the supervisor").await?;
+        let mut events = SupervisorClient::new(channel).acquire(request).await?.into_inner();
         while let Some(event) = events.message().await? {
             match event.event {
                 Some(acquire_event::Event::Ready(ready)) => {

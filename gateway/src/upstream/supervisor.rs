@@ -34,17 +34,13 @@ impl Upstream {
         models.into_iter().find(|model| answers_to(model, name)).ok_or_else(|| not_found(name))
     }
 
-    pub(super) async fn supervisor(&self) -> Result<SupervisorClient<Channel>, Error> {
-        self.connections.get(&self.supervisor).await.map(SupervisorClient::new)
-    }
-
     async fn ask<T, F>(&self, question: impl FnOnce(SupervisorClient<Channel>) -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
         let answer = async {
-            let client = self.supervisor().await?;
-            Ok(question(client).await?.into_inner())
+            let channel = self.connections.get(&self.supervisor, "the supervisor").await?;
+            Ok(question(SupervisorClient::new(channel)).await?.into_inner())
         };
         let answer: Result<T, Error> =
             tokio::time::timeout(ANSWER_TIMEOUT, answer).await.unwrap_or_else(|_| {

@@ -112,3 +112,33 @@ async fn stopping_lets_running_requests_finish() {
     assert!(TcpStream::connect(served.address).await.is_err(), "nobody listens any more");
     drop(idle);
 }
+
+#[tokio::test]
+async fn a_client_that_does_not_read_frees_the_worker() {
+    let fake = Fake::start();
+    let served =
+        Served::start(&fake, &GatewayConfig { write_timeout_s: 1, ..GatewayConfig::default() }).await;
+    let text = "x".repeat(64 << 10);
+    let deltas = (0..1000).map(|i| delta(i, &[1], &text));
+    fake.script(std::iter::once(accepted()).chain(deltas).chain([Step::Stall]));
+    let _unread = served.connect(&chat(STREAMED)).await;
+    fake.until_busy().await;
+    tokio::time::timeout(Duration::from_secs(20), fake.until_idle()).await.expect("the request is cancelled");
+}
+
+#[tokio::test]
+async fn connections_past_the_limit_wait() {
+    let fake = Fake::start();
+    let served =
+        Served::start(&fake, &GatewayConfig { max_connections: 1, ..GatewayConfig::default() }).await;
+    fake.script([accepted(), delta(0, &[1], "a"), Step::Stall]);
+    let first = served.connect(&chat(STREAMED)).await;
+    fake.until_busy().await;
+    let mut second = served.connect("GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    let mut answer = String::new();
+    let early = tokio::time::timeout(Duration::from_millis(100), second.read_to_string(&mut answer)).await;
+    assert!(early.is_err() && answer.is_empty(), "{answer}");
+    drop(first);
+    second.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+}

@@ -176,3 +176,27 @@ async fn the_wait_for_a_model_is_bounded() {
     assert_eq!(error.code(), Code::DeadlineExceeded);
     assert!(error.message.contains("600 s"), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn many_at_once_share_a_connection() {
+    let fake = Fake::start();
+    let upstream = fake.upstream();
+    // Held open together: each has its lease and its worker's answer, and none has finished.
+    let mut running = Vec::new();
+    for _ in 0..300 {
+        fake.script([
+            accepted(),
+            delta(0, &[1], "a"),
+            Step::Wait(Duration::from_secs(1)),
+            finished(1, &[], "b"),
+        ]);
+        let mut events = generate(upstream.clone(), request());
+        assert!(matches!(events.next().await, Some(Ok(Event::Accepted { .. }))));
+        running.push(events);
+    }
+    for events in running {
+        let ends = events.map(|event| event.is_ok()).collect::<Vec<_>>().await;
+        assert_eq!(ends, [true, true]);
+    }
+    assert_eq!(upstream.status().await.unwrap(), impetus_proto::supervisor::StatusReply::default());
+}
