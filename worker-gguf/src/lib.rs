@@ -106,7 +106,7 @@ impl Gguf {
 }
 
 /// The KV cache is kept apart by slot: each sequence's keys then lie at its own positions whatever its neighbours
-/// do, which is what makes a batch equal its chunks alone to the last bit (docs/adr/0002).
+/// do, which is what makes a batch equal its chunks alone to the last bit (docs/adr/0001).
 fn context_params(
     spec: &ModelSpec,
     options: &Options,
