@@ -181,3 +181,52 @@ impl Drop for Account {
         drop(entered);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+    use impetus_proto::Code;
+
+    use super::*;
+    use crate::upstream::Finished;
+
+    fn accepted() -> Event {
+        Event::Accepted { model: "tiny".into(), prompt_tokens: 5 }
+    }
+
+    /// What is counted for a request whose events are taken until there are no more for now.
+    async fn check(
+        endpoint: &'static str,
+        head: Option<u16>,
+        events: Vec<Result<Event, Error>>,
+        expected: &str,
+    ) {
+        let metrics = metrics::install().unwrap();
+        let record = Record::open("id".into(), endpoint, Span::none());
+        let mut events = record.clone().observe(Box::pin(stream::iter(events)));
+        while events.next().await.is_some() {}
+        if let Some(status) = head {
+            record.answered(StatusCode::from_u16(status).unwrap());
+        }
+        drop(record);
+        let in_flight = |n| format!("impetus_requests_in_flight{{endpoint=\"{endpoint}\"}} {n}\n");
+        assert!(metrics.render().contains(&in_flight(1)), "the body still holds the record");
+        drop(events);
+        let text = metrics.render();
+        let counted = format!("impetus_requests_total{{endpoint=\"{endpoint}\",{expected}}} 1\n");
+        assert!(text.contains(&counted) && text.contains(&in_flight(0)), "{counted} is not in\n{text}");
+    }
+
+    #[tokio::test]
+    async fn an_end_is_counted_for_what_it_was() {
+        let crash = || Err(Error::new(Code::WorkerCrashed, "lost"));
+        let no_model = || Err(Error::new(Code::ModelNotFound, "none"));
+        let whole = || vec![Ok(accepted()), Ok(Event::Finished(Finished::default()))];
+        check("finished", Some(200), whole(), r#"model="tiny",status="200""#).await;
+        check("left", Some(200), vec![Ok(accepted())], r#"model="tiny",status="499""#).await;
+        check("left_early", None, vec![], r#"model="",status="499""#).await;
+        check("crashed_in_stream", Some(200), vec![Ok(accepted()), crash()], r#"model="tiny",status="500""#)
+            .await;
+        check("not_found", Some(404), vec![no_model()], r#"model="",status="404""#).await;
+    }
+}

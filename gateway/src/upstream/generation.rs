@@ -172,18 +172,21 @@ impl Attempt {
 }
 
 impl Failure {
-    /// A status without our details comes from the transport: the process on the other end is gone.
+    /// A status without our details comes from the transport. It may have refused the message, for instance for its
+    /// length; else the process on the other end is gone.
     fn of(status: &Status) -> Self {
+        use tonic::Code as Grpc;
+
         let error = Error::from(status);
-        if status.details().is_empty() {
-            return Self::Lost(Error::new(
-                Code::WorkerCrashed,
-                format!("its connection broke: {}", error.message),
-            ));
-        }
-        match error.code() {
-            Code::Unavailable | Code::WorkerCrashed | Code::WrongModel => Self::Lost(error),
-            _ => Self::Final(error),
+        let is_ours = !status.details().is_empty();
+        match (is_ours, status.code(), error.code()) {
+            (false, Grpc::OutOfRange | Grpc::InvalidArgument | Grpc::Unimplemented, _) => Self::Final(error),
+            (false, _, _) => {
+                let message = format!("its connection broke: {}", error.message);
+                Self::Lost(Error::new(Code::WorkerCrashed, message))
+            }
+            (true, _, Code::Unavailable | Code::WorkerCrashed | Code::WrongModel) => Self::Lost(error),
+            (true, _, _) => Self::Final(error),
         }
     }
 }
