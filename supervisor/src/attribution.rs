@@ -1,14 +1,13 @@
 //! Why a child process ended, in a sentence for people.
 
+mod last_words;
+
 use std::{fmt, os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
 
 use impetus_proto::Error;
 use nix::sys::signal::Signal;
 
 use crate::launch::shim::CANNOT_EXECUTE;
-
-/// Lines of a child's last words that an attribution repeats.
-const MAX_LAST_WORDS: usize = 3;
 
 /// What the supervisor itself did or saw before the end.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -94,7 +93,7 @@ pub enum Hang {
 
 /// Finds the cause: what the supervisor did outranks what the child said, which outranks the bare status.
 pub fn attribute(facts: Facts) -> ExitCause {
-    let last_words = last(facts.last_words);
+    let last_words = last_words::telling(&facts.last_words);
     match facts.intent {
         Intent::Stop => return ExitCause::Stopped,
         Intent::Stuck(after) => return ExitCause::Hung { what: Hang::Step, after },
@@ -165,10 +164,6 @@ impl fmt::Display for Said<'_> {
 
 fn signal_name(number: i32) -> String {
     Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
-}
-
-fn last(mut lines: Vec<String>) -> Vec<String> {
-    lines.split_off(lines.len().saturating_sub(MAX_LAST_WORDS))
 }
 
 #[cfg(test)]

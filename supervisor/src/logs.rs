@@ -112,9 +112,15 @@ impl Source {
         let _ = inner.followers.send(line);
     }
 
-    /// The last `n` lines of this source.
-    pub fn last(&self, n: usize) -> Vec<String> {
-        self.logs.tail(Some(&self.name), n).into_iter().map(|line| line.text.to_string()).collect()
+    /// The number that the next line of any source gets.
+    pub fn next_number(&self) -> u64 {
+        self.logs.inner.rings.lock().unwrap_or_else(PoisonError::into_inner).next_number()
+    }
+
+    /// The last `n` lines of this source with the number `first` or later.
+    pub fn last(&self, n: usize, first: u64) -> Vec<String> {
+        let lines = self.logs.tail(Some(&self.name), n).into_iter();
+        lines.filter(|line| line.number >= first).map(|line| line.text.to_string()).collect()
     }
 
     /// Reads a pipe to its end, line by line, in a task of its own.

@@ -21,7 +21,7 @@ use crate::{
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Lines looked at for the last words.
-const N_LAST_WORDS: usize = 8;
+const N_LAST_WORDS: usize = 30;
 
 /// A running child.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Process {
     reports: Reader,
     writer: Writer,
     source: Source,
+    /// The number of its first line; earlier ones are those of a predecessor.
+    first_line: u64,
     captures: [JoinHandle<()>; 2],
     memory_kills: Option<u64>,
 }
@@ -49,12 +51,12 @@ pub enum Happening {
 impl Process {
     /// Starts a child whose output goes to `source`.
     pub fn start(launcher: &Launcher, launch: Launch, source: Source) -> Result<Self, LaunchError> {
-        let memory_kills = attribution::memory_kills();
+        let (memory_kills, first_line) = (attribution::memory_kills(), source.next_number());
         let started = launcher.launch(launch)?;
         let captures = [source.capture(started.stdout), source.capture(started.stderr)];
         let pid = started.child.id().unwrap_or_default();
         let (reports, writer) = channel::split(started.channel);
-        Ok(Self { child: started.child, pid, reports, writer, source, captures, memory_kills })
+        Ok(Self { child: started.child, pid, reports, writer, source, first_line, captures, memory_kills })
     }
 
     /// Its process id.
@@ -118,7 +120,7 @@ impl Process {
             // Whatever still holds the pipe goes on being captured; its words come too late for this.
             let _ = timeout(LAST_WORDS, capture).await;
         }
-        let last_words = self.source.last(N_LAST_WORDS);
+        let last_words = self.source.last(N_LAST_WORDS, self.first_line);
         self.source.end();
         attribution::attribute(Facts { status, intent, failed, last_words, memory_ran_out })
     }

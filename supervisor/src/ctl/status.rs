@@ -75,7 +75,7 @@ fn gateway_line(gateway: &GatewayStatus) -> String {
         let _ = write!(line, ", pid {}, {}", gateway.pid, size(gateway.rss_bytes));
     }
     if gateway.restarts > 0 {
-        let _ = write!(line, ", restarted {} times, last exit: {}", gateway.restarts, gateway.last_exit);
+        let _ = write!(line, ", restarts {}, last exit: {}", gateway.restarts, gateway.last_exit);
     }
     line.push('\n');
     line

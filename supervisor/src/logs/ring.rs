@@ -52,6 +52,11 @@ impl Rings {
         lines.split_off(lines.len().saturating_sub(n))
     }
 
+    /// The number that the next line gets.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next
+    }
+
     pub(super) fn knows(&self, source: &str) -> bool {
         self.rings.contains_key(source)
     }
