@@ -1,7 +1,10 @@
 //! What is known of one request when it ends: its log line and its metrics. Whoever works on the request holds a
 //! `Record`; the last one to let go ends it, so a client that leaves is accounted for like any other.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use axum::http::StatusCode;
 use futures::{Stream, StreamExt};
@@ -152,7 +155,7 @@ impl Drop for Account {
         let entered = self.span.enter();
         let Some(generation) = progress.generation else {
             metrics::ended(endpoint, "", head, took);
-            debug!(endpoint, status = head, ms = took.as_millis(), "request ended");
+            debug!(endpoint, status = head, ms = whole_ms(took), "request ended");
             drop(entered);
             return;
         };
@@ -174,12 +177,17 @@ impl Drop for Account {
             prompt_tokens = generation.prompt_tokens,
             cached_tokens = generation.cached_tokens,
             completion_tokens = generation.completion_tokens,
-            first_token_ms = generation.first_token.map(|at| (at - self.started).as_millis()),
-            ms = took.as_millis(),
+            first_token_ms = generation.first_token.map(|at| whole_ms(at - self.started)),
+            ms = whole_ms(took),
             "request ended"
         );
         drop(entered);
     }
+}
+
+/// Milliseconds as a number that a log line can hold.
+fn whole_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
