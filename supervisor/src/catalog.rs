@@ -202,3 +202,6 @@ fn not_found(name: &str) -> Error {
     let message = format!("there is no model {name:?}; `supervisorctl models` lists those there are");
     Error::new(Code::ModelNotFound, message).with_param("model")
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,13 +84,13 @@ pub fn start(
     socket: std::net::TcpListener,
     listen: SocketAddr,
     launcher: Launcher,
-    logs: Logs,
+    logs: &Logs,
     phase: watch::Receiver<Phase>,
 ) -> (GatewayHandle, JoinHandle<()>) {
     let (restarts, orders) = mpsc::channel(WAITING);
     let first = GatewayState { pid: None, stage: Stage::Starting, listen, restarts: 0, last_exit: None };
     let (state, watched) = watch::channel(first);
-    let driver = driver::Driver::new(settings, launcher, &logs, state, orders, phase);
+    let driver = driver::Driver::new(settings, launcher, logs, state, orders, phase);
     (GatewayHandle { restarts, state: watched }, tokio::spawn(driver.run(socket)))
 }
 

@@ -80,7 +80,7 @@ async fn serve(
     };
     let gateway_settings = gateway_settings(config, places)?;
     let (gateway, gateway_task) =
-        gateway::start(gateway_settings, socket, listen, launcher, logs.clone(), phase.clone());
+        gateway::start(gateway_settings, socket, listen, launcher, logs, phase.clone());
     let (fleet, fleet_task) = fleet::start(fleet_settings(config, places), nursery, phase);
     let control = Control { fleet, gateway, library, logs: logs.clone(), started: Instant::now() };
     greeting::greet(&control, &places.control_socket());

@@ -1,12 +1,14 @@
 //! The fleet over scripted workers, on paused time.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use impetus_proto::worker::Description;
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::attribution::ExitCause;
+
+mod laws;
 
 const LIMITS: Limits = Limits {
     initial: Duration::from_millis(200),
@@ -23,6 +25,7 @@ struct Actor {
     birth: Birth,
     orders: watch::Receiver<Orders>,
     events: mpsc::Sender<Event>,
+    done: HashSet<&'static str>,
 }
 
 struct Play {
@@ -34,7 +37,7 @@ struct Play {
 
 impl Nursery for Stage {
     fn start(&mut self, birth: Birth, orders: watch::Receiver<Orders>, events: mpsc::Sender<Event>) {
-        self.0.try_send(Actor { birth, orders, events }).unwrap();
+        self.0.try_send(Actor { birth, orders, events, done: HashSet::new() }).unwrap();
     }
 }
 

@@ -1,12 +1,12 @@
 //! Turns a pipe into lines. A child may write without end, without line ends or without sense: lines are cut at
-//! a length, control characters are escaped, and what comes faster than a rate is counted instead of kept. It is
-//! always read, since a full pipe would stop the child.
+//! a length, control characters are escaped, and what comes faster than a rate is counted instead of kept. Reading
+//! goes on all the while, since a full pipe would stop the child.
 
 use std::{borrow::Cow, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
-    time::Instant,
+    time::{Instant, sleep},
 };
 
 use super::Source;
@@ -20,6 +20,8 @@ const RATE_BYTES_PER_S: u64 = 512 << 10;
 /// How often the count of dropped bytes is told.
 const TELL_AFTER: Duration = Duration::from_secs(1);
 const BUFFER_BYTES: usize = 64 << 10;
+/// The pause after each buffer that is dropped: it makes a flood cost its worker time instead of us.
+const BREATH: Duration = Duration::from_millis(1);
 
 /// Reads `pipe` to its end.
 pub(super) async fn run(mut pipe: impl AsyncRead + Unpin, source: Source) {
@@ -40,6 +42,7 @@ pub(super) async fn run(mut pipe: impl AsyncRead + Unpin, source: Source) {
             cutter.feed(buffer.get(..n_read).unwrap_or_default(), |line| source.line(&line));
         } else {
             cutter.forget();
+            sleep(BREATH).await;
         }
         if n_read == buffer.len() && n_read < BUFFER_BYTES {
             buffer.resize(BUFFER_BYTES, 0);

@@ -1,0 +1,105 @@
+use std::{fs, path::Path};
+
+use super::*;
+
+/// A library over `dir`, whose `*.toy` files are models.
+async fn library(dir: &Path, entries: Vec<ModelEntry>, default: Option<&str>) -> Arc<Library> {
+    let toy = WorkerConfig {
+        command: "worker-toy".into(),
+        patterns: vec!["*.toy".into()],
+        slots: 2,
+        context: 512,
+        threads: 3,
+        ..WorkerConfig::default()
+    };
+    let mut config = Config::default();
+    config.models.dirs = vec![dir.into()];
+    config.models.default = default.map(str::to_owned);
+    config.workers.insert("toy".into(), toy);
+    config.model = entries;
+    let library = Arc::new(Library::new(&config, None).unwrap());
+    library.scan().await;
+    library
+}
+
+fn entry(name: &str) -> ModelEntry {
+    ModelEntry {
+        name: name.into(),
+        path: None,
+        aliases: Vec::new(),
+        context: None,
+        slots: None,
+        pin: false,
+        ttl: None,
+        preload: false,
+    }
+}
+
+fn folder(files: &[&str]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for file in files {
+        fs::write(dir.path().join(file), "toy").unwrap();
+    }
+    dir
+}
+
+#[tokio::test]
+async fn a_model_gets_its_formats_settings_and_its_own() {
+    let dir = folder(&["small.toy", "big.toy"]);
+    let big =
+        ModelEntry { slots: Some(8), ttl: Some(60), pin: true, aliases: vec!["main".into()], ..entry("big") };
+    let library = library(dir.path(), vec![big], None).await;
+    let small = library.find("small").await.unwrap();
+    assert_eq!((small.spec.slots, small.spec.context_tokens, small.spec.threads), (2, 512, 3));
+    assert_eq!((small.format.as_str(), small.pin, small.ttl), ("toy", false, None));
+    let big = library.find("main").await.unwrap();
+    assert_eq!((big.spec.model.as_str(), big.spec.slots, big.spec.context_tokens), ("big", 8, 512));
+    assert_eq!((big.pin, big.ttl), (true, Some(Duration::from_mins(1))));
+    assert_eq!(Path::new(&big.spec.path), dir.path().join("big.toy"));
+}
+
+#[tokio::test]
+async fn the_default_is_the_configured_one_the_only_one_or_the_bundled_one() {
+    async fn check(files: &[&str], configured: Option<&str>, expected: Option<&str>) {
+        let dir = folder(files);
+        let library = library(dir.path(), Vec::new(), configured).await;
+        let found = library.find("").await;
+        match expected {
+            Some(name) => assert_eq!(found.unwrap().spec.model, name, "{files:?}"),
+            None => assert_eq!(found.unwrap_err().code(), Code::InvalidRequest, "{files:?}"),
+        }
+    }
+    check(&["a.toy", "b.toy"], Some("b"), Some("b")).await;
+    check(&["a.toy"], None, Some("a")).await;
+    check(&["a.toy", "impetus-tiny.toy"], None, Some("impetus-tiny")).await;
+    check(&["a.toy", "b.toy"], None, None).await;
+    check(&[], None, None).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_file_is_found_when_it_is_asked_for() {
+    let dir = folder(&["a.toy"]);
+    let library = library(dir.path(), Vec::new(), None).await;
+    let error = library.find("b").await.unwrap_err();
+    assert_eq!((error.code(), error.param.as_str()), (Code::ModelNotFound, "model"));
+    fs::write(dir.path().join("b.toy"), "toy").unwrap();
+    tokio::time::advance(FRESH).await;
+    assert_eq!(library.find("b").await.unwrap().spec.model, "b");
+}
+
+#[tokio::test]
+async fn a_broken_file_is_refused_with_the_reason() {
+    let dir = folder(&[]);
+    fs::write(dir.path().join("torn.gguf"), b"GGUF\x03\0\0\0").unwrap();
+    let library = library(dir.path(), Vec::new(), None).await;
+    let error = library.find("torn").await.unwrap_err();
+    assert_eq!(error.code(), Code::ModelLoadFailed);
+    assert!(error.message.starts_with("torn cannot be loaded: "), "{error}");
+}
+
+#[test]
+fn a_name_that_could_be_a_path_is_refused() {
+    let config = Config { model: vec![entry("../x")], ..Config::default() };
+    let error = Library::new(&config, None).unwrap_err().to_string();
+    assert!(error.contains("[[model]] name = \"../x\""), "{error}");
+}

@@ -1,0 +1,175 @@
+//! What holds whatever clients and workers do, in any order.
+
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const MODELS: [&str; 3] = ["a", "b", "c"];
+
+/// Something that a client, an operator, a worker or the clock does. Workers are picked by a number.
+#[derive(Debug, Clone)]
+enum Act {
+    Acquire(usize),
+    Release(usize),
+    Unload(usize),
+    Restart(usize),
+    Rise(usize),
+    Serve(usize),
+    Crash(usize),
+    Refuse(usize),
+    Pass(u64),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let n = 0usize..8;
+    prop_oneof![
+        (0..MODELS.len()).prop_map(Act::Acquire),
+        n.clone().prop_map(Act::Release),
+        (0..MODELS.len()).prop_map(Act::Unload),
+        (0..MODELS.len()).prop_map(Act::Restart),
+        n.clone().prop_map(Act::Rise),
+        n.clone().prop_map(Act::Serve),
+        n.clone().prop_map(Act::Crash),
+        n.prop_map(Act::Refuse),
+        (0u64..40_000).prop_map(Act::Pass),
+    ]
+}
+
+struct World {
+    play: Play,
+    actors: Vec<Actor>,
+    leases: Vec<Lease>,
+}
+
+impl World {
+    async fn act(&mut self, act: Act) {
+        let actor = |n: usize| (!self.actors.is_empty()).then(|| n % self.actors.len());
+        match act {
+            Act::Acquire(model) => self.leases.push(self.play.acquire(MODELS[model]).await),
+            Act::Release(n) if !self.leases.is_empty() => {
+                drop(self.leases.swap_remove(n % self.leases.len()));
+            }
+            Act::Unload(model) => {
+                let fleet = self.play.fleet.clone();
+                tokio::spawn(async move { fleet.unload(MODELS[model].into()).await });
+            }
+            Act::Restart(model) => drop(self.play.fleet.restart(MODELS[model].into()).await.unwrap()),
+            Act::Rise(n) => {
+                if let Some(n) = actor(n) {
+                    self.actors[n].rise_once().await;
+                }
+            }
+            Act::Serve(n) => {
+                if let Some(n) = actor(n) {
+                    self.actors[n].serve_once().await;
+                }
+            }
+            Act::Crash(n) | Act::Refuse(n) => {
+                if let Some(n) = actor(n) {
+                    let gone = self.actors.swap_remove(n);
+                    let is_placed = gone.orders.borrow().place.is_some();
+                    let cause =
+                        if matches!(act, Act::Refuse(_)) && is_placed { broken_file() } else { crash() };
+                    gone.tell(What::Exited(cause)).await;
+                }
+            }
+            Act::Pass(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
+            Act::Release(_) => {}
+        }
+        self.settle().await;
+    }
+
+    /// Lets the fleet do all it can, and takes in the workers that it started.
+    async fn settle(&mut self) {
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
+        while let Ok(actor) = self.play.births.try_recv() {
+            self.actors.push(actor);
+        }
+    }
+
+    /// Workers do from now on what they are told.
+    async fn be_good(&mut self) {
+        for _ in 0..200 {
+            let mut staying = Vec::new();
+            for mut actor in std::mem::take(&mut self.actors) {
+                let leave = actor.orders.borrow().leave;
+                if leave == Leave::No {
+                    actor.rise_once().await;
+                    actor.serve_once().await;
+                    staying.push(actor);
+                } else {
+                    actor.tell(What::Exited(ExitCause::Stopped)).await;
+                }
+            }
+            self.actors = staying;
+            self.settle().await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn check(&self) {
+        let snapshot = self.play.fleet.snapshot().await.unwrap();
+        let mut models = HashSet::new();
+        let mut ids = HashSet::new();
+        for row in &snapshot.workers {
+            assert!(ids.insert(row.id.clone()), "{row:?} is listed twice");
+            assert!(
+                row.model.as_ref().is_none_or(|model| models.insert(model.clone())),
+                "{row:?} is not the only one"
+            );
+        }
+        let n_standbys =
+            snapshot.workers.iter().filter(|row| row.model.is_none() && row.pid.is_some()).count();
+        assert!(n_standbys <= 1 + MODELS.len(), "{snapshot:?}");
+    }
+}
+
+impl Actor {
+    fn did(&mut self, what: &'static str) -> bool {
+        !self.done.insert(what)
+    }
+
+    async fn rise_once(&mut self) {
+        if !self.did("rise") {
+            self.rise().await;
+        }
+    }
+
+    async fn serve_once(&mut self) {
+        if self.orders.borrow().place.is_some() && !self.did("serve") {
+            self.serve().await;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_model_has_two_workers_and_no_lease_waits_for_ever(acts in prop::collection::vec(act(), 1..60)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let mut world = World { play: Play::begin(1), actors: Vec::new(), leases: Vec::new() };
+            world.settle().await;
+            for act in acts {
+                world.act(act).await;
+                world.check().await;
+            }
+            world.be_good().await;
+            let snapshot = world.play.fleet.snapshot().await.unwrap();
+            for mut lease in std::mem::take(&mut world.leases) {
+                // What is not decided after minutes of good behaviour never will be.
+                let decided = tokio::time::timeout(Duration::ZERO, lease.ready()).await;
+                let Ok(outcome) = decided else { panic!("a lease hangs: {snapshot:?}") };
+                if let Ok(hold) = outcome {
+                    let row = snapshot.workers.iter().find(|row| row.id == hold.worker);
+                    assert!(row.is_some_and(|row| row.model == Some(hold.model)), "a lease on nothing: {snapshot:?}");
+                }
+            }
+        });
+    }
+}
