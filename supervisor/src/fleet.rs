@@ -96,7 +96,7 @@ enum Command {
     Place { manifest: Arc<Manifest> },
     Unload { model: String, reply: oneshot::Sender<()> },
     Restart { target: String, reply: oneshot::Sender<Option<Restarted>> },
-    Forgive { model: String, reply: oneshot::Sender<()> },
+    Forgive { manifest: Arc<Manifest>, reply: oneshot::Sender<()> },
     Snapshot { reply: oneshot::Sender<Snapshot> },
 }
 
@@ -189,9 +189,9 @@ impl FleetHandle {
         self.ask(|reply| Command::Restart { target, reply }).await
     }
 
-    /// Clears the model's failure and ends its backoff.
-    pub async fn forgive(&self, model: String) -> Result<(), Error> {
-        self.ask(|reply| Command::Forgive { model, reply }).await
+    /// Clears the failure of the model and of its format's standbys, and ends their backoff.
+    pub async fn forgive(&self, manifest: Arc<Manifest>) -> Result<(), Error> {
+        self.ask(|reply| Command::Forgive { manifest, reply }).await
     }
 
     /// How things stand.
@@ -249,8 +249,8 @@ impl<N: Nursery> Fleet<N> {
             Command::Place { manifest } => self.place(&manifest, now),
             Command::Unload { model, reply } => self.unload(&model, reply, now),
             Command::Restart { target, reply } => drop(reply.send(self.restart(&target, now))),
-            Command::Forgive { model, reply } => {
-                self.forgive(&model, now);
+            Command::Forgive { manifest, reply } => {
+                self.forgive(&manifest.spec.model, &manifest.format, now);
                 let _ = reply.send(());
             }
             Command::Snapshot { reply } => {

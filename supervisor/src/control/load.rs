@@ -13,7 +13,7 @@ impl Control {
         let manifest = self.library.find(&request.model).await?;
         let model = manifest.spec.model.clone();
         // Whoever loads a model wants it tried again, whatever became of it before.
-        self.fleet.forgive(model.clone()).await?;
+        self.fleet.forgive(manifest.clone()).await?;
         let hold = self.fleet.acquire(manifest).await?.ready().await?;
         Ok(LoadReply { model, worker_id: hold.worker.to_string() })
     }

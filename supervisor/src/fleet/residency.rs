@@ -87,7 +87,8 @@ impl<N: Nursery> Fleet<N> {
             .and_then(|entry| entry.model.clone())
             .or_else(|| of_dead().map(|(name, _)| name.clone()))
             .or_else(|| self.residents.contains_key(target).then(|| target.to_owned()))?;
-        self.forgive(&model, now);
+        let format = self.residents.get(&model)?.manifest.format.clone();
+        self.forgive(&model, &format, now);
         match &self.residents.get(&model)?.stage {
             Stage::Placed(worker) | Stage::Leaving { worker, .. } => {
                 let worker = worker.clone();
@@ -100,12 +101,12 @@ impl<N: Nursery> Fleet<N> {
     }
 
     /// Forgets the failures of a model and of its format's standbys; one that was held back is wanted at once.
-    pub(super) fn forgive(&mut self, model: &str, now: Instant) {
-        let Some(resident) = self.residents.get_mut(model) else { return };
-        resident.history.clear();
-        if let Some(pool) = self.pools.get_mut(&resident.manifest.format) {
+    pub(super) fn forgive(&mut self, model: &str, format: &str, now: Instant) {
+        if let Some(pool) = self.pools.get_mut(format) {
             pool.clear();
         }
+        let Some(resident) = self.residents.get_mut(model) else { return };
+        resident.history.clear();
         if matches!(resident.stage, Stage::Backoff { .. } | Stage::Failed { .. }) {
             self.want(model, now);
         }
