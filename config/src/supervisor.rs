@@ -26,8 +26,11 @@ pub struct SupervisorConfig {
     pub backoff_initial_ms: u64,
     /// The longest delay before a restart, in milliseconds.
     pub backoff_max_ms: u64,
-    /// Seconds that a worker with pending work may go without a step, or without a word, before it is replaced.
+    /// Seconds that a worker with pending work may go without a step before it is replaced. A step of a large
+    /// model on a slow machine takes many.
     pub hang_timeout_s: u64,
+    /// Seconds that a worker may go without a word, which it says twice a second, before it is replaced.
+    pub silence_timeout_s: u64,
     /// Seconds that a loading worker may go without progress before it is replaced.
     pub load_timeout_s: u64,
 }
@@ -50,7 +53,8 @@ impl Default for SupervisorConfig {
             restart_window_s: 300,
             backoff_initial_ms: 200,
             backoff_max_ms: 30_000,
-            hang_timeout_s: 30,
+            hang_timeout_s: 120,
+            silence_timeout_s: 5,
             load_timeout_s: 120,
         }
     }

@@ -62,6 +62,7 @@ fn supervisor(config: &Config) -> Checked {
     within(supervisor.backoff_max_ms, supervisor.backoff_initial_ms..=YEAR_S * 1000, at("backoff_max_ms"))
         .map_err(|problem| Problem { because: Some(at("backoff_initial_ms")), ..problem })?;
     within(supervisor.hang_timeout_s, 1..=YEAR_S, at("hang_timeout_s"))?;
+    within(supervisor.silence_timeout_s, 2..=YEAR_S, at("silence_timeout_s"))?;
     within(supervisor.load_timeout_s, 1..=YEAR_S, at("load_timeout_s"))
 }
 

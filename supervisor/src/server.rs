@@ -20,7 +20,7 @@ use crate::{
     lock::StateLock,
     logs::Logs,
     places::Places,
-    policy::restart::Limits,
+    policy::{health::Patience, restart::Limits},
     shutdown,
     worker::{Processes, Timeouts},
 };
@@ -159,7 +159,7 @@ fn timeouts(config: &Config) -> Timeouts {
     let settings = &config.supervisor;
     Timeouts {
         load: seconds(settings.load_timeout_s),
-        hang: seconds(settings.hang_timeout_s),
+        hang: Patience { step: seconds(settings.hang_timeout_s), word: seconds(settings.silence_timeout_s) },
         kill: seconds(settings.kill_timeout_s),
     }
 }

@@ -17,7 +17,7 @@ use tokio::{
 
 pub use state::State;
 
-use crate::{attribution::ExitCause, launch::Launcher, logs::Logs};
+use crate::{attribution::ExitCause, launch::Launcher, logs::Logs, policy::health::Patience};
 
 /// A worker's name, which no other worker of this server ever has: its format and a number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,8 +103,8 @@ pub trait Nursery: Send + 'static {
 pub struct Timeouts {
     /// Without progress while starting or loading.
     pub load: Duration,
-    /// Without a step while work is pending, or without a word.
-    pub hang: Duration,
+    /// Without a step while work is pending, and without a word.
+    pub hang: Patience,
     /// From SIGTERM to SIGKILL.
     pub kill: Duration,
 }

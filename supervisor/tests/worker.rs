@@ -20,6 +20,7 @@ use impetus_supervisor::{
     attribution::{ExitCause, Hang},
     launch::Launcher,
     logs::{LogSettings, Logs},
+    policy::health::Patience,
     worker::{Birth, Event, Leave, Nursery, Orders, Processes, Timeouts, What, WorkerId},
 };
 use prost::Message;
@@ -110,7 +111,7 @@ impl Life {
             launcher: Launcher::new(env!("CARGO_BIN_EXE_supervisor")),
             logs: Logs::start(settings).unwrap(),
             log: LogSpec::default(),
-            timeouts: Timeouts { load: PATIENCE, hang, kill: PATIENCE },
+            timeouts: Timeouts { load: PATIENCE, hang: Patience { step: hang, word: hang }, kill: PATIENCE },
             working_dir: "/".into(),
         };
         let (orders, given) = watch::channel(Orders::default());
