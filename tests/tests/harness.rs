@@ -1,0 +1,23 @@
+//! A whole server for one test: real processes in a folder of its own, on a port that the kernel chose, stopped
+//! when the test ends and then looked for: no process of it may be left.
+
+mod control;
+mod ctl;
+mod http;
+mod process;
+mod raw;
+mod server;
+mod setup;
+mod sse;
+mod wait;
+
+pub(crate) use ctl::Output;
+pub(crate) use http::{Answer, Refusal, chat, completion};
+pub(crate) use process::{command, is_alive, processes_in, signal};
+pub(crate) use raw::RawConnection;
+pub(crate) use server::{MODEL, Server};
+pub(crate) use setup::{Setup, bundled_model, program};
+pub(crate) use sse::{Event, EventStream};
+pub(crate) use wait::{PATIENCE, eventually};
+
+pub(crate) use nix::sys::signal::Signal;

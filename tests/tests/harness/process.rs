@@ -1,0 +1,58 @@
+//! Processes: starting programs, sending signals, and finding what is left of a server.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use nix::{
+    errno::Errno,
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+/// A command with a clean environment, whose home is `home`.
+#[expect(clippy::disallowed_methods, reason = "tests start programs as a user does")]
+pub(crate) fn command(program: &Path, home: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("HOME", home).current_dir(home);
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    command
+}
+
+/// Sends `signal`; that the process is gone already is no error.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    match kill(Pid::from_raw(pid.cast_signed()), signal) {
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(error) => panic!("cannot send {signal} to {pid}: {error}"),
+    }
+}
+
+/// Whether the process runs; one that has ended and waits for its parent does not.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    if kill(Pid::from_raw(pid.cast_signed()), None).is_err() {
+        return false;
+    }
+    // Behind the name, which may hold anything, comes the state: proc_pid_stat(5).
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with(['Z', 'X']))
+}
+
+/// The running processes whose working folder is `dir` or in it, which are all of a server that has its state
+/// there. Empty where there is no `/proc`.
+pub(crate) fn processes_in(dir: &Path) -> Vec<(u32, String)> {
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    let in_dir = |folder: &PathBuf| folder.starts_with(dir);
+    processes
+        .flatten()
+        .filter_map(|process| process.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| fs::read_link(format!("/proc/{pid}/cwd")).as_ref().is_ok_and(in_dir))
+        .filter(|pid| is_alive(*pid))
+        .map(|pid| {
+            (pid, fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned())
+        })
+        .collect()
+}

@@ -1,0 +1,35 @@
+//! HTTP written by hand, for clients that do not behave.
+
+use std::net::SocketAddr;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use super::wait::PATIENCE;
+
+pub(crate) struct RawConnection(TcpStream);
+
+impl RawConnection {
+    pub(crate) async fn open(address: SocketAddr) -> std::io::Result<Self> {
+        TcpStream::connect(address).await.map(Self)
+    }
+
+    pub(crate) async fn send(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// A GET that asks for the connection to be closed after its answer.
+    pub(crate) async fn send_get(&mut self, path: &str) {
+        self.send(&format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")).await;
+    }
+
+    /// Everything until the server closes the connection.
+    pub(crate) async fn read_to_end(&mut self) -> std::io::Result<String> {
+        let mut text = String::new();
+        timeout(PATIENCE, self.0.read_to_string(&mut text)).await.expect("the server ends the connection")?;
+        Ok(text)
+    }
+}

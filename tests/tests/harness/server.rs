@@ -1,0 +1,165 @@
+//! A running server.
+
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, ExitStatus},
+    thread,
+    time::{Duration, Instant},
+};
+
+use impetus_proto::supervisor::{StatusReply, WorkerStatus};
+use tempfile::TempDir;
+
+use super::{
+    control::Control,
+    http::Http,
+    process::{command, processes_in, signal},
+    setup::{Setup, program},
+    wait::eventually,
+};
+use nix::sys::signal::Signal;
+
+/// The bundled model's name.
+pub(crate) const MODEL: &str = "impetus-tiny";
+
+/// How long a server may take to stop when a test is over, and how long after a second SIGTERM.
+const STOP: Duration = Duration::from_secs(3);
+
+pub(crate) struct Server {
+    dir: TempDir,
+    child: Child,
+    pub(crate) listen: SocketAddr,
+    pub(crate) http: Http,
+    pub(crate) control: Control,
+}
+
+impl Server {
+    /// The bundled model's server with nothing special.
+    pub(crate) async fn plain() -> Self {
+        Setup::new().start().await
+    }
+
+    /// Starts the server whose `impetus.toml` is in `dir` and waits until its gateway serves.
+    pub(crate) async fn start(dir: TempDir, sets: &[String]) -> Self {
+        let mut child = spawn(dir.path(), sets);
+        let socket = dir.path().join("run/supervisor.sock");
+        let output = output_path(dir.path());
+        let listen = eventually("the server is ready", || {
+            let ended = child.try_wait().unwrap();
+            assert!(ended.is_none(), "it ended with {ended:?}: {}", fs::read_to_string(&output).unwrap());
+            let socket = socket.clone();
+            async move {
+                let gateway = Control::connect(&socket).await?.status().await?.gateway?;
+                (gateway.state == "ready").then(|| gateway.listen.parse().unwrap())
+            }
+        })
+        .await;
+        let control = Control::connect(&socket).await.expect("it answered a moment ago");
+        Self { dir, child, listen, http: Http::new(listen), control }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A path in the server's folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) async fn status(&self) -> StatusReply {
+        self.control.status().await.expect("the supervisor answers")
+    }
+
+    pub(crate) async fn gateway_pid(&self) -> u32 {
+        self.status().await.gateway.expect("a status has the gateway").pid
+    }
+
+    /// The status of the worker that serves `model`, if there is one.
+    pub(crate) async fn find_worker(&self, model: &str) -> Option<WorkerStatus> {
+        self.status().await.workers.into_iter().find(|worker| worker.model == model)
+    }
+
+    /// The status of the worker that serves the bundled model.
+    pub(crate) async fn worker(&self) -> WorkerStatus {
+        self.find_worker(MODEL).await.expect("the model is loaded")
+    }
+
+    /// Waits until the bundled model's worker is as `is_so` wants it.
+    pub(crate) async fn worker_when(
+        &self,
+        what: &str,
+        is_so: impl Fn(&WorkerStatus) -> bool,
+    ) -> WorkerStatus {
+        eventually(what, || async { self.find_worker(MODEL).await.filter(|worker| is_so(worker)) }).await
+    }
+
+    /// What the supervisor has written to its standard output and error.
+    pub(crate) fn output(&self) -> String {
+        fs::read_to_string(output_path(self.dir.path())).unwrap_or_default()
+    }
+
+    /// Waits for the supervisor's end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        eventually("the server ends", || std::future::ready(child.try_wait().unwrap())).await
+    }
+
+    /// Waits until no process of this server runs.
+    pub(crate) async fn nothing_is_left(&self) {
+        eventually("no process is left", || async { processes_in(self.dir.path()).is_empty().then_some(()) })
+            .await;
+    }
+
+    /// Whether it ended within the time for that.
+    fn ends_within(&mut self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        while Instant::now() < deadline {
+            if self.child.try_wait().is_ok_and(|ended| ended.is_some()) {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        signal(self.child.id(), Signal::SIGTERM);
+        let mut has_ended = self.ends_within(STOP);
+        if !has_ended {
+            // A request of this test may still run: it has seen what it wanted to see.
+            signal(self.child.id(), Signal::SIGTERM);
+            has_ended = self.ends_within(STOP);
+        }
+        let left = processes_in(self.dir.path());
+        for (pid, _) in &left {
+            signal(*pid, Signal::SIGKILL);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("the server's output:\n{}", self.output());
+            return;
+        }
+        assert!(has_ended, "the server does not end; its output:\n{}", self.output());
+        assert!(left.is_empty(), "these processes outlive their server: {left:?}");
+    }
+}
+
+fn output_path(dir: &Path) -> PathBuf {
+    dir.join("output")
+}
+
+fn spawn(dir: &Path, sets: &[String]) -> Child {
+    let output = File::create(output_path(dir)).unwrap();
+    let mut command = command(&program("supervisor"), dir);
+    command.arg("--config").arg(dir.join("impetus.toml"));
+    for setting in sets {
+        command.args(["--set", setting]);
+    }
+    command.stdout(output.try_clone().unwrap()).stderr(output).spawn().expect("the supervisor can be started")
+}

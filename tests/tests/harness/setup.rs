@@ -1,0 +1,105 @@
+//! What a test's server is started with.
+
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+use super::server::Server;
+
+/// A folder with models and a configuration file, not yet served.
+pub(crate) struct Setup {
+    pub(crate) dir: TempDir,
+    sets: Vec<String>,
+    tables: String,
+}
+
+/// Where `make build` and cargo put programs: two folders above the test's own.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own program");
+    let profile = test.ancestors().nth(2).expect("cargo runs tests from target/PROFILE/deps");
+    let program = profile.join(name);
+    assert!(program.exists(), "{} is missing: run `make test`, which builds it", program.display());
+    program
+}
+
+/// The bundled model's file.
+pub(crate) fn bundled_model() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../bundled/tiny/impetus-tiny.gguf")
+}
+
+impl Setup {
+    /// A server of the bundled model.
+    pub(crate) fn new() -> Self {
+        let dir = TempDir::with_prefix("i-").expect("there is a place for temporary files");
+        let setup = Self { dir, sets: Vec::new(), tables: String::new() };
+        fs::create_dir(setup.path("models")).unwrap();
+        setup.with_copy("impetus-tiny.gguf")
+    }
+
+    /// A copy of the bundled model in the models folder, under another name.
+    pub(crate) fn with_copy(self, file: &str) -> Self {
+        let target = self.path("models").join(file);
+        // A link where that is possible; it counts as the same model only under the same name.
+        if fs::hard_link(bundled_model(), &target).is_err() {
+            fs::copy(bundled_model(), &target).expect("the bundled model can be copied");
+        }
+        self
+    }
+
+    /// A file of these bytes in the models folder.
+    pub(crate) fn with_file(self, file: &str, bytes: impl AsRef<[u8]>) -> Self {
+        fs::write(self.path("models").join(file), bytes).unwrap();
+        self
+    }
+
+    /// A setting, as `--set` takes it.
+    pub(crate) fn set(mut self, setting: &str) -> Self {
+        self.sets.push(setting.to_owned());
+        self
+    }
+
+    /// Further tables of the configuration file, such as `[[model]]`.
+    pub(crate) fn table(mut self, toml: &str) -> Self {
+        writeln!(self.tables, "{toml}").expect("writing to a String cannot fail");
+        self
+    }
+
+    /// A path in this server's folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Starts it and waits until it serves.
+    pub(crate) async fn start(self) -> Server {
+        let sets = self.sets.clone();
+        Server::start(self.write_config(), &sets).await
+    }
+
+    /// Writes the configuration file and gives up the folder.
+    pub(crate) fn write_config(self) -> TempDir {
+        // One compute thread: several servers share this machine's cores. Short delays: nobody is at fault here.
+        let config = format!(
+            r#"
+            [gateway]
+            listen = "127.0.0.1:0"
+            [supervisor]
+            runtime_dir = "run"
+            state_dir = "state"
+            backoff_initial_ms = 20
+            kill_timeout_s = 2
+            [models]
+            dirs = ["models"]
+            default = "impetus-tiny"
+            [workers.gguf]
+            threads = 1
+            {}"#,
+            self.tables
+        );
+        fs::write(self.path("impetus.toml"), config).unwrap();
+        self.dir
+    }
+}
