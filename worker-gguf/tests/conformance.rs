@@ -24,7 +24,8 @@ fn the_bundled_model_keeps_every_law() {
     };
     let (reports, progress) = std::sync::mpsc::sync_channel(4096);
     let progress_sink = Progress::new(move |fraction| drop(reports.try_send(fraction)));
-    let Model { mut engine, vocabulary, card } = backend.load(&spec, &progress_sink).expect("the model loads");
+    let Model { mut engine, vocabulary, card } =
+        backend.load(&spec, &progress_sink).expect("the model loads");
 
     assert_eq!(card.architecture, "llama");
     assert!(card.chat_template.is_some());
@@ -37,7 +38,8 @@ fn the_bundled_model_keeps_every_law() {
     let bytes: Vec<u8> = whole.iter().flat_map(|&token| vocabulary.piece(token).to_vec()).collect();
     assert_eq!(String::from_utf8(bytes).unwrap(), text, "pieces are the text");
 
-    let prompts: Vec<Vec<TokenId>> =
-        (0..SLOTS as usize).map(|n| whole.iter().cycle().skip(n * 3).take(9 + n * 5).copied().collect()).collect();
+    let prompts: Vec<Vec<TokenId>> = (0..SLOTS as usize)
+        .map(|n| whole.iter().cycle().skip(n * 3).take(9 + n * 5).copied().collect())
+        .collect();
     check(&mut *engine, &prompts, Tolerance { batched: 0.0, cut: 1e-5 }).expect("every law holds");
 }
