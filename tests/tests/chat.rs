@@ -9,7 +9,8 @@ pub(crate) fn counted(last: u32) -> String {
     (1..=last).map(|n| n.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-fn with(mut body: Value, more: &Value) -> Value {
+/// `body` with further fields.
+pub(crate) fn with(mut body: Value, more: &Value) -> Value {
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
     }

@@ -44,19 +44,19 @@ impl Server {
     /// Starts the server whose `impetus.toml` is in `dir` and waits until its gateway serves.
     pub(crate) async fn start(dir: TempDir, sets: &[String]) -> Self {
         let mut child = spawn(dir.path(), sets);
-        let socket = dir.path().join("run/supervisor.sock");
+        let runtime_dir = dir.path().join("run");
         let output = output_path(dir.path());
         let listen = eventually("the server is ready", || {
             let ended = child.try_wait().unwrap();
             assert!(ended.is_none(), "it ended with {ended:?}: {}", fs::read_to_string(&output).unwrap());
-            let socket = socket.clone();
+            let runtime_dir = runtime_dir.clone();
             async move {
-                let gateway = Control::connect(&socket).await?.status().await?.gateway?;
+                let gateway = Control::connect(&runtime_dir).await?.status().await?.gateway?;
                 (gateway.state == "ready").then(|| gateway.listen.parse().unwrap())
             }
         })
         .await;
-        let control = Control::connect(&socket).await.expect("it answered a moment ago");
+        let control = Control::connect(&runtime_dir).await.expect("it answered a moment ago");
         Self { dir, child, listen, http: Http::new(listen), control }
     }
 

@@ -1,0 +1,125 @@
+//! `supervisorctl`: what it shows, what it steers, and its exit codes.
+
+use serde_json::{Value, json};
+
+use crate::{
+    chat::counted,
+    harness::{Server, Setup, chat, command, program},
+};
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap_or_else(|| panic!("no object: {value}")).keys().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn status_as_json_has_its_stable_shape() {
+    let server = Server::plain().await;
+    server.http.ask(&chat("count from 1 to 3")).await;
+    let output = server.ctl(&["status", "--json"]).await;
+    assert_eq!(output.code, 0, "{output:?}");
+    let status = output.json();
+    assert_eq!(keys(&status), ["gateway", "workers", "models"]);
+    assert_eq!(keys(&status["gateway"]), ["pid", "state", "listen"]);
+    assert_eq!(status["gateway"]["state"], "ready");
+    assert_eq!(status["gateway"]["listen"], json!(server.listen));
+    let workers = status["workers"].as_array().unwrap();
+    for worker in workers {
+        let expected = [
+            "id",
+            "format",
+            "model",
+            "state",
+            "pid",
+            "restarts",
+            "last_exit",
+            "rss_bytes",
+            "slots",
+            "uptime_s",
+        ];
+        assert_eq!(keys(worker), expected);
+        assert_eq!(keys(&worker["slots"]), ["busy", "total"]);
+    }
+    let worker = workers.iter().find(|worker| worker["model"] == "impetus-tiny").expect("it serves");
+    assert_eq!((&worker["format"], &worker["state"]), (&json!("gguf"), &json!("ready")));
+    assert_eq!((&worker["restarts"], &worker["last_exit"]), (&json!(0), &Value::Null));
+    assert_eq!(worker["slots"], json!({"busy": 0, "total": 4}));
+    assert!(worker["rss_bytes"].as_u64().unwrap() > 10_000_000, "{worker}");
+    assert!(worker["uptime_s"].is_u64() && worker["pid"].is_u64(), "{worker}");
+    let size = server.path("models/impetus-tiny.gguf").metadata().unwrap().len();
+    let path = server.path("models/impetus-tiny.gguf");
+    assert_eq!(
+        status["models"],
+        json!([{"name": "impetus-tiny", "format": "gguf", "state": "ready", "path": path, "size_bytes": size}])
+    );
+}
+
+#[tokio::test]
+async fn models_are_loaded_restarted_and_unloaded() {
+    let server = Server::plain().await;
+    let load = server.ctl(&["load", "impetus-tiny"]).await;
+    assert_eq!(load.code, 0, "{load:?}");
+    assert!(load.out.starts_with("impetus-tiny is ready on gguf-"), "{load:?}");
+    let first = server.worker().await;
+    assert_eq!(first.state, "ready");
+
+    let restart = server.ctl(&["restart", "impetus-tiny"]).await;
+    assert_eq!((restart.code, restart.out.as_str()), (0, "impetus-tiny is restarted\n"));
+    let second = server.worker().await;
+    assert_ne!(second.pid, first.pid);
+
+    let gateway = server.gateway_pid().await;
+    assert_eq!(server.ctl(&["restart", "gateway"]).await.code, 0);
+    assert_ne!(server.gateway_pid().await, gateway);
+
+    let unload = server.ctl(&["unload", "impetus-tiny"]).await;
+    assert_eq!((unload.code, unload.out.as_str()), (0, "impetus-tiny is unloaded\n"));
+    let models = server.ctl(&["models", "--json"]).await.json();
+    assert_eq!(models["models"][0]["state"], "available");
+    assert_eq!(server.http.ask(&chat("count from 1 to 5")).await.text, counted(5));
+}
+
+#[tokio::test]
+async fn tables_are_for_people() {
+    let server = Setup::new().with_file("torn.gguf", "GGUF").start().await;
+    let status = server.ctl(&["status"]).await;
+    assert_eq!(status.code, 0);
+    let gateway = format!("gateway ready on http://{}, pid ", server.listen);
+    for words in [&format!("supervisor 0.1.0, pid {}, ", server.pid()), &gateway, "standby", "impetus-tiny"] {
+        assert!(status.out.contains(words.as_str()), "{words:?} is not in\n{}", status.out);
+    }
+    let models = server.ctl(&["models"]).await.out;
+    assert!(models.contains("impetus-tiny (default)"), "{models}");
+    assert!(models.lines().any(|line| line.starts_with("torn") && line.contains("broken")), "{models}");
+    let version = server.ctl(&["version"]).await;
+    assert_eq!((version.code, version.out.as_str()), (0, "supervisorctl 0.1.0\nsupervisor 0.1.0\n"));
+}
+
+#[tokio::test]
+async fn what_does_not_exist_exits_with_4() {
+    let server = Server::plain().await;
+    for arguments in [["load", "nobody"], ["unload", "nobody"], ["restart", "nobody"], ["logs", "nobody"]] {
+        let output = server.ctl(&arguments).await;
+        assert_eq!((output.code, output.out.as_str()), (4, ""), "{arguments:?}");
+        assert!(
+            output.err.starts_with("supervisorctl: ") && output.err.contains("\"nobody\""),
+            "{}",
+            output.err
+        );
+    }
+    let socket = server.path("run/supervisor.sock");
+    let mut command = command(&program("supervisorctl"), &server.path(""));
+    command.arg("--socket").arg(socket).args(["unload", "impetus-tiny"]);
+    let unload = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert_eq!(unload.status.code(), Some(0), "unloading what is not loaded is no failure: {unload:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_run_exits_with_3() {
+    let dir = Setup::new().write_config();
+    for arguments in [&["status"][..], &["status", "--json"], &["load", "x"], &["version"]] {
+        let mut command = command(&program("supervisorctl"), dir.path());
+        command.args(["--config", "impetus.toml"]).args(arguments);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {output:?}");
+    }
+}
