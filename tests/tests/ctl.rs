@@ -84,8 +84,9 @@ async fn tables_are_for_people() {
     let status = server.ctl(&["status"]).await;
     assert_eq!(status.code, 0);
     let gateway = format!("gateway ready on http://{}, pid ", server.listen);
-    for words in [&format!("supervisor 0.1.0, pid {}, ", server.pid()), &gateway, "standby", "impetus-tiny"] {
-        assert!(status.out.contains(words.as_str()), "{words:?} is not in\n{}", status.out);
+    let supervisor = format!("supervisor 0.1.0, pid {}, ", server.pid());
+    for words in [supervisor.as_str(), &gateway, "standby", "impetus-tiny"] {
+        assert!(status.out.contains(words), "{words:?} is not in\n{}", status.out);
     }
     let models = server.ctl(&["models"]).await.out;
     assert!(models.contains("impetus-tiny (default)"), "{models}");

@@ -18,6 +18,6 @@ pub(crate) use raw::RawConnection;
 pub(crate) use server::{MODEL, Server};
 pub(crate) use setup::{Setup, bundled_model, program};
 pub(crate) use sse::{Event, EventStream};
-pub(crate) use wait::{PATIENCE, eventually};
+pub(crate) use wait::eventually;
 
 pub(crate) use nix::sys::signal::Signal;

@@ -11,6 +11,7 @@ mod harness;
 mod limits;
 mod logs;
 mod models;
+mod openai_python;
 mod plugin;
 mod sampling;
 mod shutdown;

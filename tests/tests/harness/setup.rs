@@ -36,17 +36,18 @@ impl Setup {
     pub(crate) fn new() -> Self {
         let dir = TempDir::with_prefix("i-").expect("there is a place for temporary files");
         let setup = Self { dir, sets: Vec::new(), tables: String::new() };
-        fs::create_dir(setup.path("models")).unwrap();
-        setup.with_copy("impetus-tiny.gguf")
-    }
-
-    /// A copy of the bundled model in the models folder, under another name.
-    pub(crate) fn with_copy(self, file: &str) -> Self {
-        let target = self.path("models").join(file);
-        // A link where that is possible; it counts as the same model only under the same name.
+        let models = setup.path("models");
+        fs::create_dir(&models).unwrap();
+        let target = models.join("impetus-tiny.gguf");
         if fs::hard_link(bundled_model(), &target).is_err() {
             fs::copy(bundled_model(), &target).expect("the bundled model can be copied");
         }
+        setup
+    }
+
+    /// A copy of the bundled model in the models folder, under another name; a link would be the same model.
+    pub(crate) fn with_copy(self, file: &str) -> Self {
+        fs::copy(bundled_model(), self.path("models").join(file)).expect("the bundled model can be copied");
         self
     }
 
