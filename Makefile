@@ -39,6 +39,7 @@ deny: ## licences, advisories and sources of all dependencies; needs cargo-deny
 
 bench: ## decode and prefill speed of the engine alone and through the gateway
 	@$(with_tools) $(CARGO) build --release --locked $(programs)
+	@$(with_tools) $(CARGO) build --release --locked -p impetus-worker-gguf --example engine_alone
 	@$(with_tools) $(CARGO) run --release --locked -p impetus-tests --bin bench
 
 clean: ## remove what was built; the tools in .tools/ stay

@@ -1,1 +1,3 @@
-//! placeholder
+//! Programs that only tests and benchmarks run.
+
+pub mod bench;

@@ -1,0 +1,5 @@
+//! `make bench`
+
+fn main() -> anyhow::Result<()> {
+    impetus_tests::bench::run()
+}
