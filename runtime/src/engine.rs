@@ -41,7 +41,7 @@ pub trait TextEngine {
     fn limits(&self) -> Limits;
 
     /// Computes all chunks of `batch`, extends their slots' KV cache by them, and pushes to `rows` the logits
-    /// that the chunks want, in the order of the batch. After an error other than [`StepError::Fatal`] the slots
+    /// that the chunks want, in the order of the batch, which is that of ascending slots. After an error other than [`StepError::Fatal`] the slots
     /// of the batch hold what they held before it.
     fn step(&mut self, batch: &Batch, rows: &mut Rows) -> Result<(), StepError>;
 

@@ -49,8 +49,8 @@ pub struct Scheduler {
     running: Vec<Running>,
     waiting: VecDeque<Sequence>,
     batch: Batch,
-    /// For each chunk of the batch, its sequence's place in `running`.
-    members: Vec<usize>,
+    /// The sequences of the batch, a chunk each.
+    members: Vec<Member>,
     rows: Rows,
     /// A sequence was preempted: nobody is admitted until another one has left its slot, or the same would happen
     /// again at once.
@@ -58,6 +58,14 @@ pub struct Scheduler {
     /// Where the next batch begins among `running`, so that none is left out for good.
     next: usize,
     counters: Arc<Counters>,
+}
+
+/// A sequence's part in a batch.
+#[derive(Clone, Copy)]
+struct Member {
+    /// Its place in `running`.
+    running: usize,
+    n_tokens: usize,
 }
 
 /// A sequence that has a slot.
@@ -171,7 +179,8 @@ impl Scheduler {
     }
 
     /// Fills the batch: first a token for every sequence that decodes, so that prompts do not hold them up, then
-    /// chunks of prompts while there is room. A sequence whose reader is behind is left out.
+    /// chunks of prompts while there is room. A sequence whose reader is behind is left out. The chunks go in
+    /// ascending order of their slots, since engines compute neighbours together (llama.cpp those alone).
     fn compose(&mut self) {
         self.batch.clear();
         self.members.clear();
@@ -183,21 +192,27 @@ impl Scheduler {
         for prefill in [false, true] {
             for step in 0..n {
                 let member = (self.next + step) % n;
-                let Running { sequence, slot } = &self.running[member];
-                let held = self.slots.held(*slot);
-                let due = &sequence.tokens()[held..];
+                let running = &self.running[member];
+                let n_due = running.sequence.tokens().len() - self.slots.held(running.slot);
                 let full = self.members.len() >= self.limits.chunks_per_step as usize;
-                if room == 0 || full || (due.len() > 1) != prefill || !sequence.has_reader_room() {
+                if room == 0 || full || (n_due > 1) != prefill || !running.sequence.has_reader_room() {
                     continue;
                 }
-                let chunk = &due[..due.len().min(room)];
-                let want = if chunk.len() == due.len() { Want::Last } else { Want::Nothing };
-                room -= chunk.len();
-                self.batch.push(*slot, held as u32, chunk, want);
-                self.members.push(member);
+                let n_tokens = n_due.min(room);
+                room -= n_tokens;
+                self.members.push(Member { running: member, n_tokens });
             }
         }
         self.next = (self.next + 1) % n;
+        let Self { members, running, .. } = self;
+        members.sort_unstable_by_key(|member| running[member.running].slot);
+        for member in &self.members {
+            let Running { sequence, slot } = &self.running[member.running];
+            let held = self.slots.held(*slot);
+            let due = &sequence.tokens()[held..];
+            let want = if member.n_tokens == due.len() { Want::Last } else { Want::Nothing };
+            self.batch.push(*slot, held as u32, &due[..member.n_tokens], want);
+        }
     }
 
     fn step(&mut self, engine: &mut dyn TextEngine, now: Instant) -> Result<(), Fatal> {
@@ -218,9 +233,9 @@ impl Scheduler {
     fn accept(&mut self, now: Instant) {
         let mut row = 0;
         let mut over = Vec::new();
-        for (chunk, &member) in self.batch.chunks().iter().zip(&self.members) {
+        for (chunk, member) in self.batch.chunks().iter().zip(&self.members) {
             let tokens = self.batch.tokens(chunk);
-            let Running { sequence, slot } = &mut self.running[member];
+            let Running { sequence, slot } = &mut self.running[member.running];
             self.slots.extend(*slot, tokens);
             if tokens.len() > 1 || sequence.completion_tokens() == 0 {
                 self.counters.prefilled(tokens.len() as u64);
@@ -230,7 +245,7 @@ impl Scheduler {
                 row += 1;
                 self.counters.sampled();
                 if ending.is_some() {
-                    over.push(member);
+                    over.push(member.running);
                 }
             }
         }

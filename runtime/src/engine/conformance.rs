@@ -174,16 +174,10 @@ impl Kit<'_> {
             &[(SlotId(0), 0, &first[..4], Want::Nothing), (SlotId(1), 0, &second[..4], Want::Nothing)],
         )?;
         self.engine.kv_clear(SlotId(0));
-        self.step(law, &[(SlotId(1), 4, &second[4..], Want::All), (SlotId(0), 0, &first[..], Want::Last)])?;
-        self.compare(law, self.tolerance.cut, 1, 0, &alone[1][4..], 4)?;
-        self.compare(
-            law,
-            self.tolerance.cut,
-            0,
-            second.len() - 4,
-            &alone[0][first.len() - 1..],
-            first.len() - 1,
-        )?;
+        self.step(law, &[(SlotId(0), 0, &first[..], Want::Last), (SlotId(1), 4, &second[4..], Want::All)])?;
+        let last = first.len() - 1;
+        self.compare(law, self.tolerance.cut, 0, 0, &alone[0][last..], last)?;
+        self.compare(law, self.tolerance.cut, 1, 1, &alone[1][4..], 4)?;
         self.clear(2);
         Ok(())
     }
@@ -241,4 +235,90 @@ fn relative_difference(row: &[f32], expected: &[f32]) -> f32 {
         largest = largest.max(difference);
     }
     largest / magnitude
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{
+        Limits, Unsupported,
+        fake::{FakeEngine, Faults},
+    };
+
+    const LIMITS: Limits =
+        Limits { slots: 4, context_tokens: 64, tokens_per_step: 128, chunks_per_step: 4, vocabulary: 33 };
+    const EXACT: Tolerance = Tolerance { batched: 0.0, cut: 0.0 };
+
+    fn prompts() -> Vec<Vec<TokenId>> {
+        [8, 13, 9, 21].map(|n| (0..n).map(|token| TokenId((token * n) % 33)).collect()).into()
+    }
+
+    /// An engine that does one thing wrong.
+    struct Wrong {
+        engine: FakeEngine,
+        truncates_short: bool,
+        clears_all: bool,
+    }
+
+    impl TextEngine for Wrong {
+        fn limits(&self) -> Limits {
+            self.engine.limits()
+        }
+
+        fn step(&mut self, batch: &Batch, rows: &mut Rows) -> Result<(), StepError> {
+            self.engine.step(batch, rows)
+        }
+
+        fn kv_truncate(&mut self, slot: SlotId, length: u32) -> Result<(), Unsupported> {
+            self.engine.kv_truncate(slot, length)?;
+            if self.truncates_short {
+                self.engine.kv_copy(SlotId(3), slot, 0)?;
+                self.step(&filler(slot, length), &mut Rows::new(LIMITS.vocabulary))
+                    .map_err(|_| Unsupported)?;
+            }
+            Ok(())
+        }
+
+        fn kv_copy(&mut self, from: SlotId, to: SlotId, length: u32) -> Result<(), Unsupported> {
+            self.engine.kv_copy(from, to, length)
+        }
+
+        fn kv_clear(&mut self, slot: SlotId) {
+            self.engine.kv_clear(slot);
+            if self.clears_all {
+                let neighbour = SlotId(slot.0 ^ 1);
+                let held = self.engine.held(neighbour);
+                self.engine.kv_clear(neighbour);
+                let refilled = self.step(&filler(neighbour, held), &mut Rows::new(LIMITS.vocabulary));
+                assert!(refilled.is_ok(), "the fake engine takes anything that fits");
+            }
+        }
+    }
+
+    /// As many tokens as the slot should hold, but others.
+    fn filler(slot: SlotId, length: u32) -> Batch {
+        let mut batch = Batch::default();
+        batch.push(slot, 0, &vec![TokenId(1); length as usize], Want::Nothing);
+        batch
+    }
+
+    #[test]
+    fn an_engine_that_keeps_the_laws_passes() {
+        for rigid_kv in [false, true] {
+            let mut engine = FakeEngine::new(LIMITS, Faults { rigid_kv, ..Faults::default() });
+            check(&mut engine, &prompts(), EXACT).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_engine_that_breaks_a_law_is_told_which() {
+        let broken = |truncates_short, clears_all| {
+            let engine = FakeEngine::new(LIMITS, Faults::default());
+            check(&mut Wrong { engine, truncates_short, clears_all }, &prompts(), EXACT)
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(broken(true, false).contains("a truncated slot holds the prefix"));
+        assert!(broken(false, true).contains("clearing a slot leaves the others alone"));
+    }
 }

@@ -44,6 +44,11 @@ impl FakeEngine {
         self.max_chunks
     }
 
+    /// Tokens that `slot` holds.
+    pub fn held(&self, slot: SlotId) -> u32 {
+        self.slots[slot.0 as usize].len() as u32
+    }
+
     /// The token that greedy sampling takes after `history`.
     pub fn greedy_after(history: &[TokenId], vocabulary: u32) -> TokenId {
         let mut row = Vec::new();
@@ -63,6 +68,7 @@ impl TextEngine for FakeEngine {
         self.max_chunks = self.max_chunks.max(batch.chunks().len());
         assert!(batch.n_tokens() <= self.limits.tokens_per_step as usize, "a step of {}", batch.n_tokens());
         assert!(batch.chunks().len() <= self.limits.chunks_per_step as usize, "too many chunks");
+        assert!(batch.chunks().is_sorted_by_key(|chunk| chunk.slot), "slots out of order");
         if self.faults.fatal_at_step == Some(self.steps) {
             return Err(StepError::Fatal { reason: "fatal_at_step".into() });
         }
