@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     chat::counted,
-    harness::{Event, Server, Signal, chat, eventually, is_alive, signal},
+    harness::{Event, Server, Setup, Signal, chat, eventually, is_alive, signal},
 };
 
 /// A request that runs until its context is full, which takes seconds.
@@ -57,6 +57,19 @@ async fn a_worker_killed_before_the_first_token_is_not_seen() {
 }
 
 #[tokio::test]
+async fn a_worker_that_falls_silent_is_replaced_unseen() {
+    let server = Setup::new().set("supervisor.silence_timeout_s=2").start().await;
+    server.http.ask(&chat("What is your name?")).await;
+    let pid = server.worker().await.pid;
+    signal(pid, Signal::SIGSTOP);
+    assert_eq!(server.http.ask(&chat("count from 1 to 10")).await.text, counted(10));
+    let worker = server.worker().await;
+    assert_ne!(worker.pid, pid);
+    assert!(!is_alive(pid));
+    assert!(!worker.last_exit.is_empty(), "{worker:?}");
+}
+
+#[tokio::test]
 async fn a_worker_killed_after_the_first_token_ends_its_streams_with_an_error() {
     let server = Server::plain().await;
     let mut stream = server.http.stream(&endless()).await;
@@ -88,7 +101,7 @@ async fn a_worker_killed_within_a_whole_answer_is_an_error_with_a_status() {
         .await;
         kill_worker(&server).await;
     };
-    let (refused, _) = tokio::join!(refused, kill);
+    let (refused, ()) = tokio::join!(refused, kill);
     assert_eq!((refused.status, refused.code.as_str()), (500, "worker_crashed"));
 }
 

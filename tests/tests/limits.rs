@@ -1,8 +1,11 @@
 //! Clients that send too much or too slowly.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::harness::{RawConnection, Server, Setup, chat};
+use crate::{
+    crash::endless,
+    harness::{RawConnection, Server, Setup, chat},
+};
 
 const HEAD: &str = "POST /v1/chat/completions HTTP/1.1\r\nhost: test\r\nconnection: close\r\n";
 
@@ -47,6 +50,20 @@ async fn a_client_that_is_too_slow_is_let_go() {
     // A request that never was one gets no answer, or the plain one of HTTP.
     assert!(headers.is_empty() || headers.starts_with("HTTP/1.1 408 "), "{headers:?}");
     assert_eq!(server.http.get("/health").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_loses_its_slot() {
+    let settings = ["gateway.write_timeout_s=1", "workers.gguf.slots=1"];
+    let server = settings.into_iter().fold(Setup::new(), Setup::set).start().await;
+    let mut body = endless();
+    body["stream"] = json!(true);
+    let mut connection = RawConnection::open_narrow(server.listen).await.unwrap();
+    connection.send_post("/v1/chat/completions", &body.to_string()).await;
+    server.worker_when("its slot is busy", |worker| worker.slots_busy == 1).await;
+    server.worker_when("its slot is free", |worker| worker.slots_busy == 0 && worker.leases == 0).await;
+    let stats = server.control.stats("impetus-tiny").await;
+    assert_eq!((stats.cancelled, stats.finished), (1, 0), "its answer did not come to its own end");
 }
 
 #[tokio::test]

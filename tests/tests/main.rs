@@ -1,5 +1,7 @@
 //! What holds for the whole: one module a subject, one binary for all of them.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
+
 mod batching;
 mod chat;
 mod crash;

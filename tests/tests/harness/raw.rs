@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 
@@ -15,6 +15,20 @@ pub(crate) struct RawConnection(TcpStream);
 impl RawConnection {
     pub(crate) async fn open(address: SocketAddr) -> std::io::Result<Self> {
         TcpStream::connect(address).await.map(Self)
+    }
+
+    /// A connection of a client that has hardly any room for what it is sent.
+    pub(crate) async fn open_narrow(address: SocketAddr) -> std::io::Result<Self> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_recv_buffer_size(4096)?;
+        socket.connect(address).await.map(Self)
+    }
+
+    /// Sends a chat or a completion.
+    pub(crate) async fn send_post(&mut self, path: &str, body: &str) {
+        let length = body.len();
+        let head = format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n\r\n");
+        self.send(&(head + body)).await;
     }
 
     pub(crate) async fn send(&mut self, text: &str) {

@@ -33,13 +33,11 @@ impl EventStream {
                 let event: Vec<u8> = self.buffer.drain(..end + 2).collect();
                 return Some(parse(&event[..end]));
             }
-            match self.response.chunk().await.expect("a stream ends by its own rules") {
-                Some(bytes) => self.buffer.extend_from_slice(&bytes),
-                None => {
-                    assert!(self.buffer.is_empty(), "cut off: {:?}", String::from_utf8_lossy(&self.buffer));
-                    return None;
-                }
-            }
+            let Some(bytes) = self.response.chunk().await.expect("a stream ends by its own rules") else {
+                assert!(self.buffer.is_empty(), "cut off: {:?}", String::from_utf8_lossy(&self.buffer));
+                return None;
+            };
+            self.buffer.extend_from_slice(&bytes);
         }
     }
 
