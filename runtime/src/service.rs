@@ -105,6 +105,7 @@ impl Service {
         let prompt = self.tokenize(input).await?.tokens;
         limits.check_prompt(prompt.len())?;
         let accepted = Accepted { prompt_tokens: prompt.len() as u32 };
+        debug!(prompt_tokens = prompt.len(), resumed_tokens = resume.len(), max_tokens, "accepted");
         let index = resume.len() as u32;
 
         let (events, receiver) = mpsc::channel(EVENTS_PER_READER);
