@@ -6,6 +6,7 @@ use std::{
     io,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
+    pin::Pin,
     time::Duration,
 };
 
@@ -28,9 +29,13 @@ pub async fn connect(uri: &str, timeout: Duration) -> Result<Channel, Error> {
         .await
 }
 
-/// Listens on the Unix socket `path`, in place of a stale one, for processes of our own user alone: the socket's
-/// mode says so, and each peer's user id is checked. Must be called within a tokio runtime.
-pub fn listen(path: &Path) -> io::Result<impl Stream<Item = io::Result<UnixStream>> + use<>> {
+/// Connections that were let in.
+pub type Incoming = Pin<Box<dyn Stream<Item = io::Result<UnixStream>> + Send>>;
+
+/// Listens on the Unix socket `path`, in place of a stale one, for processes of our own user: the socket's mode says
+/// so, and each peer's user id is checked. Root is let in too; it could do everything anyway. Must be called within a
+/// tokio runtime.
+pub fn listen(path: &Path) -> io::Result<Incoming> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -38,9 +43,9 @@ pub fn listen(path: &Path) -> io::Result<impl Stream<Item = io::Result<UnixStrea
     let listener = UnixListener::bind(path)?;
     fs::set_permissions(path, Permissions::from_mode(0o600))?;
     let owner = fs::metadata(path)?.uid();
-    let is_ours = move |stream: &io::Result<UnixStream>| match stream {
-        Ok(stream) => stream.peer_cred().is_ok_and(|peer| peer.uid() == owner),
+    let is_welcome = move |accepted: &io::Result<UnixStream>| match accepted {
+        Ok(stream) => stream.peer_cred().is_ok_and(|peer| peer.uid() == owner || peer.uid() == 0),
         Err(_) => true,
     };
-    Ok(UnixListenerStream::new(listener).filter(is_ours))
+    Ok(Box::pin(UnixListenerStream::new(listener).filter(is_welcome)))
 }

@@ -11,17 +11,16 @@ mod version;
 mod watch;
 
 use std::{
-    fs::{self, Permissions},
     io,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
 };
 
-use futures::{Stream, StreamExt};
+use futures::Stream;
 use impetus_proto::{
     MAX_MESSAGE_BYTES,
+    endpoint::{self, Incoming},
     supervisor::{
         AcquireEvent, AcquireRequest, LoadReply, LoadRequest, LogLines, LogsRequest, ModelsReply,
         ModelsRequest, RestartReply, RestartRequest, StatusReply, StatusRequest, UnloadReply, UnloadRequest,
@@ -29,11 +28,7 @@ use impetus_proto::{
         supervisor_server::{Supervisor, SupervisorServer},
     },
 };
-use tokio::{
-    net::{UnixListener, UnixStream},
-    time::Instant,
-};
-use tokio_stream::wrappers::UnixListenerStream;
+use tokio::time::Instant;
 use tonic::{Request, Response, Status, transport::Server};
 
 use crate::{catalog::Library, fleet::FleetHandle, gateway::GatewayHandle, logs::Logs};
@@ -65,38 +60,18 @@ pub struct ControlError {
 }
 
 /// Opens the control socket, for this user alone.
-pub fn bind(path: &Path) -> Result<UnixListener, ControlError> {
-    let open = || {
-        let listener = UnixListener::bind(path)?;
-        fs::set_permissions(path, Permissions::from_mode(0o600))?;
-        Ok(listener)
-    };
-    open().map_err(|source| ControlError { path: path.into(), source })
+pub fn bind(path: &Path) -> Result<Incoming, ControlError> {
+    endpoint::listen(path).map_err(|source| ControlError { path: path.into(), source })
 }
 
 /// Serves until dropped.
-pub async fn serve(listener: UnixListener, control: Control) -> Result<(), tonic::transport::Error> {
+pub async fn serve(incoming: Incoming, control: Control) -> Result<(), tonic::transport::Error> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<SupervisorServer<Control>>().await;
     let service = SupervisorServer::new(control)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let own_uid = nix::unistd::geteuid().as_raw();
-    let connections = UnixListenerStream::new(listener).filter(move |accepted| {
-        let is_welcome = accepted.as_ref().map_or(true, |stream| is_of_user(stream, own_uid));
-        std::future::ready(is_welcome)
-    });
-    Server::builder().add_service(health_service).add_service(service).serve_with_incoming(connections).await
-}
-
-/// Whether the peer runs as `uid` (or as root, who could do everything anyway).
-fn is_of_user(stream: &UnixStream, uid: u32) -> bool {
-    let peer = stream.peer_cred().map(|peer| peer.uid());
-    let is_welcome = peer.as_ref().is_ok_and(|peer| *peer == uid || *peer == 0);
-    if !is_welcome {
-        tracing::warn!(?peer, "connection of another user refused");
-    }
-    is_welcome
+    Server::builder().add_service(health_service).add_service(service).serve_with_incoming(incoming).await
 }
 
 #[tonic::async_trait]
