@@ -23,7 +23,9 @@ fn the_bundled_model_keeps_every_law() {
         options: BTreeMap::new(),
     };
     let (reports, progress) = std::sync::mpsc::sync_channel(4096);
-    let progress_sink = Progress::new(move |fraction| drop(reports.try_send(fraction)));
+    let progress_sink = Progress::new(move |fraction| {
+        let _ = reports.try_send(fraction);
+    });
     let Model { mut engine, vocabulary, card } =
         backend.load(&spec, &progress_sink).expect("the model loads");
 
