@@ -18,8 +18,10 @@ fn files(server: &Server) -> BTreeMap<String, String> {
 async fn a_request_is_found_in_the_logs_of_three_processes_and_its_text_in_none() {
     let server = Setup::new().set("log.level=debug").start().await;
     let body = chat("Repeat after me: xyzzy plugh");
-    let send =
-        server.http.request(reqwest::Method::POST, "/v1/chat/completions").header("x-request-id", "find-me-7");
+    let send = server
+        .http
+        .request(reqwest::Method::POST, "/v1/chat/completions")
+        .header("x-request-id", "find-me-7");
     let answer: Value = send.json(&body).send().await.unwrap().json().await.unwrap();
     assert_eq!(answer["choices"][0]["message"]["content"], "xyzzy plugh");
     let logs = eventually("the request is in all logs", || async {
