@@ -9,13 +9,17 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use impetus_runtime::engine::{Backend, Card, LoadError, Model, ModelSpec, Progress};
 use llama_cpp_2::{
-    context::params::LlamaContextParams,
+    context::params::{KvCacheType, LlamaContextParams},
     llama_backend::LlamaBackend,
     model::{LlamaModel, params::LlamaModelParams},
 };
 use tracing::{info, warn};
 
-use crate::{engine::GgufEngine, option::Options, vocabulary::GgufVocabulary};
+use crate::{
+    engine::GgufEngine,
+    option::{FlashAttention, Options},
+    vocabulary::GgufVocabulary,
+};
 
 /// Tokens of one step, and of one of the pieces in which llama.cpp computes it.
 const TOKENS_PER_STEP: u32 = 512;
@@ -62,10 +66,11 @@ impl Backend for Gguf {
         if context_tokens > trained {
             warn!(context_tokens, trained, "the context is longer than what the model was trained on");
         }
-        let context =
-            model.new_context(self.library, context_params(spec, &options, context_tokens)?).map_err(
-                |_| LoadError::Memory { what: format!("{} slots of {context_tokens} tokens", spec.slots) },
-            )?;
+        let context = model
+            .new_context(self.library, context_params(spec, attention(model, &options), context_tokens)?)
+            .map_err(|_| LoadError::Memory {
+                what: format!("{} slots of {context_tokens} tokens", spec.slots),
+            })?;
         let engine =
             GgufEngine::new(context, spec.slots, context_tokens, TOKENS_PER_STEP, vocabulary.as_ref());
         let card = Card {
@@ -109,7 +114,7 @@ impl Gguf {
 /// do, which is what makes a batch equal its chunks alone to the last bit (docs/adr/0001).
 fn context_params(
     spec: &ModelSpec,
-    options: &Options,
+    (kv_type, flash_attention): (KvCacheType, FlashAttention),
     context_tokens: u32,
 ) -> Result<LlamaContextParams, LoadError> {
     let cells = spec.slots.checked_mul(context_tokens).and_then(NonZeroU32::new).ok_or_else(|| {
@@ -123,10 +128,25 @@ fn context_params(
         .with_n_ubatch(TOKENS_PER_STEP)
         .with_n_threads(spec.threads as i32)
         .with_n_threads_batch(spec.threads as i32)
-        .with_flash_attention_policy(options.flash_attention.policy())
-        .with_type_k(options.kv_type)
-        .with_type_v(options.kv_type)
+        .with_flash_attention_policy(flash_attention.policy())
+        .with_type_k(kv_type)
+        .with_type_v(kv_type)
         .with_no_perf(true))
+}
+
+/// `general.file_type` of a file whose weights are all F32 (`LLAMA_FTYPE_ALL_F32`).
+const ALL_F32: &str = "0";
+
+/// What `auto` means for this model. F32 weights get an F32 cache and attention without the flash kernel, which
+/// computes in F16: their results then do not depend on how a prompt is cut (docs/adr/0001).
+fn attention(model: &LlamaModel, options: &Options) -> (KvCacheType, FlashAttention) {
+    let is_f32 = model.meta_val_str("general.file_type").is_ok_and(|file_type| file_type == ALL_F32);
+    let kv_type = options.kv_type.unwrap_or(if is_f32 { KvCacheType::F32 } else { KvCacheType::F16 });
+    let flash = match options.flash_attention {
+        FlashAttention::Auto if is_f32 && kv_type == KvCacheType::F32 => FlashAttention::Off,
+        chosen => chosen,
+    };
+    (kv_type, flash)
 }
 
 /// Where the weights may lie: the processor, and the devices that layers were offered to.

@@ -8,9 +8,11 @@ use llama_cpp_2::context::params::KvCacheType;
 /// The format's own settings.
 #[derive(Debug)]
 pub(crate) struct Options {
-    /// `kv_type`: the element type of the KV cache.
-    pub(crate) kv_type: KvCacheType,
-    /// `flash_attention`: `auto`, `on` or `off`.
+    /// `kv_type`: the element type of the KV cache; none for `auto`, which is f32 for a model of f32 weights and f16
+    /// for others.
+    pub(crate) kv_type: Option<KvCacheType>,
+    /// `flash_attention`: `on`, `off`, or `auto`, which is off where weights and cache are f32, and else the
+    /// library's choice.
     pub(crate) flash_attention: FlashAttention,
     /// `gpu_layers`: layers offered to GPUs; all by default, which without a GPU feature means none.
     pub(crate) gpu_layers: u32,
@@ -40,7 +42,7 @@ impl FlashAttention {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            kv_type: KvCacheType::F16,
+            kv_type: None,
             flash_attention: FlashAttention::Auto,
             gpu_layers: i32::MAX as u32,
             mmap: true,
@@ -62,12 +64,13 @@ impl Options {
             match name.as_str() {
                 "kv_type" => {
                     parsed.kv_type = match value.as_str() {
-                        "f32" => KvCacheType::F32,
-                        "f16" => KvCacheType::F16,
-                        "bf16" => KvCacheType::BF16,
-                        "q8_0" => KvCacheType::Q8_0,
-                        "q4_0" => KvCacheType::Q4_0,
-                        _ => return Err(refuse("one of f32, f16, bf16, q8_0, q4_0")),
+                        "auto" => None,
+                        "f32" => Some(KvCacheType::F32),
+                        "f16" => Some(KvCacheType::F16),
+                        "bf16" => Some(KvCacheType::BF16),
+                        "q8_0" => Some(KvCacheType::Q8_0),
+                        "q4_0" => Some(KvCacheType::Q4_0),
+                        _ => return Err(refuse("one of auto, f32, f16, bf16, q8_0, q4_0")),
                     }
                 }
                 "flash_attention" => {
@@ -87,7 +90,7 @@ impl Options {
                 _ => return Err(refuse("the options are kv_type, flash_attention, gpu_layers, mmap, mlock")),
             }
         }
-        let quantized = matches!(parsed.kv_type, KvCacheType::Q8_0 | KvCacheType::Q4_0);
+        let quantized = matches!(parsed.kv_type, Some(KvCacheType::Q8_0 | KvCacheType::Q4_0));
         if quantized && parsed.flash_attention == FlashAttention::Off {
             return Err(LoadError::Option {
                 name: "flash_attention".into(),
@@ -124,7 +127,7 @@ mod tests {
     #[test]
     fn valid_options_are_taken() {
         let options = parse(&[("kv_type", "q8_0"), ("gpu_layers", "0"), ("mmap", "false")]).unwrap();
-        assert_eq!(options.kv_type, KvCacheType::Q8_0);
+        assert_eq!(options.kv_type, Some(KvCacheType::Q8_0));
         assert_eq!((options.gpu_layers, options.mmap, options.mlock), (0, false, false));
     }
 }
