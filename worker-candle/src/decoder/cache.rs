@@ -1,0 +1,135 @@
+//! Keys and values of all slots, each slot's apart from the others'.
+
+use std::collections::TryReserveError;
+
+use impetus_runtime::engine::SlotId;
+
+/// The KV cache. A token's keys of all heads lie together, and so do its values.
+pub(crate) struct KvCache {
+    slots: Vec<Slot>,
+    /// Elements of a token's keys.
+    row: usize,
+}
+
+#[derive(Clone)]
+struct Slot {
+    /// Tokens that the slot holds; planes may have more, which are about to be overwritten.
+    length: usize,
+    planes: Vec<Planes>,
+}
+
+/// One layer of one slot.
+#[derive(Clone, Default)]
+pub(crate) struct Planes {
+    pub(crate) keys: Vec<f32>,
+    pub(crate) values: Vec<f32>,
+}
+
+impl KvCache {
+    /// A cache of empty slots; `row` is the number of elements of a token's keys in a layer.
+    pub(crate) fn new(n_slots: usize, n_layers: usize, row: usize) -> Self {
+        let slot = Slot { length: 0, planes: vec![Planes::default(); n_layers] };
+        Self { slots: vec![slot; n_slots], row }
+    }
+
+    /// Tokens that the slot holds.
+    pub(crate) fn length(&self, slot: SlotId) -> usize {
+        self.slots[slot.0 as usize].length
+    }
+
+    /// Makes room for `tokens` tokens, so that writing them cannot fail.
+    pub(crate) fn reserve(&mut self, slot: SlotId, tokens: usize) -> Result<(), TryReserveError> {
+        let elements = tokens * self.row;
+        for planes in &mut self.slots[slot.0 as usize].planes {
+            for plane in [&mut planes.keys, &mut planes.values] {
+                plane.try_reserve(elements.saturating_sub(plane.len()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One layer of a slot, cut to `position` tokens, for more to be appended.
+    pub(crate) fn at(&mut self, slot: SlotId, layer: usize, position: usize) -> &mut Planes {
+        let planes = &mut self.slots[slot.0 as usize].planes[layer];
+        planes.keys.truncate(position * self.row);
+        planes.values.truncate(position * self.row);
+        planes
+    }
+
+    /// One layer of a slot, to be read.
+    pub(crate) fn planes(&self, slot: SlotId, layer: usize) -> &Planes {
+        &self.slots[slot.0 as usize].planes[layer]
+    }
+
+    /// Says that the slot holds `length` tokens, all of which were written.
+    pub(crate) fn commit(&mut self, slot: SlotId, length: usize) {
+        self.slots[slot.0 as usize].length = length;
+    }
+
+    /// Forgets the tokens from `length` on.
+    pub(crate) fn truncate(&mut self, slot: SlotId, length: usize) {
+        let slot = &mut self.slots[slot.0 as usize];
+        slot.length = slot.length.min(length);
+    }
+
+    /// Makes `to` hold the first `length` tokens of `from`. On an error it holds nothing.
+    pub(crate) fn copy(&mut self, from: SlotId, to: SlotId, length: usize) -> Result<(), TryReserveError> {
+        if from == to {
+            self.truncate(to, length);
+            return Ok(());
+        }
+        self.truncate(to, 0);
+        let length = length.min(self.length(from));
+        self.reserve(to, length)?;
+        let elements = length * self.row;
+        let [from, to] = [from.0 as usize, to.0 as usize];
+        let Ok([from, to]) = self.slots.get_disjoint_mut([from, to]) else { return Ok(()) };
+        for (from, to) in from.planes.iter().zip(&mut to.planes) {
+            to.keys.clear();
+            to.keys.extend_from_slice(&from.keys[..elements]);
+            to.values.clear();
+            to.values.extend_from_slice(&from.values[..elements]);
+        }
+        to.length = length;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(cache: &mut KvCache, slot: SlotId, position: usize, tokens: &[f32]) {
+        cache.reserve(slot, position + tokens.len()).unwrap();
+        for &token in tokens {
+            for layer in 0..2 {
+                let at = position + (token as usize % 10);
+                let planes = cache.at(slot, layer, at);
+                planes.keys.push(token);
+                planes.values.push(-token);
+            }
+        }
+        cache.commit(slot, position + tokens.len());
+    }
+
+    #[test]
+    fn slots_hold_what_they_were_told() {
+        let (one, two) = (SlotId(0), SlotId(1));
+        let mut cache = KvCache::new(2, 2, 1);
+        write(&mut cache, one, 0, &[10.0, 11.0, 12.0]);
+        write(&mut cache, two, 0, &[20.0]);
+        cache.copy(one, two, 2).unwrap();
+        assert_eq!((cache.length(one), cache.length(two)), (3, 2));
+        assert_eq!(cache.planes(two, 1).keys, [10.0, 11.0]);
+        assert_eq!(cache.planes(two, 1).values, [-10.0, -11.0]);
+
+        cache.truncate(one, 1);
+        cache.truncate(one, 5);
+        assert_eq!(cache.length(one), 1);
+        write(&mut cache, one, 1, &[30.0]);
+        assert_eq!(cache.planes(one, 0).keys, [10.0, 30.0]);
+        cache.copy(one, one, 9).unwrap();
+        cache.copy(one, two, 9).unwrap();
+        assert_eq!(cache.length(two), 2, "no more than there is");
+    }
+}

@@ -1,0 +1,7 @@
+//! The candle worker's process.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    impetus_runtime::run::<impetus_worker_candle::Candle>()
+}

@@ -1,0 +1,141 @@
+//! The vocabulary in `tokenizer.json`, and what the files beside it say of its special tokens.
+
+mod ending;
+mod piece;
+#[cfg(test)]
+mod tests;
+
+use impetus_runtime::engine::{TokenId, TokenizeError, Vocabulary};
+use serde_json::Value;
+use tokenizers::Tokenizer;
+use tracing::warn;
+
+use crate::{
+    error::ModelError,
+    folder::Folder,
+    vocabulary::{ending::Endings, piece::Coding},
+};
+
+/// The tokenizer, its pieces read out once.
+pub(crate) struct HuggingFaceVocabulary {
+    /// Takes names of control tokens in a text for those tokens.
+    special: Tokenizer,
+    /// Takes them for text.
+    plain: Tokenizer,
+    /// The bytes of all tokens, and where each ends.
+    pieces: Vec<u8>,
+    ends: Vec<u32>,
+    is_end: Vec<bool>,
+    longest_piece_bytes: usize,
+    /// The token that texts begin with.
+    begin: Option<TokenId>,
+    begin_text: String,
+    end_text: String,
+}
+
+impl HuggingFaceVocabulary {
+    /// Reads the folder's tokenizer for a model with `size` rows of logits.
+    pub(crate) fn load(folder: &Folder, config: &Value, size: usize) -> Result<Self, ModelError> {
+        let file = "tokenizer.json";
+        let bytes = folder.bytes(file)?.ok_or(ModelError::Absent { what: "tokenizer.json" })?;
+        let damaged = |reason: String| ModelError::Damaged { file: file.to_owned(), reason };
+        let source: Value = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let mut special = Tokenizer::from_bytes(&bytes).map_err(|error| damaged(error.to_string()))?;
+        special.with_padding(None);
+        special.with_truncation(None).map_err(|error| damaged(error.to_string()))?;
+
+        let tokens = special.get_vocab_size(false);
+        if tokens > size {
+            return Err(ModelError::Vocabulary { tokens, vocabulary: size });
+        }
+        let beyond = special.get_added_tokens_decoder().keys().filter(|&&id| id as usize >= size).count();
+        if beyond > 0 {
+            warn!(beyond, size, "the tokenizer has added tokens that the model has no logits for");
+        }
+        let endings = Endings::read(folder, config, &special)?;
+        Ok(Self::new(special, Coding::of(&source), size, &endings))
+    }
+
+    fn new(special: Tokenizer, coding: Coding, size: usize, endings: &Endings) -> Self {
+        let mut plain = special.clone();
+        plain.set_encode_special_tokens(true);
+        let added = special.get_added_tokens_decoder();
+        let (mut pieces, mut ends) = (Vec::new(), Vec::with_capacity(size));
+        // Names of control tokens count here: a prompt may spell them.
+        let mut longest_piece_bytes = 1;
+        for id in 0..size as u32 {
+            let start = pieces.len();
+            match (added.get(&id), special.id_to_token(id)) {
+                (Some(token), _) => {
+                    longest_piece_bytes = longest_piece_bytes.max(token.content.len());
+                    if !token.special {
+                        pieces.extend_from_slice(token.content.as_bytes());
+                    }
+                }
+                (None, Some(token)) => coding.append(&token, &mut pieces),
+                (None, None) => {}
+            }
+            longest_piece_bytes = longest_piece_bytes.max(pieces.len() - start);
+            ends.push(pieces.len() as u32);
+        }
+        let is_end = (0..size as u32).map(|id| endings.ends.contains(&id)).collect();
+        Self {
+            special,
+            plain,
+            pieces,
+            ends,
+            is_end,
+            longest_piece_bytes,
+            begin: endings.begin.map(TokenId),
+            begin_text: endings.begin_text.clone(),
+            end_text: endings.end_text.clone(),
+        }
+    }
+}
+
+impl Vocabulary for HuggingFaceVocabulary {
+    fn size(&self) -> u32 {
+        self.ends.len() as u32
+    }
+
+    fn piece(&self, token: TokenId) -> &[u8] {
+        let idx = token.0 as usize;
+        let Some(&end) = self.ends.get(idx) else { return &[] };
+        let start = idx.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.pieces[start as usize..end as usize]
+    }
+
+    fn is_end(&self, token: TokenId) -> bool {
+        self.is_end.get(token.0 as usize).copied().unwrap_or(false)
+    }
+
+    fn encode(&self, text: &str, special: bool) -> Result<Vec<TokenId>, TokenizeError> {
+        let tokenizer = if special { &self.special } else { &self.plain };
+        let encoding = tokenizer
+            .encode_fast(text, false)
+            .map_err(|error| TokenizeError { reason: error.to_string() })?;
+        // A template that writes the begin token itself must not get a second one.
+        let has_begin = !self.begin_text.is_empty() && text.starts_with(&self.begin_text);
+        let begin = self.begin.filter(|_| !has_begin);
+        let tokens: Vec<_> =
+            begin.into_iter().chain(encoding.get_ids().iter().copied().map(TokenId)).collect();
+        match tokens.iter().find(|token| token.0 >= self.size()) {
+            None => Ok(tokens),
+            Some(token) => Err(TokenizeError {
+                reason: format!("the text spells token {}, for which the model has no embedding", token.0),
+            }),
+        }
+    }
+
+    fn begin_text(&self) -> &str {
+        &self.begin_text
+    }
+
+    fn end_text(&self) -> &str {
+        &self.end_text
+    }
+
+    fn longest_piece_bytes(&self) -> usize {
+        self.longest_piece_bytes
+    }
+}

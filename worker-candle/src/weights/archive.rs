@@ -1,0 +1,112 @@
+//! Archives of tensors: PyTorch's, read by candle's restricted pickle reader, which runs no code, and NumPy's.
+
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
+
+use candle_core::{DType, Tensor, npy::NpzTensors, pickle::PthTensors};
+
+use crate::error::ModelError;
+
+/// Where checkpoints keep their tensors: at the top, or under one of these keys.
+const KEYS: [Option<&str>; 3] = [None, Some("state_dict"), Some("model")];
+
+/// What an archive is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Pickle,
+    Npz,
+}
+
+/// One archive.
+pub(super) struct Archive {
+    file: String,
+    reader: Reader,
+    shapes: HashMap<String, Vec<usize>>,
+}
+
+enum Reader {
+    Pickle(PthTensors),
+    Npz(NpzTensors),
+}
+
+impl Archive {
+    pub(super) fn open(file: &str, path: &Path, kind: Kind) -> Result<Self, ModelError> {
+        let size = std::fs::metadata(path)
+            .map_err(|source| ModelError::Read { file: file.to_owned(), source })?
+            .len();
+        let (reader, contents) = guarded(file, || match kind {
+            Kind::Pickle => pickle(path),
+            Kind::Npz => npz(path),
+        })?;
+        if contents.is_empty() {
+            return Err(ModelError::Damaged {
+                file: file.to_owned(),
+                reason: "it holds no tensors by name; save the model's `state_dict()`".into(),
+            });
+        }
+        let mut shapes = HashMap::new();
+        for (name, shape, dtype) in contents {
+            let bytes =
+                shape.iter().try_fold(dtype.size_in_bytes() as u64, |bytes, &n| bytes.checked_mul(n as u64));
+            // Such archives are not compressed.
+            if bytes.is_none_or(|bytes| bytes > size) {
+                return Err(ModelError::Damaged {
+                    file: file.to_owned(),
+                    reason: format!("its tensor `{name}` of shape {shape:?} is larger than the file"),
+                });
+            }
+            shapes.insert(name, shape);
+        }
+        Ok(Self { file: file.to_owned(), reader, shapes })
+    }
+
+    pub(super) fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.shapes.get(name).cloned()
+    }
+
+    pub(super) fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
+        let tensor = guarded(&self.file, || match &self.reader {
+            Reader::Pickle(reader) => reader.get(name),
+            Reader::Npz(reader) => reader.get(name),
+        })?;
+        tensor.ok_or_else(|| ModelError::MissingTensor { name: name.to_owned(), files: self.file.clone() })
+    }
+}
+
+type Contents = Vec<(String, Vec<usize>, DType)>;
+
+fn pickle(path: &Path) -> candle_core::Result<(Reader, Contents)> {
+    let mut reader = PthTensors::new(path, KEYS[0])?;
+    for key in &KEYS[1..] {
+        if reader.tensor_infos().is_empty()
+            && let Ok(nested) = PthTensors::new(path, *key)
+        {
+            reader = nested;
+        }
+    }
+    let infos = reader.tensor_infos().values();
+    let contents = infos.map(|info| (info.name.clone(), info.layout.dims().to_vec(), info.dtype)).collect();
+    Ok((Reader::Pickle(reader), contents))
+}
+
+fn npz(path: &Path) -> candle_core::Result<(Reader, Contents)> {
+    let reader = NpzTensors::new(path)?;
+    let mut contents = Vec::new();
+    for name in reader.names() {
+        let (shape, dtype) = reader.get_shape_and_dtype(name)?;
+        contents.push((name.clone(), shape.dims().to_vec(), dtype));
+    }
+    Ok((Reader::Npz(reader), contents))
+}
+
+/// The readers index into what a damaged file gives them; a panic there is the file's fault.
+fn guarded<T>(file: &str, read: impl FnOnce() -> candle_core::Result<T>) -> Result<T, ModelError> {
+    let damaged = |reason: String| ModelError::Damaged { file: file.to_owned(), reason };
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(result) => result.map_err(|error| damaged(error.to_string())),
+        Err(_) => Err(damaged("its structure is not that of a checkpoint".into())),
+    }
+}

@@ -1,0 +1,52 @@
+//! candle keeps the laws of the engine seam on the bundled model's weights: a batch to the last bit, other cuts of
+//! a prompt to a rounding.
+
+use impetus_runtime::engine::{
+    Model, TokenId,
+    conformance::{Tolerance, check},
+};
+
+use crate::bundled;
+
+const SLOTS: u32 = 8;
+const CONTEXT_TOKENS: u32 = 256;
+
+#[test]
+fn the_bundled_model_keeps_every_law() {
+    let folder = bundled::folder();
+    let (reports, progress) = std::sync::mpsc::sync_channel(4096);
+    let Model { mut engine, vocabulary, card } =
+        bundled::load(folder.path(), (SLOTS, CONTEXT_TOKENS), &[], move |fraction| {
+            let _ = reports.try_send(fraction);
+        });
+
+    assert_eq!(card.architecture, "llama");
+    assert!(card.chat_template.is_some());
+    assert_eq!(card.weights_bytes / 1_000_000, 10);
+    assert!(progress.try_iter().any(|fraction| fraction >= 1.0), "the load ends at 1");
+    assert!(vocabulary.is_end(vocabulary.encode("<|im_end|>", true).unwrap()[0]));
+    assert!(vocabulary.encode("<|im_end|>", false).unwrap().len() > 1);
+
+    let text = "count from 1 to 20, then say hello to the world: ünïcödé and 日本語 too, please";
+    let whole = vocabulary.encode(text, true).unwrap();
+    let bytes: Vec<u8> = whole.iter().flat_map(|&token| vocabulary.piece(token).to_vec()).collect();
+    assert_eq!(String::from_utf8(bytes).unwrap(), text, "pieces are the text");
+
+    let law = |engine: &mut Model, tolerance| check(&mut *engine.engine, &prompts(&whole), tolerance);
+    check(&mut *engine, &prompts(&whole), Tolerance { batched: 0.0, cut: 1e-5 }).expect("every law holds");
+    // The laws hold for weights in other types as well; the roundings are other ones, and quantized activations
+    // make them large.
+    for option in [("dtype", "bf16"), ("dtype", "f16")] {
+        let mut model = bundled::load(folder.path(), (SLOTS, CONTEXT_TOKENS), &[option], |_| {});
+        law(&mut model, Tolerance { batched: 0.0, cut: 5e-5 }).expect("every law holds");
+    }
+    for option in [("quantize", "q8_0"), ("quantize", "q4_k")] {
+        let mut model = bundled::load(folder.path(), (SLOTS, CONTEXT_TOKENS), &[option], |_| {});
+        law(&mut model, Tolerance { batched: 1e-3, cut: 1e-1 }).expect("every law holds");
+    }
+}
+
+/// Ragged prompts, short and long.
+fn prompts(text: &[TokenId]) -> Vec<Vec<TokenId>> {
+    (0..SLOTS as usize).map(|n| text.iter().cycle().skip(n * 3).take(8 + n * 5).copied().collect()).collect()
+}
