@@ -12,9 +12,3 @@ pub use error::TelemetryError;
 pub use escape::escape;
 pub use file::Rotation;
 pub use subscriber::{Format, Guard, init, init_supervisor};
-
-/// The name of the log field that holds a request's id in every process, so that one search follows a request.
-pub const REQUEST_ID_FIELD: &str = "request_id";
-
-/// The HTTP header and gRPC metadata key that carries a request's id from process to process.
-pub const REQUEST_ID_HEADER: &str = "x-request-id";

@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::*;
-use crate::{REQUEST_ID_FIELD, Rotation, file::RotatedFile};
+use crate::{Rotation, file::RotatedFile};
 
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -38,7 +38,7 @@ fn logged(level: &str, format: Format, act: impl FnOnce()) -> String {
 }
 
 fn serve() {
-    let span = tracing::info_span!("request", { REQUEST_ID_FIELD } = "r1", model = "tiny");
+    let span = tracing::info_span!("request", request_id = "r1", model = "tiny");
     let _entered = span.enter();
     tracing::info!(n_tokens = 3, "finished \u{1b}[31m\"well\"\nand truly");
     tracing::debug!("not shown");
