@@ -21,6 +21,10 @@ use probe::Probed;
 
 /// The format of models that are recognised as GGUF by their content.
 pub const GGUF_FORMAT: &str = "gguf";
+/// The format of folders with `config.json` and weights as the Hugging Face hub, PyTorch and MLX lay them out.
+pub const CANDLE_FORMAT: &str = "candle";
+/// The format of folders with ONNX graphs and the configuration that they were exported from.
+pub const ONNX_FORMAT: &str = "onnx";
 
 /// Where models are looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub struct Place {
     pub path: PathBuf,
     /// The name of the one model that is there; without it every model found is named after its file.
     pub name: Option<ModelName>,
+    /// Whether links that lead out of it are followed.
+    pub follow_links: bool,
 }
 
 /// How files of a format that is not recognised by content are found.
@@ -45,13 +51,17 @@ pub struct FormatPattern {
 pub struct Model {
     /// The name that clients use, unless it is a duplicate.
     pub name: ModelName,
-    /// [`GGUF_FORMAT`], the format of the pattern it was found by, or empty when that is unknown.
+    /// [`GGUF_FORMAT`], [`CANDLE_FORMAT`], [`ONNX_FORMAT`], the format of the pattern it was found by, or empty when
+    /// that is unknown.
     pub format: String,
-    /// Its first or only file.
+    /// What its worker is given: its first or only file, its folder when the format is [`CANDLE_FORMAT`], its graph
+    /// when it is [`ONNX_FORMAT`].
     pub path: PathBuf,
-    /// All its files that exist, the parts of a split model in their order.
+    /// The canonical folder that its files may resolve into; what leads out of it is not to be opened.
+    pub root: PathBuf,
+    /// All its files that exist, those with weights first, the parts of a split model in their order.
     pub files: Vec<PathBuf>,
-    /// Bytes of all its files.
+    /// Bytes of its files with weights.
     pub size_bytes: u64,
     /// When the newest of its files was changed.
     pub modified: Option<SystemTime>,

@@ -13,6 +13,8 @@ mod name;
 mod testing;
 
 pub use broken::Broken;
-pub use catalog::{Catalog, FormatPattern, GGUF_FORMAT, Model, Place, Problem, State};
-pub use metadata::Metadata;
+pub use catalog::{
+    CANDLE_FORMAT, Catalog, FormatPattern, GGUF_FORMAT, Model, ONNX_FORMAT, Place, Problem, State,
+};
+pub use metadata::{Metadata, Task};
 pub use name::{ModelName, NameError};

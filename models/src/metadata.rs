@@ -17,6 +17,8 @@ use number::Numbers;
 /// A model as its header describes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metadata {
+    /// What it is for.
+    pub task: Task,
     /// The architecture, `llama` for example.
     pub architecture: String,
     /// The name that its makers gave it.
@@ -47,6 +49,15 @@ pub struct Metadata {
     pub vocabulary: Option<u32>,
     /// The chat template in Jinja.
     pub chat_template: Option<String>,
+}
+
+/// What a model is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Task {
+    /// It continues text.
+    Generate,
+    /// It turns text into vectors.
+    Embed,
 }
 
 /// Bounds that real models stay far below.
@@ -96,6 +107,7 @@ impl Metadata {
         numbers.epsilon("attention.group_norm_epsilon")?;
         numbers.finite("rope.freq_base")?;
         Ok(Self {
+            task: Task::Generate,
             architecture: architecture.to_owned(),
             name: shown(header, "general.name"),
             description: shown(header, "general.description"),

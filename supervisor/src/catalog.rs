@@ -46,13 +46,14 @@ pub struct EntryError {
 impl Library {
     /// The models that `config` names and those in `bundled`. Nothing is looked at before [`Library::scan`].
     pub fn new(config: &Config, bundled: Option<PathBuf>) -> Result<Self, EntryError> {
-        let folders =
-            config.models.dirs.iter().cloned().chain(bundled).map(|path| Place { path, name: None });
+        let dirs = config.models.dirs.iter().cloned().chain(bundled);
+        let folders = dirs.map(|path| Place { path, name: None, follow_links: false });
         let mut places: Vec<Place> = Vec::new();
         for entry in &config.model {
             let name = ModelName::new(&entry.name)
                 .map_err(|source| EntryError { name: entry.name.clone(), source })?;
-            places.extend(entry.path.clone().map(|path| Place { path, name: Some(name) }));
+            let place = |path| Place { path, name: Some(name), follow_links: false };
+            places.extend(entry.path.clone().map(place));
         }
         places.extend(folders);
         let patterns = config.workers.iter().map(|(format, worker)| FormatPattern {

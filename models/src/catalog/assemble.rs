@@ -49,9 +49,10 @@ pub(super) fn catalog(
     let mut scan = Scan { probes: Probes::new(known), patterns, problems: Vec::new(), found: Vec::new() };
     for place in places {
         let path = std::path::absolute(&place.path).unwrap_or_else(|_| place.path.clone());
+        let place = Place { path, ..place.clone() };
         match &place.name {
-            Some(name) => scan.named(name, &path),
-            None => scan.unnamed(&path),
+            Some(name) => scan.named(name, &place),
+            None => scan.unnamed(&place),
         }
     }
     let mut models = without_repeats(scan.found);
@@ -60,24 +61,25 @@ pub(super) fn catalog(
 }
 
 impl Scan<'_> {
-    fn unnamed(&mut self, path: &Path) {
-        let files = match self.files(path) {
-            Ok(files) => files,
+    fn unnamed(&mut self, place: &Place) {
+        let (root, files) = match self.files(place) {
+            Ok(found) => found,
             Err(source) => {
-                self.problems.push(Problem::Unreadable { path: path.to_owned(), source });
+                self.problems.push(Problem::Unreadable { path: place.path.clone(), source });
                 return;
             }
         };
         for files in self.grouped(files) {
             let name = derived_name(&files.parts[0]);
-            self.found.push(Found::new(name, false, &files));
+            self.found.push(Found::new(name, false, &files, &root));
         }
     }
 
     /// A place whose name was given has exactly one model; whatever else it has, the name is listed as broken.
-    fn named(&mut self, name: &ModelName, path: &Path) {
-        let files = match self.files(path) {
-            Ok(files) => files,
+    fn named(&mut self, name: &ModelName, place: &Place) {
+        let path = place.path.as_path();
+        let (root, files) = match self.files(place) {
+            Ok(found) => found,
             Err(source) => {
                 let broken = Broken::Path { path: path.to_owned(), source: Arc::new(source) };
                 self.found.push(Found::broken(name, path, broken));
@@ -86,7 +88,7 @@ impl Scan<'_> {
         };
         let mut models = self.grouped(files);
         let found = match (models.pop(), models.len()) {
-            (Some(files), 0) => Found::new(name.clone(), true, &files),
+            (Some(files), 0) => Found::new(name.clone(), true, &files, &root),
             (None, _) if path.is_file() => {
                 Found::broken(name, path, Broken::UnknownFormat { path: path.to_owned() })
             }
@@ -98,23 +100,27 @@ impl Scan<'_> {
         self.found.push(found);
     }
 
-    /// The files of a place: those of a folder, or one with its other parts if its name says that it has any.
-    fn files(&mut self, path: &Path) -> io::Result<Vec<FoundFile>> {
+    /// The files of a place: those of a folder, or one with its other parts if its name says that it has any; and the
+    /// folder that links may not lead out of.
+    fn files(&mut self, place: &Place) -> io::Result<(PathBuf, Vec<FoundFile>)> {
+        let path = place.path.as_path();
+        let root = root(place)?;
         let metadata = fs::metadata(path)?;
         if metadata.is_dir() {
-            return walk::files(path, &mut self.problems);
+            let files = walk::files(path, &root, &mut self.problems)?;
+            return Ok((root, files));
         }
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is neither a file nor a folder"));
         }
         let part = PartName::parse(&file_name(path));
-        let Some(part) = part else { return Ok(vec![FoundFile { path: path.to_owned(), metadata }]) };
+        let Some(part) = part else { return Ok((root, vec![FoundFile { path: path.to_owned(), metadata }])) };
         let parts = (1..=part.total).filter_map(|number| {
             let path = path.with_file_name(part.sibling(number));
             let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
             Some(FoundFile { path, metadata })
         });
-        Ok(parts.collect())
+        Ok((root, parts.collect()))
     }
 
     /// The models that files make up.
@@ -160,12 +166,13 @@ impl Group {
 }
 
 impl Found {
-    fn new(name: ModelName, named: bool, files: &Files) -> Self {
+    fn new(name: ModelName, named: bool, files: &Files, root: &Path) -> Self {
         let state = files.state();
         let first = &files.parts[0];
         let model = Model {
             name,
             path: first.path.clone(),
+            root: root.to_owned(),
             size_bytes: files.parts.iter().map(|part| part.metadata.len()).sum(),
             modified: files.parts.iter().filter_map(|part| part.metadata.modified().ok()).max(),
             state,
@@ -183,6 +190,7 @@ impl Found {
             name: name.clone(),
             format: String::new(),
             path: path.to_owned(),
+            root: PathBuf::new(),
             files: Vec::new(),
             size_bytes: 0,
             modified: None,
@@ -232,6 +240,18 @@ fn by_name(models: &mut [Model]) -> BTreeMap<ModelName, usize> {
         }
     }
     by_name
+}
+
+/// The canonical folder that a place's links may not lead out of.
+fn root(place: &Place) -> io::Result<PathBuf> {
+    let path = place.path.canonicalize()?;
+    if place.follow_links {
+        return Ok(PathBuf::from("/"));
+    }
+    Ok(match path.parent() {
+        Some(parent) if !path.is_dir() => parent.to_owned(),
+        _ => path,
+    })
 }
 
 fn derived_name(part: &Part) -> ModelName {

@@ -36,11 +36,11 @@ impl Folder {
     }
 
     fn place(&self) -> Place {
-        Place { path: self.0.path().to_owned(), name: None }
+        Place { path: self.0.path().to_owned(), name: None, follow_links: false }
     }
 
     fn named(&self, name: &str, path: &str) -> Place {
-        Place { path: self.path(path), name: Some(ModelName::new(name).unwrap()) }
+        Place { path: self.path(path), name: Some(ModelName::new(name).unwrap()), follow_links: false }
     }
 
     fn scan(&self) -> Catalog {
@@ -223,7 +223,7 @@ fn one_file_is_listed_once() {
     fs::create_dir(folder.path("snapshot")).unwrap();
     symlink("../blobs/sha256-1", folder.path("snapshot/model.gguf")).unwrap();
     fs::hard_link(folder.path("blobs/sha256-1"), folder.path("z.gguf")).unwrap();
-    let again = Place { path: folder.path("blobs"), name: None };
+    let again = Place { path: folder.path("blobs"), name: None, follow_links: false };
     folder.check(&[folder.place(), again, folder.place()], &["model snapshot/model.gguf"]);
 }
 
@@ -253,7 +253,7 @@ fn links_stay_within_their_place() {
 
     // A place may be a link itself.
     symlink(outside.path(""), folder.path("place")).unwrap();
-    let place = Place { path: folder.path("place"), name: None };
+    let place = Place { path: folder.path("place"), name: None, follow_links: false };
     folder.check(&[place], &["secret place/secret.gguf"]);
 }
 
@@ -269,7 +269,7 @@ fn depth_is_bounded() {
 #[test]
 fn missing_places_are_problems() {
     let folder = Folder::new();
-    let catalog = Catalog::scan(&[Place { path: folder.path("gone"), name: None }], &[]);
+    let catalog = Catalog::scan(&[Place { path: folder.path("gone"), name: None, follow_links: false }], &[]);
     assert!(catalog.models().is_empty());
     assert!(matches!(catalog.problems(), [Problem::Unreadable { .. }]));
 }
@@ -316,7 +316,7 @@ fn a_rescan_opens_what_changed() {
 #[test]
 fn the_bundled_model_is_described() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bundled/tiny");
-    let catalog = Catalog::scan(&[Place { path, name: None }], &[]);
+    let catalog = Catalog::scan(&[Place { path, name: None, follow_links: false }], &[]);
     let metadata = catalog.find("impetus-tiny").unwrap().metadata().unwrap();
     assert_eq!((metadata.architecture.as_str(), metadata.quantization.as_str()), ("llama", "F32"));
     assert!(metadata.parameters > 1_000_000 && metadata.context_tokens >= 1024);

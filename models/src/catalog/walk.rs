@@ -23,18 +23,17 @@ pub(super) struct FoundFile {
 }
 
 struct Walk<'a> {
-    /// The place with all links resolved; links out of it are not followed.
-    root: PathBuf,
+    /// What links may not lead out of.
+    root: &'a Path,
     visited: HashSet<Identity>,
     n_entries: usize,
     files: Vec<FoundFile>,
     problems: &'a mut Vec<Problem>,
 }
 
-/// All regular files below `folder`, hidden ones excepted.
-pub(super) fn files(folder: &Path, problems: &mut Vec<Problem>) -> io::Result<Vec<FoundFile>> {
-    let root = folder.canonicalize()?;
-    let visited = HashSet::from([Identity::of(&root.metadata()?)]);
+/// All regular files below `folder`, hidden ones and links out of the canonical `root` excepted.
+pub(super) fn files(folder: &Path, root: &Path, problems: &mut Vec<Problem>) -> io::Result<Vec<FoundFile>> {
+    let visited = HashSet::from([Identity::of(&folder.metadata()?)]);
     let mut walk = Walk { root, visited, n_entries: 0, files: Vec::new(), problems };
     let entries = walk.entries(folder)?;
     walk.enter(entries, DEPTH);
@@ -77,7 +76,7 @@ impl Walk<'_> {
         let mut metadata = path.symlink_metadata()?;
         if metadata.is_symlink() {
             let target = path.canonicalize()?;
-            if !target.starts_with(&self.root) {
+            if !target.starts_with(self.root) {
                 self.problems.push(Problem::OutsideLink { path: path.to_owned() });
                 return Ok(());
             }

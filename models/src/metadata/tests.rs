@@ -13,6 +13,7 @@ fn describe(file: &Gguf) -> Result<Metadata, Broken> {
 fn a_model_is_described() {
     let metadata = describe(&Gguf::llama().text("general.description", " two\nlines ")).unwrap();
     let expected = Metadata {
+        task: Task::Generate,
         architecture: "llama".to_owned(),
         name: Some("Small".to_owned()),
         description: Some("two lines".to_owned()),
