@@ -19,6 +19,7 @@ pub use file_type::quantization_of_file_type;
 pub use tensor::{TensorType, Tensors};
 pub use value::Value;
 
+use crate::excerpt::excerpt;
 use source::Source;
 
 /// The four bytes that every GGUF file starts with.
@@ -130,7 +131,7 @@ fn read_values<R: Read>(source: &mut Source<R>, n_keys: u64) -> Result<BTreeMap<
             return Err(GgufError::TooMuchMetadata { offset, limit: limits::KEPT_BYTES });
         }
         if values.contains_key(&key) {
-            return Err(GgufError::DuplicateKey { key: error::excerpt(&key), offset });
+            return Err(GgufError::DuplicateKey { key: excerpt(&key), offset });
         }
         values.insert(key, value);
     }

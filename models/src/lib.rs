@@ -6,9 +6,11 @@
 
 mod broken;
 mod catalog;
+mod excerpt;
 pub mod gguf;
 mod metadata;
 mod name;
+pub mod safetensors;
 #[cfg(test)]
 mod testing;
 

@@ -10,7 +10,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{probe::Content, *};
-use crate::testing::Gguf;
+use crate::testing::gguf::Gguf;
 
 /// A models folder that goes away with its test.
 struct Folder(TempDir);

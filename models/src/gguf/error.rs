@@ -221,8 +221,3 @@ pub enum TensorProblem {
         length: u64,
     },
 }
-
-/// At most 64 characters of a text from a file, for messages.
-pub(super) fn excerpt(text: &str) -> String {
-    text.chars().take(64).collect()
-}

@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, io::Read};
 
 use super::{
-    error::{GgufError, TensorProblem, excerpt},
+    error::{GgufError, TensorProblem},
     limits,
     source::Source,
 };
+use crate::excerpt::excerpt;
 
 /// The tensors of one file, or of all parts of a split model, summed up.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

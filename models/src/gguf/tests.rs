@@ -9,7 +9,7 @@ use std::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{Gguf, array, kind};
+use crate::testing::gguf::{Gguf, array, kind};
 
 fn read(file: &[u8]) -> Result<Header, GgufError> {
     Header::read(file, file.len() as u64)

@@ -2,11 +2,8 @@
 
 use std::io::Read;
 
-use super::{
-    error::{GgufError, excerpt},
-    limits,
-    source::Source,
-};
+use super::{error::GgufError, limits, source::Source};
+use crate::excerpt::excerpt;
 
 /// The value of a key.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! Plausible headers are described; implausible ones are named.
 
 use super::*;
-use crate::testing::{Gguf, kind};
+use crate::testing::gguf::{Gguf, kind};
 
 fn describe(file: &Gguf) -> Result<Metadata, Broken> {
     let file = file.bytes();
