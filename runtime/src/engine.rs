@@ -3,12 +3,14 @@
 
 pub mod batch;
 pub mod conformance;
+pub mod embedding;
 pub mod fake;
 pub mod load;
 pub mod vocabulary;
 
 pub use batch::{Batch, Chunk, Rows, Want};
-pub use load::{Backend, Card, LoadError, Model, ModelSpec, Progress};
+pub use embedding::{EmbeddingEngine, EmbeddingLimits, Vectors};
+pub use load::{Backend, Card, LoadError, Model, ModelSpec, Progress, Task};
 pub use vocabulary::{TokenizeError, Vocabulary};
 
 /// A token of the model's vocabulary.

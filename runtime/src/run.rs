@@ -4,7 +4,7 @@
 //! Three threads matter: the main thread runs the async service, the engine's thread owns the engine and
 //! everything in it, and the lifeline watches the channel to the supervisor.
 
-mod engine_thread;
+pub(crate) mod engine_thread;
 mod link;
 
 use std::{
@@ -16,7 +16,7 @@ use std::{
 use impetus_proto::{
     Code, Error, MAX_MESSAGE_BYTES, endpoint,
     launch::{Serving, Standby, StandbySpec, ToWorker, WorkerSpec, report, to_worker},
-    worker::{Description, worker_server::WorkerServer},
+    worker::{Description, Task, worker_server::WorkerServer},
 };
 use impetus_telemetry as telemetry;
 use tokio::{
@@ -29,7 +29,7 @@ use crate::{
     engine::{Backend, LoadError, ModelSpec},
     prompt::{ChatTemplate, TemplateError},
     run::{
-        engine_thread::{EngineThread, Loaded},
+        engine_thread::{EngineThread, Loaded, Work},
         link::{Link, Reporter},
     },
     scheduler::Counters,
@@ -136,7 +136,7 @@ async fn serve(
         End::LoadFailed(Error::internal(format!("{what} failed for `{}`: {error}", spec.model)))
     };
     let template = compile_template(&loaded);
-    let service = Service::new(description.clone(), loaded.vocabulary, template, loaded.sequences, counters);
+    let service = Service::new(description.clone(), loaded.vocabulary, template, loaded.work, counters);
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<WorkerServer<Service>>().await;
     let incoming = endpoint::listen(spec.socket.as_ref())
@@ -184,6 +184,7 @@ fn threads(asked: u32) -> u32 {
 fn model_spec(spec: &WorkerSpec, standby: &StandbySpec) -> ModelSpec {
     ModelSpec {
         path: PathBuf::from(&spec.path),
+        root: PathBuf::from(&spec.root),
         slots: spec.slots.max(1),
         context_tokens: spec.context_tokens,
         threads: threads(if spec.threads > 0 { spec.threads } else { standby.threads }),
@@ -192,19 +193,37 @@ fn model_spec(spec: &WorkerSpec, standby: &StandbySpec) -> ModelSpec {
 }
 
 fn describe<B: Backend>(spec: &WorkerSpec, version: &str, loaded: &Loaded) -> Description {
-    Description {
+    let card = &loaded.card;
+    let mut description = Description {
         model: spec.model.clone(),
         format: B::FORMAT.to_owned(),
         engine: version.to_owned(),
-        architecture: loaded.card.architecture.clone(),
-        context_tokens: loaded.limits.context_tokens,
-        trained_context_tokens: loaded.card.trained_context_tokens,
-        vocabulary: loaded.limits.vocabulary,
-        slots: loaded.limits.slots,
-        chat_template: loaded.card.chat_template.is_some(),
-        devices: loaded.card.devices.clone(),
-        weights_bytes: loaded.card.weights_bytes,
+        architecture: card.architecture.clone(),
+        trained_context_tokens: card.trained_context_tokens,
+        chat_template: card.chat_template.is_some(),
+        devices: card.devices.clone(),
+        weights_bytes: card.weights_bytes,
+        implementation: card.implementation.clone(),
+        ..Description::default()
+    };
+    match &loaded.work {
+        Work::Generate { limits, .. } => {
+            description.set_task(Task::Generate);
+            description.context_tokens = limits.context_tokens;
+            description.vocabulary = limits.vocabulary;
+            description.slots = limits.slots;
+            description.chunks_per_step = limits.chunks_per_step;
+        }
+        Work::Embed { limits, .. } => {
+            description.set_task(Task::Embed);
+            description.context_tokens = limits.context_tokens;
+            description.vocabulary = limits.vocabulary;
+            description.slots = limits.inputs_per_step;
+            description.chunks_per_step = limits.inputs_per_step;
+            description.dimensions = limits.dimensions;
+        }
     }
+    description
 }
 
 /// A template that does not compile costs only the requests that need it.

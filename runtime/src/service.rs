@@ -2,6 +2,7 @@
 //! caller is.
 
 mod completion;
+mod embed;
 mod request;
 
 use std::{
@@ -9,7 +10,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{SyncSender, TrySendError},
+        mpsc::TrySendError,
     },
     time::{Duration, Instant},
 };
@@ -24,13 +25,14 @@ use impetus_proto::{
 };
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, StreamExt};
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use tonic::{Request, Response, Status};
 use tracing::{Instrument, debug, info_span};
 
 use crate::{
     engine::Vocabulary,
     prompt::{ChatTemplate, TemplateError},
+    run::engine_thread::Work,
     scheduler::{Counters, Sequence, SequenceParams},
     service::completion::Completion,
 };
@@ -51,7 +53,7 @@ struct Shared {
     description: Description,
     vocabulary: Arc<dyn Vocabulary>,
     template: Result<ChatTemplate, TemplateError>,
-    sequences: SyncSender<Sequence>,
+    work: Work,
     counters: Arc<Counters>,
     draining: AtomicBool,
     /// Requests in progress, from their first check to the end of their stream.
@@ -59,16 +61,16 @@ struct Shared {
 }
 
 impl Service {
-    /// A service that hands its sequences to the engine's thread through `sequences`.
+    /// A service that hands its work to the engine's thread.
     pub(crate) fn new(
         description: Description,
         vocabulary: Arc<dyn Vocabulary>,
         template: Result<ChatTemplate, TemplateError>,
-        sequences: SyncSender<Sequence>,
+        work: Work,
         counters: Arc<Counters>,
     ) -> Self {
         let (draining, requests) = (AtomicBool::new(false), TaskTracker::new());
-        let shared = Shared { description, vocabulary, template, sequences, counters, draining, requests };
+        let shared = Shared { description, vocabulary, template, work, counters, draining, requests };
         Self { shared: Arc::new(shared) }
     }
 
@@ -88,12 +90,27 @@ impl Service {
         Err(Error::new(Code::WrongModel, format!("this worker serves `{ours}`, not `{model}`")))
     }
 
-    async fn start(&self, request: GenerateRequest) -> Result<EventStream, Error> {
-        self.check_model(&request.model)?;
+    /// Begins a request for `model`, which is in progress as long as the token lives.
+    fn enter(&self, model: &str) -> Result<TaskTrackerToken, Error> {
+        self.check_model(model)?;
         let in_progress = self.shared.requests.token();
         if self.shared.draining.load(Ordering::SeqCst) {
             return Err(Error::new(Code::Unavailable, "this worker is being stopped"));
         }
+        Ok(in_progress)
+    }
+
+    /// The model is for something else.
+    fn wrong_task(&self, what: &str) -> Error {
+        let message = format!("`{}` {what}", self.shared.description.model);
+        Error::new(Code::UnsupportedParameter, message).with_param("model")
+    }
+
+    async fn start(&self, request: GenerateRequest) -> Result<EventStream, Error> {
+        let in_progress = self.enter(&request.model)?;
+        let Work::Generate { sequences, .. } = &self.shared.work else {
+            return Err(self.wrong_task("embeds texts and does not generate any: send it to /v1/embeddings"));
+        };
         let submitted = Instant::now();
         let limits = request::Limits {
             context_tokens: self.shared.description.context_tokens,
@@ -113,7 +130,7 @@ impl Service {
             Sequence::new(SequenceParams { prompt, resume, max_tokens, sampler, output, events, submitted })
         })
         .await?;
-        self.shared.sequences.try_send(sequence).map_err(|error| match error {
+        sequences.try_send(sequence).map_err(|error| match error {
             TrySendError::Full(_) => {
                 Error::new(Code::NoCapacity, "too many requests wait for this model: try again soon")
                     .with_retry_after(1)
@@ -184,9 +201,8 @@ impl Worker for Service {
     }
 
     async fn embed(&self, request: Request<EmbedRequest>) -> Result<Response<EmbedReply>, Status> {
-        self.check_model(&request.get_ref().model)?;
-        let model = &self.shared.description.model;
-        Err(Error::new(Code::UnsupportedParameter, format!("`{model}` is not an embedding model")).into())
+        let span = info_span!("embedding", id = request_id(&request));
+        async { Ok(Response::new(Service::embed(self, request.into_inner()).await?)) }.instrument(span).await
     }
 
     async fn tokenize(&self, request: Request<TokenizeRequest>) -> Result<Response<TokenizeReply>, Status> {

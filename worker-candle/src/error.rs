@@ -2,49 +2,14 @@
 
 use std::path::Path;
 
-use impetus_runtime::engine::LoadError;
+use impetus_runtime::{engine::LoadError, huggingface::FolderError};
 
 /// Why a folder is not a model that this worker can run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ModelError {
-    /// A file cannot be read.
-    #[error("`{file}` could not be read: {source}")]
-    Read {
-        /// The file, relative to the folder.
-        file: String,
-        /// The system's words.
-        source: std::io::Error,
-    },
-    /// A file that must be there is not.
-    #[error("the folder has no {what}")]
-    Absent {
-        /// What was looked for.
-        what: &'static str,
-    },
-    /// A name that leads out of the folder.
-    #[error("`{file}` lies outside the model's folder: put a copy of the file into the folder")]
-    Outside {
-        /// The name.
-        file: String,
-    },
-    /// A file that is larger than anything of its kind.
-    #[error("`{file}` has {bytes} bytes, more than the {limit} that such a file can have")]
-    TooLarge {
-        /// The file.
-        file: String,
-        /// Its size.
-        bytes: u64,
-        /// What is allowed.
-        limit: u64,
-    },
-    /// A file that is not what its name says.
-    #[error("`{file}` is damaged: {reason}")]
-    Damaged {
-        /// The file.
-        file: String,
-        /// The reader's words.
-        reason: String,
-    },
+    /// A file of the folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// A setting in `config.json` that is missing or impossible.
     #[error("`{field}` in config.json {problem}")]
     Config {
@@ -95,20 +60,17 @@ pub(crate) enum ModelError {
         /// What to use instead.
         instead: &'static str,
     },
-    /// tokenizer.json and config.json contradict each other.
-    #[error("tokenizer.json has {tokens} tokens where config.json says `vocab_size` = {vocabulary}")]
-    Vocabulary {
-        /// Tokens of the tokenizer.
-        tokens: usize,
-        /// Rows of the embedding.
-        vocabulary: usize,
-    },
 }
 
 impl ModelError {
     /// The error for the runtime: somebody has to replace the model at `path`.
     pub(crate) fn broken(&self, path: &Path) -> LoadError {
         LoadError::Broken { path: path.to_owned(), reason: self.to_string() }
+    }
+
+    /// A file that is not what its name says.
+    pub(crate) fn damaged(file: &str, reason: impl Into<String>) -> Self {
+        FolderError::Damaged { file: file.to_owned(), reason: reason.into() }.into()
     }
 
     /// A setting that is wrong.

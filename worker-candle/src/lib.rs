@@ -5,16 +5,16 @@ mod config;
 mod decoder;
 mod engine;
 mod error;
-mod folder;
 mod kernel;
 mod option;
-mod template;
-mod vocabulary;
 mod weights;
 
 use std::sync::Arc;
 
-use impetus_runtime::engine::{Backend, Card, Limits, LoadError, Model, ModelSpec, Progress};
+use impetus_runtime::{
+    engine::{Backend, Card, Limits, LoadError, Model, ModelSpec, Progress, Task},
+    huggingface::{Folder, FolderError, HuggingFaceVocabulary, chat_template},
+};
 use tracing::{info, warn};
 
 use crate::{
@@ -22,9 +22,7 @@ use crate::{
     decoder::{Decoder, KvCache},
     engine::CandleEngine,
     error::ModelError,
-    folder::Folder,
     option::Options,
-    vocabulary::HuggingFaceVocabulary,
     weights::Weights,
 };
 
@@ -68,11 +66,11 @@ impl Backend for Candle {
 const CANDLE_VERSION: &str = "0.11.1";
 
 fn load(spec: &ModelSpec, options: Options, progress: &Progress) -> Result<Model, ModelError> {
-    let folder = Folder::open(&spec.path)?;
-    let source = folder.json("config.json")?.ok_or(ModelError::Absent { what: "config.json" })?;
+    let folder = Folder::open(&spec.path, &spec.root)?;
+    let source = folder.json("config.json")?.ok_or(FolderError::Absent { what: "config.json" })?;
     let config = DecoderConfig::parse(&source)?;
     let vocabulary = HuggingFaceVocabulary::load(&folder, &source, config.vocabulary)?;
-    let chat_template = template::read(&folder)?;
+    let chat_template = chat_template(&folder)?;
     let weights = Weights::open(&folder, &source, options)?;
 
     let trained = u32::try_from(config.trained_context).unwrap_or(u32::MAX);
@@ -99,10 +97,11 @@ fn load(spec: &ModelSpec, options: Options, progress: &Progress) -> Result<Model
         chat_template,
         devices: vec!["cpu".into()],
         weights_bytes: decoder.bytes(),
+        implementation: String::new(),
     };
     info!(context_tokens, slots = spec.slots, weights_bytes = card.weights_bytes, "loaded");
     Ok(Model {
-        engine: Box::new(CandleEngine::new(decoder, cache, limits)),
+        task: Task::Generate(Box::new(CandleEngine::new(decoder, cache, limits))),
         vocabulary: Arc::new(vocabulary),
         card,
     })

@@ -7,12 +7,12 @@ mod source;
 mod tests;
 
 use candle_core::{DType, Tensor};
+use impetus_runtime::huggingface::Folder;
 use serde_json::Value;
 
 use crate::{
     decoder::{Linear, Part},
     error::ModelError,
-    folder::Folder,
     option::Options,
     weights::{affine::Affine, source::Source},
 };

@@ -12,7 +12,7 @@ pub(crate) fn folder() -> TempDir {
     let place = tempfile::tempdir().expect("a folder can be made");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bundled/tiny");
     for (from, to) in [
-        ("weights/model.safetensors", "model.safetensors"),
+        ("impetus-tiny-safetensors/model.safetensors", "model.safetensors"),
         ("tokenizer.json", "tokenizer.json"),
         ("chat_template.jinja", "chat_template.jinja"),
     ] {
@@ -42,6 +42,7 @@ pub(crate) fn load(
     let mut backend = Candle::start(2).expect("candle comes up");
     let spec = ModelSpec {
         path: path.to_owned(),
+        root: path.to_owned(),
         slots,
         context_tokens,
         threads: 2,

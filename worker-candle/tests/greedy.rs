@@ -1,6 +1,6 @@
 //! Greedy decoding says what llama.cpp says with the same weights as GGUF.
 
-use impetus_runtime::engine::{Batch, Model, Rows, SlotId, TokenId, Want};
+use impetus_runtime::engine::{Batch, Model, Rows, SlotId, TextEngine, TokenId, Vocabulary, Want};
 
 use crate::bundled;
 
@@ -41,25 +41,26 @@ const ANSWERS: &[(&str, &str, usize)] = &[
 #[test]
 fn answers_are_those_of_llama_cpp() {
     let folder = bundled::folder();
-    let mut model = bundled::load(folder.path(), (1, 512), &[], |_| {});
+    let Model { task, vocabulary, .. } = bundled::load(folder.path(), (1, 512), &[], |_| {});
+    let mut engine = task.into_generate().expect("it generates");
     for &(question, expected, n_tokens) in ANSWERS {
         let prompt = format!("<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n");
-        let answer = generate(&mut model, &prompt);
-        let text: Vec<u8> = answer.iter().flat_map(|&token| model.vocabulary.piece(token).to_vec()).collect();
+        let answer = generate(&mut *engine, &*vocabulary, &prompt);
+        let text: Vec<u8> = answer.iter().flat_map(|&token| vocabulary.piece(token).to_vec()).collect();
         assert_eq!(String::from_utf8(text).unwrap(), expected, "{question}");
         assert_eq!(answer.len(), n_tokens, "{question}");
     }
 }
 
-fn generate(model: &mut Model, prompt: &str) -> Vec<TokenId> {
-    model.engine.kv_clear(SlotId(0));
-    let mut chunk = model.vocabulary.encode(prompt, true).expect("the prompt is tokenized");
+fn generate(engine: &mut dyn TextEngine, vocabulary: &dyn Vocabulary, prompt: &str) -> Vec<TokenId> {
+    engine.kv_clear(SlotId(0));
+    let mut chunk = vocabulary.encode(prompt, true).expect("the prompt is tokenized");
     let (mut position, mut answer) = (0, Vec::new());
-    while answer.len() < MAX_TOKENS && !answer.last().is_some_and(|&token| model.vocabulary.is_end(token)) {
+    while answer.len() < MAX_TOKENS && !answer.last().is_some_and(|&token| vocabulary.is_end(token)) {
         let mut batch = Batch::default();
         batch.push(SlotId(0), position, &chunk, Want::Last);
-        let mut rows = Rows::new(model.engine.limits().vocabulary);
-        model.engine.step(&batch, &mut rows).expect("the step succeeds");
+        let mut rows = Rows::new(engine.limits().vocabulary);
+        engine.step(&batch, &mut rows).expect("the step succeeds");
         position += chunk.len() as u32;
         let best = (0..).zip(rows.row(0)).max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(id, _)| id);
         chunk = vec![TokenId(best.expect("a row is not empty"))];

@@ -42,15 +42,16 @@ fn difference(path: &Path) -> f32 {
     let text = std::fs::read_to_string(path.join("expected.json")).expect("the logits are there");
     let expected: Expected = serde_json::from_str(&text).expect("the logits are readable");
     let tokens: Vec<_> = expected.prompt.iter().copied().map(TokenId).collect();
-    let mut model = bundled::load(path, (1, tokens.len() as u32), &[], |_| {});
+    let model = bundled::load(path, (1, tokens.len() as u32), &[], |_| {});
+    let mut engine = model.task.into_generate().expect("it generates");
     let mut largest = 0.0_f32;
     for size in [tokens.len(), 20, 1] {
-        model.engine.kv_clear(SlotId(0));
-        let mut rows = Rows::new(model.engine.limits().vocabulary);
+        engine.kv_clear(SlotId(0));
+        let mut rows = Rows::new(engine.limits().vocabulary);
         for (idx, chunk) in tokens.chunks(size).enumerate() {
             let mut batch = Batch::default();
             batch.push(SlotId(0), (idx * size) as u32, chunk, Want::All);
-            model.engine.step(&batch, &mut rows).expect("the step succeeds");
+            engine.step(&batch, &mut rows).expect("the step succeeds");
         }
         for (idx, expected) in expected.logits.iter().enumerate() {
             let magnitude = expected.iter().fold(0.0_f32, |magnitude, logit| magnitude.max(logit.abs()));

@@ -40,12 +40,14 @@ fn main() -> Result<(), Failure> {
     let threads = threads.parse()?;
     let spec = ModelSpec {
         path: PathBuf::from(model),
+        root: PathBuf::from("/"),
         slots: slots.parse()?,
         context_tokens: context_tokens.parse()?,
         threads,
         options: BTreeMap::new(),
     };
-    let Model { engine, .. } = Gguf::start(threads)?.load(&spec, &Progress::new(|_| {}))?;
+    let model = Gguf::start(threads)?.load(&spec, &Progress::new(|_| {}))?;
+    let engine = model.task.into_generate().ok_or("the model does not generate")?;
     let rows = Rows::new(engine.limits().vocabulary);
     let mut bench = Bench { engine, batch: Batch::default(), rows };
     let mut output = std::io::stdout();

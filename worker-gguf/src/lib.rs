@@ -7,7 +7,7 @@ mod vocabulary;
 
 use std::{num::NonZeroU32, sync::Arc};
 
-use impetus_runtime::engine::{Backend, Card, LoadError, Model, ModelSpec, Progress};
+use impetus_runtime::engine::{Backend, Card, LoadError, Model, ModelSpec, Progress, Task};
 use llama_cpp_2::{
     context::params::{KvCacheType, LlamaContextParams},
     llama_backend::LlamaBackend,
@@ -79,9 +79,10 @@ impl Backend for Gguf {
             chat_template: model.chat_template(None).ok().and_then(|template| template.to_string().ok()),
             devices: devices(options.gpu_layers),
             weights_bytes: model.size(),
+            implementation: String::new(),
         };
         info!(context_tokens, slots = spec.slots, threads = spec.threads, devices = ?card.devices, "loaded");
-        Ok(Model { engine: Box::new(engine), vocabulary, card })
+        Ok(Model { task: Task::Generate(Box::new(engine)), vocabulary, card })
     }
 }
 

@@ -17,6 +17,7 @@ fn the_bundled_model_keeps_every_law() {
     assert!(backend.version().contains("llama.cpp"));
     let spec = ModelSpec {
         path: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../bundled/tiny/impetus-tiny.gguf"),
+        root: PathBuf::from("/"),
         slots: SLOTS,
         context_tokens: 256,
         threads: 2,
@@ -26,8 +27,8 @@ fn the_bundled_model_keeps_every_law() {
     let progress_sink = Progress::new(move |fraction| {
         let _ = reports.try_send(fraction);
     });
-    let Model { mut engine, vocabulary, card } =
-        backend.load(&spec, &progress_sink).expect("the model loads");
+    let Model { task, vocabulary, card } = backend.load(&spec, &progress_sink).expect("the model loads");
+    let mut engine = task.into_generate().expect("it generates");
 
     assert_eq!(card.architecture, "llama");
     assert!(card.chat_template.is_some());

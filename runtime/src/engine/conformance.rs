@@ -2,6 +2,10 @@
 //! equals the prompt whole, and the KV cache holds what it was told to hold. Each engine's tests run them on a
 //! real model.
 
+mod embedding;
+
+pub use embedding::check_embedding;
+
 use super::{Batch, Rows, SlotId, StepError, TextEngine, TokenId, Want};
 
 /// How close logits have to be: the largest difference over the largest magnitude of the row.

@@ -1,6 +1,10 @@
 //! An engine without a model, for tests of everything above the seam: its logits are a function of exactly the
 //! tokens that its slot holds, so whatever is wrong with a slot's content shows in the output.
 
+mod embedding;
+
+pub use embedding::FakeEmbedding;
+
 use super::{
     Batch, Limits, Rows, SlotId, StepError, TextEngine, TokenId, TokenizeError, Unsupported, Vocabulary, Want,
 };

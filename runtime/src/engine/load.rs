@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use super::{TextEngine, Vocabulary};
+use super::{EmbeddingEngine, TextEngine, Vocabulary};
 
 /// An engine library. All its calls, and all calls of what it returns, come from the engine's own thread, which
 /// nothing of it ever leaves.
@@ -26,6 +26,8 @@ pub trait Backend: Sized + 'static {
 pub struct ModelSpec {
     /// The file, the first file of a split, or the folder.
     pub path: PathBuf,
+    /// The folder that no file of the model may lie outside of, links resolved.
+    pub root: PathBuf,
     /// Sequences to hold at once; at least one.
     pub slots: u32,
     /// Tokens of one slot; 0 leaves it to the model.
@@ -38,12 +40,38 @@ pub struct ModelSpec {
 
 /// A loaded model.
 pub struct Model {
-    /// What computes.
-    pub engine: Box<dyn TextEngine>,
+    /// What it does, and what computes it.
+    pub task: Task,
     /// Text to tokens and back.
     pub vocabulary: Arc<dyn Vocabulary>,
     /// What the model says of itself.
     pub card: Card,
+}
+
+/// What a model is for.
+pub enum Task {
+    /// It continues texts.
+    Generate(Box<dyn TextEngine>),
+    /// It turns texts into vectors.
+    Embed(Box<dyn EmbeddingEngine>),
+}
+
+impl Task {
+    /// The engine of a model that generates.
+    pub fn into_generate(self) -> Option<Box<dyn TextEngine>> {
+        match self {
+            Self::Generate(engine) => Some(engine),
+            Self::Embed(_) => None,
+        }
+    }
+
+    /// The engine of a model that embeds.
+    pub fn into_embed(self) -> Option<Box<dyn EmbeddingEngine>> {
+        match self {
+            Self::Embed(engine) => Some(engine),
+            Self::Generate(_) => None,
+        }
+    }
 }
 
 /// What a model says of itself.
@@ -59,6 +87,8 @@ pub struct Card {
     pub devices: Vec<String>,
     /// Bytes of all weights.
     pub weights_bytes: u64,
+    /// Whose code computes the model where that is not the worker's usual one; empty otherwise.
+    pub implementation: String,
 }
 
 /// Tells the supervisor how far a load is. Cheap to clone and to call often.

@@ -14,7 +14,10 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 use crate::{
-    engine::{Backend, Card, Limits, LoadError, Model, ModelSpec, Progress, Vocabulary},
+    embedding,
+    engine::{
+        Backend, Card, EmbeddingLimits, Limits, LoadError, Model, ModelSpec, Progress, Task, Vocabulary,
+    },
     run::link::Reporter,
     scheduler::{BLOCKED_PAUSE, Counters, Scheduler, Sequence, Turn},
 };
@@ -23,15 +26,26 @@ use crate::{
 const MAX_WAITING: usize = 1024;
 const CHANNEL_ROOM: usize = 64;
 
+/// Inputs of an embedding model that may wait: the whole of one request of the largest kind.
+const INPUTS_ROOM: usize = 2048;
+
 /// Bytes of stack: engines recurse over graphs.
 const STACK_BYTES: usize = 16 << 20;
 
 /// What the service needs of a loaded model.
 pub(super) struct Loaded {
-    pub(super) limits: Limits,
+    pub(super) work: Work,
     pub(super) vocabulary: Arc<dyn Vocabulary>,
     pub(super) card: Card,
-    pub(super) sequences: SyncSender<Sequence>,
+}
+
+/// What the model is for, and the way to the engine's thread.
+#[derive(Clone)]
+pub(crate) enum Work {
+    /// It continues texts.
+    Generate { limits: Limits, sequences: SyncSender<Sequence> },
+    /// It turns texts into vectors.
+    Embed { limits: EmbeddingLimits, inputs: SyncSender<embedding::Input> },
 }
 
 pub(super) struct EngineThread<B> {
@@ -80,15 +94,27 @@ impl<B: Backend> EngineThread<B> {
             return;
         }
         let Ok(spec) = placed.recv() else { return };
-        let Model { mut engine, vocabulary, card } = match backend.load(&spec, &self.progress()) {
+        let Model { task, vocabulary, card } = match backend.load(&spec, &self.progress()) {
             Ok(model) => model,
             Err(error) => return drop(loaded.send(Err(error))),
         };
-        let (sequences, submitted) = sync_channel(CHANNEL_ROOM);
-        let limits = engine.limits();
-        let scheduler = Scheduler::new(limits, self.counters);
-        if loaded.send(Ok(Loaded { limits, vocabulary, card, sequences })).is_ok() {
-            drive(scheduler, &mut *engine, &submitted);
+        match task {
+            Task::Generate(mut engine) => {
+                let (sequences, submitted) = sync_channel(CHANNEL_ROOM);
+                let limits = engine.limits();
+                let scheduler = Scheduler::new(limits, self.counters);
+                let work = Work::Generate { limits, sequences };
+                if loaded.send(Ok(Loaded { work, vocabulary, card })).is_ok() {
+                    drive(scheduler, &mut *engine, &submitted);
+                }
+            }
+            Task::Embed(mut engine) => {
+                let (inputs, submitted) = sync_channel(INPUTS_ROOM);
+                let work = Work::Embed { limits: engine.limits(), inputs };
+                if loaded.send(Ok(Loaded { work, vocabulary, card })).is_ok() {
+                    embedding::drive(&mut *engine, &submitted, self.counters);
+                }
+            }
         }
     }
 

@@ -67,20 +67,20 @@ impl Counters {
         self.slots_busy.load(Relaxed) + self.waiting.load(Relaxed)
     }
 
-    pub(super) fn slots_total(&self, n: u32) {
+    pub(crate) fn slots_total(&self, n: u32) {
         self.slots_total.store(n, Relaxed);
     }
 
-    pub(super) fn ticked(&self, engine_time: Duration) {
+    pub(crate) fn ticked(&self, engine_time: Duration) {
         self.ticks.fetch_add(1, Relaxed);
         self.step_us.fetch_add(engine_time.as_micros() as u64, Relaxed);
     }
 
-    pub(super) fn stepped(&self) {
+    pub(crate) fn stepped(&self) {
         self.steps.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn prefilled(&self, tokens: u64) {
+    pub(crate) fn prefilled(&self, tokens: u64) {
         self.prompt_tokens.fetch_add(tokens, Relaxed);
     }
 
@@ -96,15 +96,15 @@ impl Counters {
         self.preemptions.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn finished(&self) {
+    pub(crate) fn finished(&self) {
         self.finished.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn cancelled(&self, n: u64) {
+    pub(crate) fn cancelled(&self, n: u64) {
         self.cancelled.fetch_add(n, Relaxed);
     }
 
-    pub(super) fn load(&self, running: usize, waiting: usize, blocked: usize) {
+    pub(crate) fn load(&self, running: usize, waiting: usize, blocked: usize) {
         let was_busy = self.n_sequences() > 0;
         self.waiting.store(waiting as u32, Relaxed);
         self.slots_busy.store(running as u32, Relaxed);

@@ -3,7 +3,7 @@
 use std::{fs, process::ExitCode, sync::Arc};
 
 use impetus_runtime::engine::{
-    Backend, Card, Limits, LoadError, Model, ModelSpec, Progress,
+    Backend, Card, Limits, LoadError, Model, ModelSpec, Progress, Task,
     fake::{ByteVocabulary, FakeEngine, Faults},
 };
 
@@ -50,9 +50,10 @@ impl Backend for Toy {
             chat_template: Some(TEMPLATE.to_owned()),
             devices: vec!["cpu".to_owned()],
             weights_bytes: bytes.len() as u64,
+            implementation: String::new(),
         };
         let engine = Box::new(FakeEngine::new(limits, Faults::default()));
-        Ok(Model { engine, vocabulary: Arc::new(ByteVocabulary::default()), card })
+        Ok(Model { task: Task::Generate(engine), vocabulary: Arc::new(ByteVocabulary::default()), card })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Typed and bounded access to the settings of a JSON object.
 
+use impetus_runtime::huggingface::FolderError;
 use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
@@ -13,7 +14,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn of(value: &'a Value) -> Result<Self, ModelError> {
-        let object = value.as_object().ok_or_else(|| ModelError::Damaged {
+        let object = value.as_object().ok_or_else(|| FolderError::Damaged {
             file: "config.json".into(),
             reason: "it is not a JSON object".into(),
         })?;

@@ -1,5 +1,6 @@
 //! Every family with random weights keeps the laws of the engine seam.
 
+use impetus_runtime::huggingface::Folder;
 use std::{collections::HashMap, path::Path};
 
 use candle_core::{Device, Tensor};
@@ -14,7 +15,6 @@ use crate::{
     decoder::{Decoder, KvCache},
     engine::CandleEngine,
     error::ModelError,
-    folder::Folder,
     option::Options,
     weights::Weights,
 };
@@ -43,7 +43,7 @@ fn random_folder(config: &DecoderConfig, source: &Value) -> tempfile::TempDir {
 }
 
 fn load(config: &DecoderConfig, source: &Value, path: &Path) -> Result<Decoder, ModelError> {
-    let weights = Weights::open(&Folder::open(path)?, source, Options::default())?;
+    let weights = Weights::open(&Folder::open(path, path)?, source, Options::default())?;
     Decoder::load(config, &weights, CONTEXT_TOKENS as usize, &Progress::new(|_| {}))
 }
 

@@ -1,5 +1,6 @@
 //! Archives of tensors: PyTorch's, read by candle's restricted pickle reader, which runs no code, and NumPy's.
 
+use impetus_runtime::huggingface::FolderError;
 use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -35,17 +36,15 @@ enum Reader {
 impl Archive {
     pub(super) fn open(file: &str, path: &Path, kind: Kind) -> Result<Self, ModelError> {
         let size = std::fs::metadata(path)
-            .map_err(|source| ModelError::Read { file: file.to_owned(), source })?
+            .map_err(|source| FolderError::Read { file: file.to_owned(), source })?
             .len();
         let (reader, contents) = guarded(file, || match kind {
             Kind::Pickle => pickle(path),
             Kind::Npz => npz(path),
         })?;
         if contents.is_empty() {
-            return Err(ModelError::Damaged {
-                file: file.to_owned(),
-                reason: "it holds no tensors by name; save the model's `state_dict()`".into(),
-            });
+            let reason = "it holds no tensors by name; save the model's `state_dict()`";
+            return Err(ModelError::damaged(file, reason));
         }
         let mut shapes = HashMap::new();
         for (name, shape, dtype) in contents {
@@ -53,10 +52,8 @@ impl Archive {
                 shape.iter().try_fold(dtype.size_in_bytes() as u64, |bytes, &n| bytes.checked_mul(n as u64));
             // Such archives are not compressed.
             if bytes.is_none_or(|bytes| bytes > size) {
-                return Err(ModelError::Damaged {
-                    file: file.to_owned(),
-                    reason: format!("its tensor `{name}` of shape {shape:?} is larger than the file"),
-                });
+                let reason = format!("its tensor `{name}` of shape {shape:?} is larger than the file");
+                return Err(ModelError::damaged(file, reason));
             }
             shapes.insert(name, shape);
         }
@@ -104,9 +101,8 @@ fn npz(path: &Path) -> candle_core::Result<(Reader, Contents)> {
 
 /// The readers index into what a damaged file gives them; a panic there is the file's fault.
 fn guarded<T>(file: &str, read: impl FnOnce() -> candle_core::Result<T>) -> Result<T, ModelError> {
-    let damaged = |reason: String| ModelError::Damaged { file: file.to_owned(), reason };
     match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(result) => result.map_err(|error| damaged(error.to_string())),
-        Err(_) => Err(damaged("its structure is not that of a checkpoint".into())),
+        Ok(result) => result.map_err(|error| ModelError::damaged(file, error.to_string())),
+        Err(_) => Err(ModelError::damaged(file, "its structure is not that of a checkpoint")),
     }
 }

@@ -1,5 +1,6 @@
 //! Files of tensors: safetensors, PyTorch checkpoints and NumPy archives, whole or in shards.
 
+use impetus_runtime::huggingface::{Folder, FolderError};
 use std::{
     collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
@@ -9,7 +10,6 @@ use candle_core::{Device, Tensor, safetensors::MmapedSafetensors};
 
 use crate::{
     error::ModelError,
-    folder::Folder,
     weights::archive::{Archive, Kind},
 };
 
@@ -37,7 +37,10 @@ impl Source {
         }
         match named(folder, "weights.npz", "npz")? {
             Some(names) => Self::archives(folder, &names, Kind::Npz),
-            None => Err(ModelError::Absent { what: "weights (*.safetensors, *.bin, *.pth, *.pt or *.npz)" }),
+            None => {
+                Err(FolderError::Absent { what: "weights (*.safetensors, *.bin, *.pth, *.pt or *.npz)" }
+                    .into())
+            }
         }
     }
 
@@ -101,7 +104,7 @@ fn map<P: AsRef<Path>>(paths: &[P]) -> candle_core::Result<MmapedSafetensors> {
 }
 
 fn damaged(file: &str, error: &candle_core::Error) -> ModelError {
-    ModelError::Damaged { file: file.to_owned(), reason: error.to_string() }
+    ModelError::damaged(file, error.to_string())
 }
 
 /// The files of one kind: the shards in the index of `name`, else `name` itself, else a single file with the
@@ -109,7 +112,7 @@ fn damaged(file: &str, error: &candle_core::Error) -> ModelError {
 fn named(folder: &Folder, name: &str, extension: &str) -> Result<Option<Vec<String>>, ModelError> {
     let index = format!("{name}.index.json");
     if let Some(value) = folder.json(&index)? {
-        let damaged = |reason: &str| ModelError::Damaged { file: index.clone(), reason: reason.to_owned() };
+        let damaged = |reason: &str| ModelError::damaged(&index, reason);
         let map = value.get("weight_map").and_then(serde_json::Value::as_object);
         let map = map.ok_or_else(|| damaged("it has no object `weight_map`"))?;
         let shards: Option<BTreeSet<&str>> = map.values().map(serde_json::Value::as_str).collect();

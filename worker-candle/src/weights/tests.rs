@@ -4,7 +4,9 @@ use candle_core::{DType, Device, Tensor};
 use serde_json::{Value, json};
 
 use super::Weights;
-use crate::{folder::Folder, option::Options};
+use impetus_runtime::huggingface::Folder;
+
+use crate::option::Options;
 
 const NAME: &str = "model.embed_tokens.weight";
 
@@ -18,7 +20,7 @@ fn matrix() -> Tensor {
 }
 
 fn open(path: &Path) -> Result<Weights, String> {
-    let folder = Folder::open(path).unwrap();
+    let folder = Folder::open(path, path).unwrap();
     Weights::open(&folder, &json!({}), Options::default()).map_err(|error| error.to_string())
 }
 
@@ -85,7 +87,7 @@ fn tensors_come_in_the_type_that_is_asked_for() {
     safetensors(&place.path().join("model.safetensors"), &[(NAME, matrix().to_dtype(DType::BF16).unwrap())]);
     let check = |asked: Option<DType>, expected: DType| {
         let options = Options { dtype: asked, quantize: None };
-        let folder = Folder::open(place.path()).unwrap();
+        let folder = Folder::open(place.path(), place.path()).unwrap();
         let weights = Weights::open(&folder, &json!({}), options).unwrap();
         let tensor = weights.tensor(NAME, &[2, 3]).unwrap();
         assert_eq!(tensor.dtype(), expected);

@@ -5,19 +5,16 @@ mod piece;
 #[cfg(test)]
 mod tests;
 
-use impetus_runtime::engine::{TokenId, TokenizeError, Vocabulary};
 use serde_json::Value;
 use tokenizers::Tokenizer;
 use tracing::warn;
 
-use crate::{
-    error::ModelError,
-    folder::Folder,
-    vocabulary::{ending::Endings, piece::Coding},
-};
+use self::{ending::Endings, piece::Coding};
+use super::{Folder, FolderError};
+use crate::engine::{TokenId, TokenizeError, Vocabulary};
 
 /// The tokenizer, its pieces read out once.
-pub(crate) struct HuggingFaceVocabulary {
+pub struct HuggingFaceVocabulary {
     /// Takes names of control tokens in a text for those tokens.
     special: Tokenizer,
     /// Takes them for text.
@@ -35,10 +32,10 @@ pub(crate) struct HuggingFaceVocabulary {
 
 impl HuggingFaceVocabulary {
     /// Reads the folder's tokenizer for a model with `size` rows of logits.
-    pub(crate) fn load(folder: &Folder, config: &Value, size: usize) -> Result<Self, ModelError> {
+    pub fn load(folder: &Folder, config: &Value, size: usize) -> Result<Self, FolderError> {
         let file = "tokenizer.json";
-        let bytes = folder.bytes(file)?.ok_or(ModelError::Absent { what: "tokenizer.json" })?;
-        let damaged = |reason: String| ModelError::Damaged { file: file.to_owned(), reason };
+        let bytes = folder.bytes(file)?.ok_or(FolderError::Absent { what: "tokenizer.json" })?;
+        let damaged = |reason: String| FolderError::Damaged { file: file.to_owned(), reason };
         let source: Value = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
         let mut special = Tokenizer::from_bytes(&bytes).map_err(|error| damaged(error.to_string()))?;
         special.with_padding(None);
@@ -46,7 +43,7 @@ impl HuggingFaceVocabulary {
 
         let tokens = special.get_vocab_size(false);
         if tokens > size {
-            return Err(ModelError::Vocabulary { tokens, vocabulary: size });
+            return Err(FolderError::Vocabulary { tokens, vocabulary: size });
         }
         let beyond = special.get_added_tokens_decoder().keys().filter(|&&id| id as usize >= size).count();
         if beyond > 0 {
@@ -93,6 +90,18 @@ impl HuggingFaceVocabulary {
     }
 }
 
+impl HuggingFaceVocabulary {
+    /// Refuses tokens that were added to the tokenizer and not to the model.
+    fn within(&self, tokens: Vec<TokenId>) -> Result<Vec<TokenId>, TokenizeError> {
+        match tokens.iter().find(|token| token.0 >= self.size()) {
+            None => Ok(tokens),
+            Some(token) => Err(TokenizeError {
+                reason: format!("the text spells token {}, for which the model has no embedding", token.0),
+            }),
+        }
+    }
+}
+
 impl Vocabulary for HuggingFaceVocabulary {
     fn size(&self) -> u32 {
         self.ends.len() as u32
@@ -119,12 +128,15 @@ impl Vocabulary for HuggingFaceVocabulary {
         let begin = self.begin.filter(|_| !has_begin);
         let tokens: Vec<_> =
             begin.into_iter().chain(encoding.get_ids().iter().copied().map(TokenId)).collect();
-        match tokens.iter().find(|token| token.0 >= self.size()) {
-            None => Ok(tokens),
-            Some(token) => Err(TokenizeError {
-                reason: format!("the text spells token {}, for which the model has no embedding", token.0),
-            }),
-        }
+        self.within(tokens)
+    }
+
+    fn encode_input(&self, text: &str) -> Result<Vec<TokenId>, TokenizeError> {
+        let encoding = self
+            .plain
+            .encode_fast(text, true)
+            .map_err(|error| TokenizeError { reason: error.to_string() })?;
+        self.within(encoding.get_ids().iter().copied().map(TokenId).collect())
     }
 
     fn begin_text(&self) -> &str {

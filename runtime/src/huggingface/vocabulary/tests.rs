@@ -1,8 +1,8 @@
-use impetus_runtime::engine::{TokenId, Vocabulary};
+use crate::engine::{TokenId, Vocabulary};
 use serde_json::{Value, json};
 
 use super::HuggingFaceVocabulary;
-use crate::{error::ModelError, folder::Folder};
+use crate::huggingface::{Folder, FolderError};
 
 /// A vocabulary as SentencePiece has it, with a token that begins every text.
 fn marked() -> Value {
@@ -28,14 +28,14 @@ fn load(
     tokenizer: &Value,
     files: &[(&str, Value)],
     size: usize,
-) -> Result<HuggingFaceVocabulary, ModelError> {
+) -> Result<HuggingFaceVocabulary, FolderError> {
     let place = tempfile::tempdir().unwrap();
     std::fs::write(place.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
     for (name, value) in files {
         std::fs::write(place.path().join(name), value.to_string()).unwrap();
     }
     let config = json!({"bos_token_id": 0, "eos_token_id": 1});
-    HuggingFaceVocabulary::load(&Folder::open(place.path()).unwrap(), &config, size)
+    HuggingFaceVocabulary::load(&Folder::open(place.path(), place.path()).unwrap(), &config, size)
 }
 
 fn ids(vocabulary: &HuggingFaceVocabulary, text: &str, special: bool) -> Vec<u32> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
-use crate::{error::ModelError, folder::Folder};
+use crate::huggingface::{Folder, FolderError};
 
 /// Control tokens that end a turn or a text in every vocabulary that has them; many files name but one of theirs.
 const KNOWN_ENDS: [&str; 9] = [
@@ -33,7 +33,7 @@ pub(super) struct Endings {
 }
 
 impl Endings {
-    pub(super) fn read(folder: &Folder, config: &Value, tokenizer: &Tokenizer) -> Result<Self, ModelError> {
+    pub(super) fn read(folder: &Folder, config: &Value, tokenizer: &Tokenizer) -> Result<Self, FolderError> {
         let generation = folder.json("generation_config.json")?.unwrap_or_default();
         let tokens = folder.json("tokenizer_config.json")?.unwrap_or_default();
         Ok(Self::of(config, &generation, &tokens, tokenizer))

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::{error::ModelError, folder::Folder};
+use super::{Folder, FolderError};
 
-/// The template's source: from its own file, or from the tokenizer's settings.
-pub(crate) fn read(folder: &Folder) -> Result<Option<String>, ModelError> {
+/// The chat template's source, where there is one: from its own file, or from the tokenizer's settings.
+pub fn chat_template(folder: &Folder) -> Result<Option<String>, FolderError> {
     if let Some(text) = folder.text("chat_template.jinja")? {
         return Ok(Some(text));
     }
@@ -37,7 +37,7 @@ mod tests {
             for (name, text) in files {
                 std::fs::write(place.path().join(name), text).unwrap();
             }
-            let found = read(&Folder::open(place.path()).unwrap()).unwrap();
+            let found = chat_template(&Folder::open(place.path(), place.path()).unwrap()).unwrap();
             assert_eq!(found.as_deref(), expected, "{files:?}");
         };
         let config = ("tokenizer_config.json", r#"{"chat_template": "c"}"#);

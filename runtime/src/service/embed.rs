@@ -1,0 +1,186 @@
+//! `Embed`: inputs checked, tokenized off the async threads, queued, and answered in their order.
+
+use std::sync::mpsc::TrySendError;
+
+use impetus_proto::{
+    Code, Error,
+    worker::{EmbedInput, EmbedReply, EmbedRequest, Embedding, embed_input},
+};
+use tokio::sync::oneshot;
+
+use super::{Service, TOKENIZE_DEADLINE, blocking};
+use crate::{
+    embedding::Input,
+    engine::{EmbeddingLimits, TokenId, Vocabulary},
+    huggingface,
+    run::engine_thread::Work,
+};
+
+/// Inputs of one request, as OpenAI's API limits them.
+const MAX_INPUTS: usize = 2048;
+
+/// What a request may not exceed, and what happens where it does.
+#[derive(Debug, Clone, Copy)]
+struct Rules {
+    limits: EmbeddingLimits,
+    truncate: bool,
+}
+
+/// An input's tokens, as many as are embedded.
+struct Tokens {
+    ids: Vec<TokenId>,
+    truncated: bool,
+}
+
+impl Service {
+    pub(super) async fn embed(&self, request: EmbedRequest) -> Result<EmbedReply, Error> {
+        let _in_progress = self.enter(&request.model)?;
+        let Work::Embed { limits, inputs } = &self.shared.work else {
+            return Err(self.wrong_task("is not an embedding model"));
+        };
+        let dimensions = dimensions(request.dimensions, limits.dimensions)?;
+        let rules = Rules { limits: *limits, truncate: request.truncate };
+        let tokenized = self.inputs(request.inputs, rules).await?;
+
+        let mut waiting = Vec::with_capacity(tokenized.len());
+        for Tokens { ids, truncated } in tokenized {
+            let (reply, answer) = oneshot::channel();
+            waiting.push((ids.len() as u32, truncated, answer));
+            inputs.try_send(Input { tokens: ids, reply }).map_err(|error| match error {
+                TrySendError::Full(_) => {
+                    Error::new(Code::NoCapacity, "too many inputs wait for this model: try again soon")
+                        .with_retry_after(1)
+                }
+                TrySendError::Disconnected(_) => Error::new(Code::Unavailable, "the engine has stopped"),
+            })?;
+        }
+        let mut embeddings = Vec::with_capacity(waiting.len());
+        for (tokens, truncated, answer) in waiting {
+            let gone = |_| Error::new(Code::WorkerCrashed, "the engine failed");
+            let mut values = answer.await.map_err(gone)??;
+            if (dimensions as usize) < values.len() {
+                values.truncate(dimensions as usize);
+                huggingface::normalise(&mut values);
+            }
+            embeddings.push(Embedding { values, tokens, truncated });
+        }
+        Ok(EmbedReply { model: request.model, embeddings })
+    }
+
+    async fn inputs(&self, inputs: Vec<EmbedInput>, rules: Rules) -> Result<Vec<Tokens>, Error> {
+        if !(1..=MAX_INPUTS).contains(&inputs.len()) {
+            let message = format!("{} inputs were given; 1 to {MAX_INPUTS} are possible", inputs.len());
+            return Err(Error::invalid("input", message));
+        }
+        let vocabulary = std::sync::Arc::clone(&self.shared.vocabulary);
+        let work = blocking(move || {
+            let frame = vocabulary.encode_input("").unwrap_or_default();
+            inputs
+                .into_iter()
+                .zip(0..)
+                .map(|(input, idx)| rules.tokens(input, idx, &frame, &*vocabulary))
+                .collect()
+        });
+        match tokio::time::timeout(TOKENIZE_DEADLINE, work).await {
+            Ok(tokens) => tokens?,
+            Err(_) => Err(Error::invalid("input", "the inputs take too long to tokenize: make them shorter")),
+        }
+    }
+}
+
+impl Rules {
+    /// The tokens of input `idx`; `frame` is what the vocabulary puts around every text.
+    fn tokens(
+        self,
+        input: EmbedInput,
+        idx: usize,
+        frame: &[TokenId],
+        vocabulary: &dyn Vocabulary,
+    ) -> Result<Tokens, Error> {
+        let param = format!("input[{idx}]");
+        let limit = self.limits.context_tokens as usize;
+        let (ids, frame) = match input.input {
+            Some(embed_input::Input::Text(text)) => {
+                // No tokenizer makes fewer tokens of it; one that is far too long is not worth the time.
+                let at_least = text.len() / vocabulary.longest_piece_bytes().max(1);
+                if at_least > limit && !self.truncate {
+                    return Err(too_long(&param, limit, at_least, "at least "));
+                }
+                let tokens = vocabulary.encode_input(&text);
+                (tokens.map_err(|error| Error::invalid(&param, error.to_string()))?, frame)
+            }
+            Some(embed_input::Input::Tokens(tokens)) => {
+                if let Some(id) = tokens.ids.iter().find(|&&id| id >= self.limits.vocabulary) {
+                    let size = self.limits.vocabulary;
+                    let message = format!("token id {id} is not in the vocabulary: ids are below {size}");
+                    return Err(Error::invalid(&param, message));
+                }
+                (tokens.ids.into_iter().map(TokenId).collect(), &[][..])
+            }
+            None => return Err(Error::invalid(&param, "it is neither a text nor tokens")),
+        };
+        match ids.len() {
+            0 => Err(Error::invalid(&param, "it is empty: there is nothing to embed")),
+            n if n <= limit => Ok(Tokens { ids, truncated: false }),
+            n if !self.truncate => Err(too_long(&param, limit, n, "")),
+            _ => Ok(Tokens { ids: cut(ids, limit, frame), truncated: true }),
+        }
+    }
+}
+
+/// The first tokens of `ids` up to `limit` of them, with the same end as before: `frame` is what stands around every
+/// text, and what of it is not at the beginning is at the end.
+fn cut(mut ids: Vec<TokenId>, limit: usize, frame: &[TokenId]) -> Vec<TokenId> {
+    let at_start = ids.iter().zip(frame).take_while(|(id, edge)| id == edge).count();
+    let end = &frame[at_start..];
+    let end = if ids.ends_with(end) && end.len() < limit { end } else { &[] };
+    ids.truncate(limit - end.len());
+    ids.extend_from_slice(end);
+    ids
+}
+
+/// Numbers of a vector that are wanted.
+fn dimensions(asked: u32, full: u32) -> Result<u32, Error> {
+    match asked {
+        0 => Ok(full),
+        asked if asked <= full => Ok(asked),
+        asked => {
+            let message = format!("{asked} dimensions are asked for, but the model's vectors have {full}");
+            Err(Error::invalid("dimensions", message))
+        }
+    }
+}
+
+/// The words are those that OpenAI's clients look for.
+fn too_long(param: &str, limit: usize, n_tokens: usize, at_least: &str) -> Error {
+    let message = format!(
+        "This model's maximum context length is {limit} tokens. However, {param} has {at_least}{n_tokens} tokens. \
+         Please shorten it, or set gateway.truncate_inputs to have it cut."
+    );
+    Error::new(Code::ContextLengthExceeded, message).with_param(param)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_input_keeps_its_edges() {
+        let check = |ids: &[u32], limit: usize, frame: &[u32], expected: &[u32]| {
+            let tokens = |ids: &[u32]| ids.iter().copied().map(TokenId).collect::<Vec<_>>();
+            assert_eq!(cut(tokens(ids), limit, &tokens(frame)), tokens(expected), "{ids:?} {frame:?}");
+        };
+        check(&[1, 5, 6, 7, 2], 4, &[1, 2], &[1, 5, 6, 2]);
+        check(&[1, 5, 6, 7, 8], 4, &[1], &[1, 5, 6, 7]);
+        check(&[5, 6, 7, 2], 3, &[2], &[5, 6, 2]);
+        check(&[5, 6, 7, 8], 3, &[], &[5, 6, 7]);
+        check(&[1, 5, 2], 1, &[1, 2], &[1]);
+    }
+
+    #[test]
+    fn dimensions_are_bounded() {
+        assert_eq!(dimensions(0, 384).unwrap(), 384);
+        assert_eq!(dimensions(7, 384).unwrap(), 7);
+        assert!(dimensions(385, 384).unwrap_err().to_string().contains("385"));
+    }
+}

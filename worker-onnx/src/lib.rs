@@ -1,0 +1,1 @@
+//! ONNX exports on ONNX Runtime.

@@ -1,0 +1,3 @@
+//! The ONNX worker's process.
+
+fn main() {}
