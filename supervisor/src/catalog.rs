@@ -191,7 +191,6 @@ impl Library {
             model: model.name.to_string(),
             path: model.path.to_string_lossy().into_owned(),
             root: model.root.to_string_lossy().into_owned(),
-            root: String::new(),
             socket: String::new(),
             slots: entry.and_then(|entry| entry.slots).unwrap_or(worker.slots),
             context_tokens: entry.and_then(|entry| entry.context).unwrap_or(worker.context),
