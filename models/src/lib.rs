@@ -10,6 +10,7 @@ mod excerpt;
 pub mod gguf;
 mod metadata;
 mod name;
+pub mod onnx;
 pub mod safetensors;
 #[cfg(test)]
 mod testing;
