@@ -59,5 +59,4 @@ def chat_template(*, compact: bool = False, sort_keys: bool = False) -> Callable
 
     environment = jinja2.Environment(autoescape=False)
     environment.filters["tojson"] = tojson
-    text = shape.CHAT_TEMPLATE.read_text(encoding="utf-8").removesuffix("\n")
-    return environment.from_string(text).render
+    return environment.from_string(shape.read_chat_template()).render

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,25 @@ SIDE_FILES = (
 )
 
 
+@dataclass(frozen=True)
+class Options:
+    """How an export is laid out."""
+
+    dtype: str = "f32"
+    external: bool = False
+    unmerged: bool = False
+    genai: bool = False
+
+    def graphs(self) -> dict[str, bool]:
+        """Returns the files to write, and whether their graph begins with a cache."""
+        if self.unmerged:
+            return {"decoder_model.onnx": False, "decoder_with_past_model.onnx": True}
+        return {"model.onnx": True}
+
+
+DEFAULT = Options()
+
+
 def main() -> None:
     """Parses the command line and writes the folder."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -42,23 +62,27 @@ def main() -> None:
     parser.add_argument("--genai", action="store_true", help="write genai_config.json too")
     args = parser.parse_args()
 
-    config = json.loads((args.source / "config.json").read_text(encoding="utf-8"))
-    args.out.mkdir(parents=True, exist_ok=True)
+    options = Options(args.dtype, args.external, args.unmerged, args.genai)
+    for path in write_onnx(args.source, args.out, options):
+        print(f"{path}: {path.stat().st_size} bytes")
+
+
+def write_onnx(source: Path, out: Path, options: Options = DEFAULT) -> list[Path]:
+    """Writes one folder from another; returns the graphs written."""
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    out.mkdir(parents=True, exist_ok=True)
     for name in SIDE_FILES:
-        if (args.source / name).exists():
-            shutil.copyfile(args.source / name, args.out / name)
-    shape, weights = Llama.from_config(config), load_folder(args.source)
-    if args.unmerged:
-        graphs = {"decoder_model.onnx": False, "decoder_with_past_model.onnx": True}
-    else:
-        graphs = {"model.onnx": True}
+        if (source / name).exists():
+            shutil.copyfile(source / name, out / name)
+    shape, weights = Llama.from_config(config), load_folder(source)
+    graphs = options.graphs()
     for name, past in graphs.items():
-        graph = Decoder(shape, weights, args.dtype, past=past).build()
-        graph.save(args.out / name, external=args.external)
-        print(f"{args.out / name}: {(args.out / name).stat().st_size} bytes")
-    if args.genai:
+        graph = Decoder(shape, weights, options.dtype, past=past).build()
+        graph.save(out / name, external=options.external)
+    if options.genai:
         settings = json.dumps(genai_config(config, shape, list(graphs)[-1]), indent=2)
-        (args.out / "genai_config.json").write_text(settings + "\n", encoding="utf-8")
+        (out / "genai_config.json").write_text(settings + "\n", encoding="utf-8")
+    return [out / name for name in graphs]
 
 
 def load_folder(folder: Path) -> dict[str, np.ndarray]:

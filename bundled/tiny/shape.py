@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-WEIGHTS = ROOT / "weights" / "model.safetensors"
 TOKENIZER = ROOT / "tokenizer.json"
 CHAT_TEMPLATE = ROOT / "chat_template.jinja"
 GGUF = ROOT / "impetus-tiny.gguf"
+SAFETENSORS = ROOT / "impetus-tiny-safetensors"
+ONNX = ROOT / "impetus-tiny-onnx"
+WEIGHTS = SAFETENSORS / "model.safetensors"
 EXAMPLES = ROOT / "examples.json"
 
 NAME = "impetus-tiny"
@@ -62,3 +64,8 @@ def load_vocabulary() -> tuple[dict[str, int], list[str]]:
     bpe = json.loads(TOKENIZER.read_text(encoding="utf-8"))["model"]
     merges = [m if isinstance(m, str) else " ".join(m) for m in bpe["merges"]]
     return bpe["vocab"], merges
+
+
+def read_chat_template() -> str:
+    """Returns the chat template without the newline that ends its file."""
+    return CHAT_TEMPLATE.read_text(encoding="utf-8").removesuffix("\n")
