@@ -6,7 +6,8 @@ ARGS ?=
 
 # The engines' build scripts need the tools that tools/setup fetched.
 with_tools = tools/setup && . .tools/env &&
-programs = -p impetus-supervisor -p impetus-gateway -p impetus-worker-gguf
+programs = -p impetus-supervisor -p impetus-gateway -p impetus-worker-gguf -p impetus-worker-candle \
+	-p impetus-worker-onnx
 
 .PHONY: help build serve test lint deny bench clean
 

@@ -54,12 +54,15 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let gguf = WorkerConfig { command: "worker-gguf".into(), ..WorkerConfig::default() };
+        let worker = |format: &str| {
+            let command = format!("worker-{format}").into();
+            (format.to_owned(), WorkerConfig { command, ..WorkerConfig::default() })
+        };
         Self {
             gateway: GatewayConfig::default(),
             supervisor: SupervisorConfig::default(),
             models: ModelsConfig::default(),
-            workers: BTreeMap::from([("gguf".into(), gguf)]),
+            workers: ["gguf", "candle", "onnx"].map(worker).into(),
             log: LogConfig::default(),
             model: Vec::new(),
         }

@@ -1,6 +1,6 @@
 //! `[models]` and `[[model]]`
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,9 @@ pub struct ModelsConfig {
     pub dirs: Vec<PathBuf>,
     /// The model for requests that name none.
     pub default: Option<String>,
+    /// Whether links in model folders may lead out of them.
+    #[serde(default)]
+    pub follow_links: bool,
 }
 
 /// Settings of one model.
@@ -41,4 +44,7 @@ pub struct ModelEntry {
     /// Loaded when the server starts.
     #[serde(default)]
     pub preload: bool,
+    /// Settings of its format, over those of `[workers.<format>.options]`.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
 }

@@ -1,6 +1,7 @@
 //! The seam between the runtime and an engine: what an engine library must offer so that the runtime can batch,
 //! sample, stop and stream for it. An engine knows tensors; it knows no request, no text and no clock.
 
+pub mod alone;
 pub mod batch;
 pub mod conformance;
 pub mod embedding;

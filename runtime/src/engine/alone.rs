@@ -1,22 +1,20 @@
-//! The engine without everything that Impetus puts around it: what `make bench` compares the gateway with.
+//! An engine without everything that a worker puts around it, measured: what `make bench` compares with.
 //!
-//! `engine_alone MODEL SLOTS CONTEXT_TOKENS THREADS` loads the model and then answers each line
-//! `STREAMS PROMPT_TOKENS COMPLETION_TOKENS SEED` on its standard input with one line of JSON: the time of each
-//! stream's prompt, and of all decode steps together. Every token is the most probable one.
+//! A program that calls [`run`] is used as `PROGRAM MODEL SLOTS CONTEXT_TOKENS THREADS [OPTION=VALUE...]`. It loads
+//! the model and then answers each line `STREAMS PROMPT_TOKENS COMPLETION_TOKENS SEED` on its standard input with one
+//! line of JSON: the time of each stream's prompt, that of all decode steps together, and the tokens. Every token is
+//! the most probable one.
 
 use std::{
-    collections::BTreeMap,
     io::{BufRead, Write},
     path::PathBuf,
     time::{Duration, Instant},
 };
 
-use impetus_runtime::engine::{
-    Backend, Batch, Model, ModelSpec, Progress, Rows, SlotId, StepError, TextEngine, TokenId, Want,
-};
-use impetus_worker_gguf::Gguf;
+use super::{Backend, Batch, ModelSpec, Progress, Rows, SlotId, StepError, TextEngine, TokenId, Want};
 
-type Failure = Box<dyn std::error::Error>;
+/// Anything that may go wrong; it ends the program.
+pub type Failure = Box<dyn std::error::Error>;
 
 /// One line of the input.
 struct Task {
@@ -32,11 +30,22 @@ struct Bench {
     rows: Rows,
 }
 
-fn main() -> Result<(), Failure> {
+/// What one run took, and what it said.
+struct Measured {
+    prefill_us: Vec<u128>,
+    decode: Duration,
+    /// The completion of the first stream.
+    tokens: Vec<u32>,
+}
+
+/// The whole of such a program's `main`.
+pub fn run<B: Backend>() -> Result<(), Failure> {
+    let usage = "usage: MODEL SLOTS CONTEXT_TOKENS THREADS [OPTION=VALUE...]";
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [model, slots, context_tokens, threads] = args.as_slice() else {
-        return Err("usage: engine_alone MODEL SLOTS CONTEXT_TOKENS THREADS".into());
+    let [model, slots, context_tokens, threads, options @ ..] = args.as_slice() else {
+        return Err(usage.into());
     };
+    let option = |pair: &String| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     let threads = threads.parse()?;
     let spec = ModelSpec {
         path: PathBuf::from(model),
@@ -44,16 +53,21 @@ fn main() -> Result<(), Failure> {
         slots: slots.parse()?,
         context_tokens: context_tokens.parse()?,
         threads,
-        options: BTreeMap::new(),
+        options: options.iter().map(option).collect::<Option<_>>().ok_or(usage)?,
     };
-    let model = Gguf::start(threads)?.load(&spec, &Progress::new(|_| {}))?;
+    let model = B::start(threads)?.load(&spec, &Progress::new(|_| {}))?;
     let engine = model.task.into_generate().ok_or("the model does not generate")?;
     let rows = Rows::new(engine.limits().vocabulary);
     let mut bench = Bench { engine, batch: Batch::default(), rows };
     let mut output = std::io::stdout();
     for line in std::io::stdin().lock().lines() {
-        let report = bench.run(&Task::parse(&line?)?)?;
-        writeln!(output, "{report}")?;
+        let task = Task::parse(&line?)?;
+        let Measured { prefill_us, decode, tokens } = bench.run(&task)?;
+        let (decode_us, steps) = (decode.as_micros(), task.completion_tokens.saturating_sub(1));
+        writeln!(
+            output,
+            r#"{{"prefill_us":{prefill_us:?},"decode_us":{decode_us},"decode_steps":{steps},"tokens":{tokens:?}}}"#
+        )?;
     }
     Ok(())
 }
@@ -76,7 +90,7 @@ impl Task {
 
 impl Bench {
     /// Prompts one after the other, then the streams' tokens side by side; the first token comes of the prompt.
-    fn run(&mut self, task: &Task) -> Result<String, StepError> {
+    fn run(&mut self, task: &Task) -> Result<Measured, StepError> {
         let limits = self.engine.limits();
         let mut prefill_us = Vec::new();
         let mut last = Vec::new();
@@ -93,16 +107,20 @@ impl Bench {
             last.push(self.most_probable(0));
             prefill_us.push(begun.elapsed().as_micros());
         }
-        let decode = self.decode(task, &mut last)?;
+        let mut tokens = vec![last[0].0];
+        let decode = self.decode(task, &mut last, &mut tokens)?;
         for stream in 0..task.streams {
             self.engine.kv_clear(SlotId(stream));
         }
-        let steps = task.completion_tokens.saturating_sub(1);
-        let decode_us = decode.as_micros();
-        Ok(format!(r#"{{"prefill_us":{prefill_us:?},"decode_us":{decode_us},"decode_steps":{steps}}}"#))
+        Ok(Measured { prefill_us, decode, tokens })
     }
 
-    fn decode(&mut self, task: &Task, last: &mut [TokenId]) -> Result<Duration, StepError> {
+    fn decode(
+        &mut self,
+        task: &Task,
+        last: &mut [TokenId],
+        tokens: &mut Vec<u32>,
+    ) -> Result<Duration, StepError> {
         let begun = Instant::now();
         for step in 1..task.completion_tokens {
             self.batch.clear();
@@ -114,6 +132,7 @@ impl Bench {
             for (stream, token) in last.iter_mut().enumerate() {
                 *token = self.most_probable(stream);
             }
+            tokens.push(last[0].0);
         }
         Ok(begun.elapsed())
     }
