@@ -26,6 +26,8 @@ pub struct GatewayConfig {
     pub acquire_timeout_s: u64,
     /// Seconds of silence after which a stream gets an event that carries nothing.
     pub keep_alive_s: u64,
+    /// Inputs of an embedding model that are too long are cut, and named in the answer's head, instead of refused.
+    pub truncate_inputs: bool,
 }
 
 impl Default for GatewayConfig {
@@ -40,6 +42,7 @@ impl Default for GatewayConfig {
             write_timeout_s: 30,
             acquire_timeout_s: 600,
             keep_alive_s: 10,
+            truncate_inputs: false,
         }
     }
 }

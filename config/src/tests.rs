@@ -63,6 +63,7 @@ fn values_outside_files_are_toml_or_bare_words() {
     };
     check("gateway.listen=[::1]:9", |c| c.gateway.listen.to_string(), "[::1]:9");
     check("gateway.listen=\"0.0.0.0:80\"", |c| c.gateway.listen.to_string(), "0.0.0.0:80");
+    check("gateway.truncate_inputs=true", |c| c.gateway.truncate_inputs.to_string(), "true");
     check("log.level=info,hyper=off", |c| c.log.level.clone(), "info,hyper=off");
     check("models.default=2024-01-01", |c| format!("{:?}", c.models.default), "Some(\"2024-01-01\")");
     check("models.default='7'", |c| format!("{:?}", c.models.default), "Some(\"7\")");
