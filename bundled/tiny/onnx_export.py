@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from safetensors.numpy import load_file
-
 from onnx_llama import ELEMENTS, Decoder, Llama
+from onnx_source import load_config, load_weights
 
 # What an export carries over from the folder it was made from.
 SIDE_FILES = (
@@ -69,12 +67,12 @@ def main() -> None:
 
 def write_onnx(source: Path, out: Path, options: Options = DEFAULT) -> list[Path]:
     """Writes one folder from another; returns the graphs written."""
-    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    config = load_config(source)
     out.mkdir(parents=True, exist_ok=True)
     for name in SIDE_FILES:
         if (source / name).exists():
             shutil.copyfile(source / name, out / name)
-    shape, weights = Llama.from_config(config), load_folder(source)
+    shape, weights = Llama.from_config(config), load_weights(source)
     graphs = options.graphs()
     for name, past in graphs.items():
         graph = Decoder(shape, weights, options.dtype, past=past).build()
@@ -83,14 +81,6 @@ def write_onnx(source: Path, out: Path, options: Options = DEFAULT) -> list[Path
         settings = json.dumps(genai_config(config, shape, list(graphs)[-1]), indent=2)
         (out / "genai_config.json").write_text(settings + "\n", encoding="utf-8")
     return [out / name for name in graphs]
-
-
-def load_folder(folder: Path) -> dict[str, np.ndarray]:
-    """Returns the tensors of all safetensors files in a folder (F32 or F16)."""
-    weights: dict[str, np.ndarray] = {}
-    for shard in sorted(folder.glob("*.safetensors")):
-        weights.update(load_file(shard))
-    return weights
 
 
 def genai_config(config: dict[str, Any], shape: Llama, file: str) -> dict[str, Any]:

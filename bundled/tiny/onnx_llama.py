@@ -14,6 +14,7 @@ import numpy as np
 from onnx import TensorProto
 
 from onnx_graph import Graph
+from onnx_source import require
 
 ELEMENTS = {"f32": np.float32, "f16": np.float16}
 # A score that no softmax lets through. It is finite, so that a padded row stays finite too.
@@ -26,10 +27,6 @@ COMPUTED = {
     "attention_bias": (False, None),
     "mlp_bias": (False, None),
 }
-
-
-class UnsupportedError(ValueError):
-    """The graph cannot compute what a config.json asks for."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +46,7 @@ class Llama:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Llama:
         """Reads Hugging Face's config.json; raises `UnsupportedError` for another architecture."""
-        for key, values in COMPUTED.items():
-            if config.get(key) not in values:
-                raise UnsupportedError(
-                    f"config.json: {key} is {config.get(key)!r}, not {values[0]!r}"
-                )
+        require(config, COMPUTED)
         heads = config["num_attention_heads"]
         return cls(
             layers=config["num_hidden_layers"],
