@@ -1,6 +1,6 @@
 //! `Models`
 
-use impetus_models::{Model, State};
+use impetus_models::{Model, State, Task};
 use impetus_proto::{
     Error,
     supervisor::{ModelStatus, ModelsReply},
@@ -59,6 +59,15 @@ impl Control {
             modified_unix_s: modified.map(|time| time.as_secs()).unwrap_or_default(),
             is_default: false,
             description: metadata.and_then(|metadata| metadata.description.clone()).unwrap_or_default(),
+            task: metadata.map(|metadata| name_of(metadata.task)).unwrap_or_default().to_owned(),
         }
+    }
+}
+
+/// The task's name on the wire.
+fn name_of(task: Task) -> &'static str {
+    match task {
+        Task::Generate => "generate",
+        Task::Embed => "embed",
     }
 }
