@@ -46,13 +46,14 @@ pub struct EntryError {
 impl Library {
     /// The models that `config` names and those in `bundled`. Nothing is looked at before [`Library::scan`].
     pub fn new(config: &Config, bundled: Option<PathBuf>) -> Result<Self, EntryError> {
+        let follow_links = config.models.follow_links;
         let dirs = config.models.dirs.iter().cloned().chain(bundled);
-        let folders = dirs.map(|path| Place { path, name: None, follow_links: false });
+        let folders = dirs.map(|path| Place { path, name: None, follow_links });
         let mut places: Vec<Place> = Vec::new();
         for entry in &config.model {
             let name = ModelName::new(&entry.name)
                 .map_err(|source| EntryError { name: entry.name.clone(), source })?;
-            let place = |path| Place { path, name: Some(name), follow_links: false };
+            let place = |path| Place { path, name: Some(name), follow_links };
             places.extend(entry.path.clone().map(place));
         }
         places.extend(folders);
@@ -195,7 +196,11 @@ impl Library {
             slots: entry.and_then(|entry| entry.slots).unwrap_or(worker.slots),
             context_tokens: entry.and_then(|entry| entry.context).unwrap_or(worker.context),
             threads: worker.threads,
-            options: worker.options.into_iter().collect(),
+            options: worker
+                .options
+                .into_iter()
+                .chain(entry.map(|entry| entry.options.clone()).unwrap_or_default())
+                .collect(),
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use super::*;
 
@@ -32,6 +32,7 @@ fn entry(name: &str) -> ModelEntry {
         pin: false,
         ttl: None,
         preload: false,
+        options: BTreeMap::new(),
     }
 }
 
