@@ -90,6 +90,18 @@ pub enum Broken {
         /// What it should be.
         expected: &'static str,
     },
+    /// A number in a folder's settings that no model has.
+    #[error("{key:?} in {file} is {value}; {expected} is expected")]
+    Setting {
+        /// The file's name.
+        file: &'static str,
+        /// The key.
+        key: String,
+        /// The value found.
+        value: f64,
+        /// What it should be.
+        expected: &'static str,
+    },
     /// More layers than tensors to make them of.
     #[error("{layers} layers are declared, but there are only {tensors} tensors")]
     LayersWithoutTensors {

@@ -12,6 +12,7 @@ mod metadata;
 mod name;
 pub mod onnx;
 pub mod safetensors;
+mod settings;
 #[cfg(test)]
 mod testing;
 

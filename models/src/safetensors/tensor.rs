@@ -21,9 +21,9 @@ pub struct Tensors {
     pub count: u64,
     /// Their elements and bytes by type.
     pub by_dtype: BTreeMap<Dtype, Share>,
-    /// Elements of those among them whose names say that they tell how others are quantized: scales, offsets and
-    /// indices.
-    pub companion_elements: u64,
+    /// Elements by type of those among them whose names say that they tell how others are quantized: scales, offsets
+    /// and indices.
+    pub companions: BTreeMap<Dtype, u64>,
 }
 
 /// What one type has of a file.
@@ -35,8 +35,10 @@ pub struct Share {
     pub bytes: u64,
 }
 
-/// Endings of the names of tensors that accompany a quantized one, as MLX, GPTQ and AWQ write them.
-const COMPANIONS: [&str; 4] = [".scales", ".biases", ".qzeros", ".g_idx"];
+/// Endings of the names of tensors that accompany a quantized one, as MLX, GPTQ, AWQ and others write them.
+const COMPANIONS: [&str; 6] = [".scales", "_scales", ".biases", ".qzeros", ".g_idx", ".absmax"];
+/// Types into which several quantized weights are packed.
+const PACKING: [&str; 3] = ["U32", "I32", "U8"];
 const METADATA_KEY: &str = "__metadata__";
 
 /// What a header says, in its order.
@@ -77,6 +79,18 @@ impl Tensors {
         self.by_dtype.values().fold(0, |sum, share| sum.saturating_add(share.bytes))
     }
 
+    /// Elements of all tensors; when weights are packed `bits` each into larger elements, of what they unpack to.
+    pub fn parameters(&self, bits: Option<u64>) -> u64 {
+        let Some(bits) = bits.filter(|bits| (1..=32).contains(bits)) else { return self.elements() };
+        self.by_dtype.iter().fold(0, |sum, (dtype, share)| {
+            let companions = self.companions.get(dtype).copied().unwrap_or(0);
+            let own = share.elements.saturating_sub(companions);
+            let is_packed = PACKING.contains(&dtype.name());
+            let unpacked = u128::from(own) * u128::from(dtype.bits()) / u128::from(bits);
+            sum.saturating_add(if is_packed { u64::try_from(unpacked).unwrap_or(u64::MAX) } else { own })
+        })
+    }
+
     /// The type that takes the most bytes.
     pub fn dominant_dtype(&self) -> Option<Dtype> {
         self.by_dtype.iter().max_by_key(|(_, share)| share.bytes).map(|(dtype, _)| *dtype)
@@ -85,7 +99,10 @@ impl Tensors {
     /// Adds the tensors of a further shard.
     pub fn add(&mut self, shard: &Self) {
         self.count = self.count.saturating_add(shard.count);
-        self.companion_elements = self.companion_elements.saturating_add(shard.companion_elements);
+        for (dtype, elements) in &shard.companions {
+            let sum = self.companions.entry(*dtype).or_default();
+            *sum = sum.saturating_add(*elements);
+        }
         for (dtype, share) in &shard.by_dtype {
             self.by_dtype.entry(*dtype).or_default().add(*share);
         }
@@ -144,8 +161,8 @@ impl Entries {
         self.tensors.count += 1;
         self.tensors.by_dtype.entry(dtype).or_default().add(share);
         if COMPANIONS.iter().any(|ending| name.ends_with(ending)) {
-            let elements = &mut self.tensors.companion_elements;
-            *elements = elements.saturating_add(share.elements);
+            let sum = self.tensors.companions.entry(dtype).or_default();
+            *sum = sum.saturating_add(share.elements);
         }
         self.extents.push(Extent { start, end, name: excerpt(name) });
         Ok(())

@@ -20,14 +20,22 @@ fn a_header_is_read() {
     assert_eq!(header.tensors.elements(), 1_120 + 32);
     assert_eq!(header.tensors.bytes(), 2 * 1_120 + 4 * 32);
     assert_eq!(header.tensors.dominant_dtype().unwrap().name(), "BF16");
-    assert_eq!(header.tensors.companion_elements, 0);
+    assert_eq!(header.tensors.parameters(None), 1_152);
+    assert!(header.tensors.companions.is_empty());
+}
 
+#[test]
+fn packed_weights_are_counted_unpacked() {
     let packed = Safetensors::default()
         .tensor("q.weight", "U32", &[16, 4])
         .tensor("q.scales", "F16", &[16, 1])
         .tensor("q.biases", "F16", &[16, 1])
         .tensor("q.bias", "F16", &[16]);
-    assert_eq!(read(&packed.bytes()).unwrap().tensors.companion_elements, 32);
+    let tensors = read(&packed.bytes()).unwrap().tensors;
+    assert_eq!(tensors.elements(), 16 * 4 + 32 + 16);
+    assert_eq!(tensors.parameters(Some(4)), 16 * 32 + 16);
+    assert_eq!(tensors.parameters(Some(8)), 16 * 16 + 16);
+    assert_eq!(tensors.parameters(Some(0)), tensors.elements());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Plausible headers are described; implausible ones are named.
 
 use super::*;
+use crate::metadata::Task;
 use crate::testing::gguf::{Gguf, kind};
 
 fn describe(file: &Gguf) -> Result<Metadata, Broken> {
@@ -79,6 +80,23 @@ fn layers_may_differ() {
     let file = Gguf::llama().u32("llama.attention.head_count", 0).without("llama.attention.head_count_kv");
     let metadata = describe(&file).unwrap();
     assert_eq!((metadata.heads, metadata.kv_heads, metadata.key_length), (0, 0, 0));
+}
+
+#[test]
+fn embedding_models_are_told() {
+    fn check(file: &Gguf, expected: Task) {
+        assert_eq!(describe(file).unwrap().task, expected);
+    }
+    let bert = Gguf::llama()
+        .text("general.architecture", "bert")
+        .u32("bert.block_count", 2)
+        .u32("bert.context_length", 512)
+        .u32("bert.embedding_length", 32);
+    check(&bert, Task::Embed);
+    check(&bert.u32("bert.pooling_type", 0), Task::Embed);
+    check(&Gguf::llama(), Task::Generate);
+    check(&Gguf::llama().u32("llama.pooling_type", 0), Task::Generate);
+    check(&Gguf::llama().u32("llama.pooling_type", 3), Task::Embed);
 }
 
 #[test]
