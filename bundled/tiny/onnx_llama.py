@@ -24,6 +24,7 @@ COMPUTED = {
     "model_type": ("llama",),
     "hidden_act": ("silu", None),
     "rope_scaling": (None,),
+    "rope_parameters": (None,),
     "attention_bias": (False, None),
     "mlp_bias": (False, None),
 }
