@@ -47,16 +47,18 @@ pub fn drive(engine: &mut dyn EmbeddingEngine, inputs: &Receiver<Input>, counter
     let mut queue = Queue { limits, waiting: VecDeque::new(), counters };
     let mut vectors = Vectors::new(limits.dimensions);
     loop {
-        if queue.waiting.is_empty() {
-            match inputs.recv() {
-                Ok(input) => queue.waiting.push_back(input),
-                Err(_) => return,
-            }
-        }
         while queue.waiting.len() < MAX_WAITING
             && let Ok(input) = inputs.try_recv()
         {
             queue.waiting.push_back(input);
+        }
+        if queue.waiting.is_empty() {
+            queue.counters.load(0, 0, 0);
+            match inputs.recv() {
+                Ok(input) => queue.waiting.push_back(input),
+                Err(_) => return,
+            }
+            continue;
         }
         let batch = queue.take();
         if let Err(reason) = queue.step(engine, batch, &mut vectors) {
@@ -95,7 +97,6 @@ impl Queue {
         vectors: &mut Vectors,
     ) -> Result<(), String> {
         if batch.is_empty() {
-            self.counters.load(0, self.waiting.len(), 0);
             return Ok(());
         }
         self.counters.load(batch.len(), self.waiting.len(), 0);
@@ -128,7 +129,6 @@ impl Queue {
                 }
             }
         }
-        self.counters.load(0, self.waiting.len(), 0);
         Ok(())
     }
 }

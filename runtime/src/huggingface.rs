@@ -9,7 +9,6 @@ mod vocabulary;
 
 pub use error::FolderError;
 pub use folder::Folder;
-pub(crate) use pooling::normalise;
-pub use pooling::{Pooling, PoolingMode};
+pub use pooling::{Pooling, PoolingMode, normalise};
 pub use template::chat_template;
 pub use vocabulary::HuggingFaceVocabulary;

@@ -109,7 +109,7 @@ impl Service {
     async fn start(&self, request: GenerateRequest) -> Result<EventStream, Error> {
         let in_progress = self.enter(&request.model)?;
         let Work::Generate { sequences, .. } = &self.shared.work else {
-            return Err(self.wrong_task("embeds texts and does not generate any: send it to /v1/embeddings"));
+            return Err(self.wrong_task("is an embedding model: it generates no text"));
         };
         let submitted = Instant::now();
         let limits = request::Limits {

@@ -87,7 +87,7 @@ impl Default for Pooling {
 }
 
 /// Scales `vector` to the length one; one of length zero stays.
-pub(crate) fn normalise(vector: &mut [f32]) {
+pub fn normalise(vector: &mut [f32]) {
     let length = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
     if length > 0.0 {
         for x in vector {

@@ -24,6 +24,8 @@ const MAX_INPUTS: usize = 2048;
 struct Rules {
     limits: EmbeddingLimits,
     truncate: bool,
+    /// Place of the first input in the caller's own list.
+    first: usize,
 }
 
 /// An input's tokens, as many as are embedded.
@@ -36,10 +38,11 @@ impl Service {
     pub(super) async fn embed(&self, request: EmbedRequest) -> Result<EmbedReply, Error> {
         let _in_progress = self.enter(&request.model)?;
         let Work::Embed { limits, inputs } = &self.shared.work else {
-            return Err(self.wrong_task("is not an embedding model"));
+            return Err(self.wrong_task("generates texts: it is not an embedding model"));
         };
         let dimensions = dimensions(request.dimensions, limits.dimensions)?;
-        let rules = Rules { limits: *limits, truncate: request.truncate };
+        let rules =
+            Rules { limits: *limits, truncate: request.truncate, first: request.first_input as usize };
         let tokenized = self.inputs(request.inputs, rules).await?;
 
         let mut waiting = Vec::with_capacity(tokenized.len());
@@ -55,9 +58,9 @@ impl Service {
             })?;
         }
         let mut embeddings = Vec::with_capacity(waiting.len());
-        for (tokens, truncated, answer) in waiting {
+        for (idx, (tokens, truncated, answer)) in waiting.into_iter().enumerate() {
             let gone = |_| Error::new(Code::WorkerCrashed, "the engine failed");
-            let mut values = answer.await.map_err(gone)??;
+            let mut values = answer.await.map_err(gone)?.map_err(|error| rules.about(idx, error))?;
             if (dimensions as usize) < values.len() {
                 values.truncate(dimensions as usize);
                 huggingface::normalise(&mut values);
@@ -89,6 +92,16 @@ impl Service {
 }
 
 impl Rules {
+    /// What the caller calls input `idx`.
+    fn name(self, idx: usize) -> String {
+        format!("input[{}]", self.first.saturating_add(idx))
+    }
+
+    /// The engine's refusal of input `idx`, by name; other errors are about the worker.
+    fn about(self, idx: usize, error: Error) -> Error {
+        if error.param.is_empty() { error } else { error.with_param(self.name(idx)) }
+    }
+
     /// The tokens of input `idx`; `frame` is what the vocabulary puts around every text.
     fn tokens(
         self,
@@ -97,15 +110,11 @@ impl Rules {
         frame: &[TokenId],
         vocabulary: &dyn Vocabulary,
     ) -> Result<Tokens, Error> {
-        let param = format!("input[{idx}]");
+        let param = self.name(idx);
         let limit = self.limits.context_tokens as usize;
         let (ids, frame) = match input.input {
+            // Its bytes are no measure: these tokenizers drop characters, and make one unknown token of a long word.
             Some(embed_input::Input::Text(text)) => {
-                // No tokenizer makes fewer tokens of it; one that is far too long is not worth the time.
-                let at_least = text.len() / vocabulary.longest_piece_bytes().max(1);
-                if at_least > limit && !self.truncate {
-                    return Err(too_long(&param, limit, at_least, "at least "));
-                }
                 let tokens = vocabulary.encode_input(&text);
                 (tokens.map_err(|error| Error::invalid(&param, error.to_string()))?, frame)
             }
@@ -122,7 +131,7 @@ impl Rules {
         match ids.len() {
             0 => Err(Error::invalid(&param, "it is empty: there is nothing to embed")),
             n if n <= limit => Ok(Tokens { ids, truncated: false }),
-            n if !self.truncate => Err(too_long(&param, limit, n, "")),
+            n if !self.truncate => Err(too_long(&param, limit, n)),
             _ => Ok(Tokens { ids: cut(ids, limit, frame), truncated: true }),
         }
     }
@@ -152,35 +161,13 @@ fn dimensions(asked: u32, full: u32) -> Result<u32, Error> {
 }
 
 /// The words are those that OpenAI's clients look for.
-fn too_long(param: &str, limit: usize, n_tokens: usize, at_least: &str) -> Error {
+fn too_long(param: &str, limit: usize, n_tokens: usize) -> Error {
     let message = format!(
-        "This model's maximum context length is {limit} tokens. However, {param} has {at_least}{n_tokens} tokens. \
+        "This model's maximum context length is {limit} tokens. However, {param} has {n_tokens} tokens. \
          Please shorten it, or set gateway.truncate_inputs to have it cut."
     );
     Error::new(Code::ContextLengthExceeded, message).with_param(param)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cut_input_keeps_its_edges() {
-        let check = |ids: &[u32], limit: usize, frame: &[u32], expected: &[u32]| {
-            let tokens = |ids: &[u32]| ids.iter().copied().map(TokenId).collect::<Vec<_>>();
-            assert_eq!(cut(tokens(ids), limit, &tokens(frame)), tokens(expected), "{ids:?} {frame:?}");
-        };
-        check(&[1, 5, 6, 7, 2], 4, &[1, 2], &[1, 5, 6, 2]);
-        check(&[1, 5, 6, 7, 8], 4, &[1], &[1, 5, 6, 7]);
-        check(&[5, 6, 7, 2], 3, &[2], &[5, 6, 2]);
-        check(&[5, 6, 7, 8], 3, &[], &[5, 6, 7]);
-        check(&[1, 5, 2], 1, &[1, 2], &[1]);
-    }
-
-    #[test]
-    fn dimensions_are_bounded() {
-        assert_eq!(dimensions(0, 384).unwrap(), 384);
-        assert_eq!(dimensions(7, 384).unwrap(), 7);
-        assert!(dimensions(385, 384).unwrap_err().to_string().contains("385"));
-    }
-}
+mod tests;
