@@ -45,7 +45,8 @@ pub fn run<B: Backend>() -> Result<(), Failure> {
     let [model, slots, context_tokens, threads, options @ ..] = args.as_slice() else {
         return Err(usage.into());
     };
-    let option = |pair: &String| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let option =
+        |pair: &String| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     let threads = threads.parse()?;
     let spec = ModelSpec {
         path: PathBuf::from(model),

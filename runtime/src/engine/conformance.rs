@@ -3,8 +3,10 @@
 //! real model.
 
 mod embedding;
+mod reference;
 
 pub use embedding::check_embedding;
+pub use reference::{Reference, check_reference};
 
 use super::{Batch, Rows, SlotId, StepError, TextEngine, TokenId, Want};
 
@@ -69,11 +71,11 @@ struct Kit<'a> {
 }
 
 /// All rows of one prompt.
-type Reference = Vec<Vec<f32>>;
+type RowsOf = Vec<Vec<f32>>;
 
 impl Kit<'_> {
     /// Every prompt by itself in slot 0, all rows: what everything else is compared with.
-    fn alone(&mut self, prompts: &[Vec<TokenId>]) -> Result<Vec<Reference>, Violation> {
+    fn alone(&mut self, prompts: &[Vec<TokenId>]) -> Result<Vec<RowsOf>, Violation> {
         let mut references = Vec::new();
         for prompt in prompts {
             self.engine.kv_clear(SlotId(0));
@@ -85,7 +87,7 @@ impl Kit<'_> {
     }
 
     /// All prompts in one ragged batch.
-    fn batched(&mut self, prompts: &[Vec<TokenId>], alone: &[Reference]) -> Result<(), Violation> {
+    fn batched(&mut self, prompts: &[Vec<TokenId>], alone: &[RowsOf]) -> Result<(), Violation> {
         let law = "a batch equals its chunks alone";
         let chunks: Vec<_> =
             prompts.iter().zip(0..).map(|(p, s)| (SlotId(s), 0, &p[..], Want::All)).collect();
@@ -100,7 +102,7 @@ impl Kit<'_> {
     }
 
     /// Prompts token by token, side by side, as decoding does it, each beginning one step after the former.
-    fn decoded(&mut self, prompts: &[Vec<TokenId>], alone: &[Reference]) -> Result<(), Violation> {
+    fn decoded(&mut self, prompts: &[Vec<TokenId>], alone: &[RowsOf]) -> Result<(), Violation> {
         let law = "decoding side by side equals prefill alone";
         let turns = prompts.iter().enumerate().map(|(idx, prompt)| idx + prompt.len()).max().unwrap_or(0);
         for turn in 0..turns {
@@ -123,7 +125,7 @@ impl Kit<'_> {
     }
 
     /// Prompts in uneven pieces while another slot decodes.
-    fn chunked(&mut self, prompts: &[Vec<TokenId>], alone: &[Reference]) -> Result<(), Violation> {
+    fn chunked(&mut self, prompts: &[Vec<TokenId>], alone: &[RowsOf]) -> Result<(), Violation> {
         let law = "a prompt in chunks equals the prompt whole";
         let (other, prompt) = (&prompts[0], &prompts[1]);
         let cuts = [0, 1, 3, prompt.len() / 2, prompt.len()];
@@ -138,7 +140,7 @@ impl Kit<'_> {
     }
 
     /// A slot cut back and continued equals one never longer; an engine that cannot is excused.
-    fn truncated(&mut self, prompts: &[Vec<TokenId>], alone: &[Reference]) -> Result<(), Violation> {
+    fn truncated(&mut self, prompts: &[Vec<TokenId>], alone: &[RowsOf]) -> Result<(), Violation> {
         let law = "a truncated slot holds the prefix";
         let (prompt, wrong) = (&prompts[0], &prompts[1]);
         let keep = prompt.len() / 2;
@@ -153,7 +155,7 @@ impl Kit<'_> {
     }
 
     /// A copied prefix continued equals the whole, and the source goes on undisturbed.
-    fn copied(&mut self, prompts: &[Vec<TokenId>], alone: &[Reference]) -> Result<(), Violation> {
+    fn copied(&mut self, prompts: &[Vec<TokenId>], alone: &[RowsOf]) -> Result<(), Violation> {
         let law = "a copied prefix serves both slots";
         let prompt = &prompts[0];
         let (cut, keep) = (prompt.len() - 2, prompt.len() / 2);
@@ -170,7 +172,7 @@ impl Kit<'_> {
     }
 
     /// Clearing one slot leaves its neighbour alone.
-    fn kept_apart(&mut self, prompts: &[Vec<TokenId>], alone: &[Reference]) -> Result<(), Violation> {
+    fn kept_apart(&mut self, prompts: &[Vec<TokenId>], alone: &[RowsOf]) -> Result<(), Violation> {
         let law = "clearing a slot leaves the others alone";
         let (first, second) = (&prompts[0], &prompts[1]);
         self.step(

@@ -132,8 +132,9 @@ impl Vocabulary for HuggingFaceVocabulary {
     }
 
     fn encode_input(&self, text: &str) -> Result<Vec<TokenId>, TokenizeError> {
+        // Names of control tokens count as such, as they do in sentence-transformers.
         let encoding = self
-            .plain
+            .special
             .encode_fast(text, true)
             .map_err(|error| TokenizeError { reason: error.to_string() })?;
         self.within(encoding.get_ids().iter().copied().map(TokenId).collect())
