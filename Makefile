@@ -38,9 +38,11 @@ deny: ## licences, advisories and sources of all dependencies; needs cargo-deny
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install cargo-deny" >&2; exit 1; }
 	@$(CARGO) deny --locked check
 
-bench: ## decode and prefill speed of the engine alone and through the gateway
+bench: ## decode and prefill speed, of the engines alone and through the gateway
+	@tools/setup export
 	@$(with_tools) $(CARGO) build --release --locked $(programs)
-	@$(with_tools) $(CARGO) build --release --locked -p impetus-worker-gguf --example engine_alone
+	@$(with_tools) $(CARGO) build --release --locked --examples -p impetus-worker-gguf \
+		-p impetus-worker-candle -p impetus-worker-onnx
 	@$(with_tools) $(CARGO) run --release --locked -p impetus-tests --bin bench
 
 clean: ## remove what was built; the tools in .tools/ stay

@@ -1,16 +1,20 @@
-//! `make bench`: how fast the engine is alone, how fast it is through the gateway, and what the difference costs.
+//! `make bench`: how fast the engine is alone, how fast it is through the gateway, and what the difference costs; and
+//! how fast the engines of the three formats are beside each other.
 //!
 //! Machines are noisy, so the two take turns within one run, and what is reported are medians, of the ratio too.
 //! What the processes themselves count (time outside the engine, processor time) is the less noisy second opinion.
 
 mod client;
 mod engine;
+mod folder;
+mod formats;
 mod gguf;
 mod model;
 mod process;
 mod report;
 mod server;
 mod vocabulary;
+mod weights;
 
 use std::{path::Path, time::Instant};
 
@@ -18,6 +22,7 @@ use anyhow::Context;
 
 use self::{
     engine::EngineAlone,
+    gguf::Element,
     model::BenchModel,
     report::{Cost, Group, Report},
     server::{Pids, Server, Worker},
@@ -61,7 +66,8 @@ pub fn run() -> anyhow::Result<()> {
     let program = std::env::current_exe().context("finding this program")?;
     let programs = program.parent().context("a program lies in a folder")?;
     let target = programs.parent().context("cargo builds into a folder of its target folder")?;
-    let model = model::prepare(&target.join("bench"))?;
+    let dir = target.join("bench");
+    let model = model::prepare(&dir, Element::F16)?;
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
     let mut threads = vec![1, cores];
     threads.dedup();
@@ -71,6 +77,7 @@ pub fn run() -> anyhow::Result<()> {
         measure(programs, &model, threads, &mut report)
             .with_context(|| format!("measuring with {threads} engine threads"))?;
     }
+    report.formats(formats::measure(programs, &dir, cores).context("measuring the formats")?);
     report.finish(&target.join("bench.json"))
 }
 
@@ -80,7 +87,7 @@ fn measure(programs: &Path, model: &BenchModel, threads: u32, report: &mut Repor
     let mut server = Server::start(programs, model, shape)?;
     report.idle(server.idle_memory()?);
     let mut worker = server.worker()?;
-    let mut alone = EngineAlone::start(programs, model, shape)?;
+    let mut alone = EngineAlone::start(programs, "gguf", &model.path, shape)?;
     alone.run(WARM_UP)?;
     through_gateway(&mut server, &mut worker, model, WARM_UP)?;
     for load in LOADS {
@@ -88,9 +95,9 @@ fn measure(programs: &Path, model: &BenchModel, threads: u32, report: &mut Repor
         for pair in 1..=PAIRS {
             let task = Task { seed: load.streams * 100 + pair, ..load };
             // Whoever goes first may find the machine in another state, so they take turns at that too.
-            let before = if pair % 2 == 0 { Some(alone.run(task)?) } else { None };
+            let before = if pair % 2 == 0 { Some(alone.run(task)?.0) } else { None };
             let (through, cost) = through_gateway(&mut server, &mut worker, model, task)?;
-            let alone = if let Some(before) = before { before } else { alone.run(task)? };
+            let alone = if let Some(before) = before { before } else { alone.run(task)?.0 };
             group.add(alone, through, cost);
         }
         report.add(group);

@@ -15,8 +15,8 @@ pub(crate) use ctl::Output;
 pub(crate) use http::{Answer, Refusal, chat, completion};
 pub(crate) use process::{command, is_alive, processes_in, signal};
 pub(crate) use raw::RawConnection;
-pub(crate) use server::{MODEL, Server};
-pub(crate) use setup::{Setup, bundled_model, program};
+pub(crate) use server::{BUNDLED, MODEL, Server};
+pub(crate) use setup::{Setup, bundled, bundled_model, program};
 pub(crate) use sse::{Event, EventStream};
 pub(crate) use wait::eventually;
 

@@ -14,6 +14,7 @@ mod limits;
 mod logs;
 mod models;
 mod openai_python;
+mod parity;
 mod plugin;
 mod sampling;
 mod shutdown;

@@ -1,4 +1,5 @@
-//! The engine in a process of its own, without anything of ours around it: `worker-gguf/examples/engine_alone.rs`.
+//! An engine in a process of its own, without anything of ours around it: `worker-gguf/examples/gguf_alone.rs` and its
+//! likes.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -9,7 +10,7 @@ use std::{
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use super::{Measured, Task, model::BenchModel};
+use super::{Measured, Task};
 
 /// The process; it ends with this.
 pub(super) struct EngineAlone {
@@ -19,16 +20,17 @@ pub(super) struct EngineAlone {
 }
 
 impl EngineAlone {
-    /// Starts it; `programs` is the folder that cargo built into.
+    /// Starts the engine of `format` with its `model`; `programs` is the folder that cargo built into.
     pub(super) fn start(
         programs: &Path,
-        model: &BenchModel,
+        format: &str,
+        model: &Path,
         [slots, context_tokens, threads]: [u32; 3],
     ) -> anyhow::Result<Self> {
-        let program = programs.join("examples/engine_alone");
+        let program = programs.join(format!("examples/{format}_alone"));
         #[allow(clippy::disallowed_methods)] // a process of this program, not of the product
         let mut process = Command::new(&program)
-            .arg(&model.path)
+            .arg(model)
             .args([slots, context_tokens, threads].map(|number| number.to_string()))
             // As the supervisor sets it for its workers.
             .env("OMP_WAIT_POLICY", "passive")
@@ -42,8 +44,8 @@ impl EngineAlone {
         Ok(Self { process, input, output })
     }
 
-    /// Measures one task.
-    pub(super) fn run(&mut self, task: Task) -> anyhow::Result<Measured> {
+    /// Measures one task; gives the tokens of its first stream too.
+    pub(super) fn run(&mut self, task: Task) -> anyhow::Result<(Measured, Vec<u32>)> {
         let Task { streams, prompt_tokens, completion_tokens, seed } = task;
         writeln!(self.input, "{streams} {prompt_tokens} {completion_tokens} {seed}")
             .context("giving the engine a task")?;
@@ -56,10 +58,13 @@ impl EngineAlone {
         let prefill_us = prefill.iter().filter_map(Value::as_f64).sum::<f64>();
         let decode_us = report["decode_us"].as_f64().context("no decode_us")?;
         let steps = report["decode_steps"].as_f64().context("no decode_steps")?;
-        Ok(Measured {
+        let tokens = report["tokens"].as_array().context("no tokens")?;
+        let tokens = tokens.iter().filter_map(|token| u32::try_from(token.as_u64()?).ok()).collect();
+        let measured = Measured {
             prefill: f64::from(streams * prompt_tokens) * 1e6 / prefill_us,
             decode: f64::from(streams) * steps * 1e6 / decode_us,
-        })
+        };
+        Ok((measured, tokens))
     }
 }
 

@@ -35,12 +35,22 @@ pub(super) struct Tensor {
     pub(super) element: Element,
 }
 
+impl Element {
+    /// Its name, in lower case.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        }
+    }
+}
+
 impl Tensor {
     pub(super) fn n_elements(&self) -> u64 {
         self.shape.iter().product()
     }
 
-    fn n_bytes(&self) -> u64 {
+    pub(super) fn n_bytes(&self) -> u64 {
         self.n_elements() * if self.element == Element::F32 { 4 } else { 2 }
     }
 }

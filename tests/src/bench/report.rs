@@ -6,7 +6,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::{
-    Measured, PAIRS, Task,
+    Measured, PAIRS, Task, formats,
     model::BenchModel,
     process::{self, Memory},
 };
@@ -24,6 +24,8 @@ pub(super) struct Report {
     groups: Vec<Group>,
     /// Supervisor and gateway, of each start.
     idle: Vec<[Memory; 2]>,
+    /// The engines of all formats against each other.
+    formats: Value,
 }
 
 /// What was measured with one number of engine threads and of streams.
@@ -52,7 +54,14 @@ impl Report {
     pub(super) fn new(model: &BenchModel) -> Self {
         let file = model.path.file_name().map(|name| name.to_string_lossy().into_owned());
         let model = json!({"file": file, "parameters": model.parameters, "bytes": model.bytes});
-        Self { begun: Instant::now(), load: process::load(), model, groups: Vec::new(), idle: Vec::new() }
+        Self {
+            begun: Instant::now(),
+            load: process::load(),
+            model,
+            groups: Vec::new(),
+            idle: Vec::new(),
+            formats: Value::Null,
+        }
     }
 
     pub(super) fn idle(&mut self, memory: Option<[Memory; 2]>) {
@@ -63,11 +72,17 @@ impl Report {
         self.groups.push(group);
     }
 
-    /// Prints the table and writes `path`.
+    pub(super) fn formats(&mut self, formats: Value) {
+        self.formats = formats;
+    }
+
+    /// Prints the tables and writes `path`.
     pub(super) fn finish(self, path: &Path) -> anyhow::Result<()> {
         let json = self.json();
         let table = table(&json).context("writing the table")?;
-        std::io::stdout().write_all(table.as_bytes()).context("printing the table")?;
+        let formats = formats::table(&json["formats"]).context("writing the table of formats")?;
+        let mut out = std::io::stdout();
+        write!(out, "{table}\n{formats}").context("printing the tables")?;
         fs::write(path, format!("{json:#}\n")).with_context(|| format!("writing {}", path.display()))
     }
 
@@ -88,6 +103,7 @@ impl Report {
             "measurements": self.groups.iter().map(Group::json).collect::<Vec<_>>(),
             "idle_rss_bytes": memory(|memory| memory.rss),
             "idle_pss_bytes": memory(|memory| memory.pss),
+            "formats": self.formats,
         })
     }
 }
@@ -142,7 +158,6 @@ impl Group {
 
 fn table(json: &Value) -> Result<String, std::fmt::Error> {
     let mut out = String::new();
-    let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
     let percent = |value: &Value| number(value) * 100.0;
     writeln!(
         out,
@@ -217,8 +232,13 @@ fn table(json: &Value) -> Result<String, std::fmt::Error> {
     Ok(out)
 }
 
+/// A number of the report; none is not a number.
+pub(super) fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(f64::NAN)
+}
+
 /// The middle value, or the mean of the two in the middle; none of nothing.
-fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+pub(super) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_unstable_by(f64::total_cmp);
     let (low, high) = (values.get(values.len().checked_sub(1)? / 2)?, values.get(values.len() / 2)?);

@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use serde_json::{Value as Json, json};
+
 use super::gguf::Value;
 
 /// The name of the one control token.
@@ -44,6 +46,20 @@ impl Vocabulary {
     pub(super) fn visible(&self) -> HashSet<u32> {
         let is_visible = |token: &String| token.chars().all(|c| LETTERS.contains(&c));
         (0..).zip(&self.tokens).filter(|(_, token)| is_visible(token)).map(|(id, _)| id).collect()
+    }
+
+    /// The same as `tokenizer.json`.
+    pub(super) fn tokenizer(&self) -> Json {
+        let ids: serde_json::Map<String, Json> =
+            self.tokens.iter().zip(0..).map(|(token, id)| (token.clone(), json!(id))).collect();
+        json!({
+            "version": "1.0",
+            "added_tokens": [{"id": self.len() - 1, "content": END, "special": true, "single_word": false,
+                "lstrip": false, "rstrip": false, "normalized": false}],
+            "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+            "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+            "model": {"type": "BPE", "vocab": ids, "merges": self.merges},
+        })
     }
 
     /// The keys that llama.cpp reads a vocabulary from.

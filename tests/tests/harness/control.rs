@@ -30,11 +30,15 @@ impl Control {
 
     /// What the worker of `model` has counted. It is asked directly: a lease on it would be seen in the status.
     pub(crate) async fn stats(&self, model: &str) -> Stats {
+        self.worker(model).await.stats(StatsRequest {}).await.unwrap().into_inner()
+    }
+
+    /// The worker of `model`, spoken to without a lease.
+    pub(crate) async fn worker(&self, model: &str) -> WorkerClient<Channel> {
         let workers = self.status().await.expect("the supervisor answers").workers;
         let worker = workers.iter().find(|worker| worker.model == model).expect("the model is loaded");
         let channel = connect(&self.runtime_dir.join(format!("{}.sock", worker.id))).await;
-        let mut worker = WorkerClient::new(channel.expect("a worker that serves can be reached"));
-        worker.stats(StatsRequest {}).await.unwrap().into_inner()
+        WorkerClient::new(channel.expect("a worker that serves can be reached"))
     }
 }
 

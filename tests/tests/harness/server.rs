@@ -24,6 +24,9 @@ use nix::sys::signal::Signal;
 /// The bundled model's name.
 pub(crate) const MODEL: &str = "impetus-tiny";
 
+/// The bundled model in each format.
+pub(crate) const BUNDLED: [&str; 3] = [MODEL, "impetus-tiny-safetensors", "impetus-tiny-onnx"];
+
 /// How long a server may take to stop when a test is over, and how long after a second SIGTERM.
 const STOP: Duration = Duration::from_secs(3);
 

@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::server::Server;
+use super::server::{BUNDLED, Server};
 
 /// A folder with models and a configuration file, not yet served.
 pub(crate) struct Setup {
@@ -28,7 +28,24 @@ pub(crate) fn program(name: &str) -> PathBuf {
 
 /// The bundled model's file.
 pub(crate) fn bundled_model() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../bundled/tiny/impetus-tiny.gguf")
+    bundled("impetus-tiny.gguf")
+}
+
+/// A file or a folder of the bundled model.
+pub(crate) fn bundled(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../bundled/tiny").join(name)
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else if fs::hard_link(entry.path(), &target).is_err() {
+            fs::copy(entry.path(), &target).unwrap();
+        }
+    }
 }
 
 impl Setup {
@@ -43,6 +60,17 @@ impl Setup {
             fs::copy(bundled_model(), &target).expect("the bundled model can be copied");
         }
         setup
+    }
+
+    /// A server of the bundled model in every format.
+    pub(crate) fn in_all_formats() -> Self {
+        BUNDLED[1..].iter().fold(Self::new(), |setup, name| setup.with_folder(name, bundled(name)))
+    }
+
+    /// A copy of the folder `source` in the models folder.
+    pub(crate) fn with_folder(self, name: &str, source: impl AsRef<Path>) -> Self {
+        copy_folder(source.as_ref(), &self.path("models").join(name));
+        self
     }
 
     /// A copy of the bundled model in the models folder, under another name; a link would be the same model.
@@ -95,8 +123,10 @@ impl Setup {
             [models]
             dirs = ["models"]
             default = "impetus-tiny"
-            [workers.gguf]
-            threads = 1
+            [workers]
+            gguf.threads = 1
+            candle = {{ threads = 1, standby = 0 }}
+            onnx = {{ threads = 1, standby = 0 }}
             {}"#,
             self.tables
         );

@@ -1,0 +1,144 @@
+//! The random weights, which are the same in every form of the model.
+
+use super::gguf::{Element, Tensor};
+
+/// Rows of the token embedding and of the output matrix.
+pub(super) const VOCABULARY: usize = 8192;
+pub(super) const LAYERS: u32 = 12;
+pub(super) const WIDTH: u32 = 768;
+pub(super) const HEADS: u32 = 12;
+pub(super) const FEED_FORWARD: u32 = 2048;
+
+const SEED: u64 = 0x5eed;
+
+/// Where the next tensor's numbers come from. Every form of the model takes its tensors in the order of
+/// [`tensors`].
+pub(super) struct Weights<'a> {
+    random: SplitMix,
+    /// Whether the token of a row of the output matrix is ever the most probable one.
+    is_visible: &'a dyn Fn(u32) -> bool,
+}
+
+impl<'a> Weights<'a> {
+    pub(super) fn new(is_visible: &'a dyn Fn(u32) -> bool) -> Self {
+        Self { random: SplitMix(SEED), is_visible }
+    }
+
+    /// Appends the bytes of `tensor`, which is the one whose turn it is.
+    pub(super) fn append(&mut self, tensor: &Tensor, bytes: &mut Vec<u8>) {
+        if tensor.shape.len() == 1 {
+            (0..tensor.n_elements()).for_each(|_| bytes.extend(1.0_f32.to_le_bytes()));
+            return;
+        }
+        fill(tensor, &mut self.random, bytes);
+        if tensor.name == "output.weight" {
+            let row_bytes = bytes.len() / VOCABULARY;
+            silence(bytes, row_bytes, |row| !(self.is_visible)(row));
+        }
+    }
+}
+
+/// All tensors with their names in GGUF; matrices hold elements of the kind `element`.
+pub(super) fn tensors(element: Element) -> Vec<Tensor> {
+    let (width, feed_forward) = (u64::from(WIDTH), u64::from(FEED_FORWARD));
+    let matrix = |name: String, from, to| Tensor { name, shape: vec![from, to], element };
+    let norm = |name: String| Tensor { name, shape: vec![width], element: Element::F32 };
+    let mut tensors = vec![
+        matrix("token_embd.weight".into(), width, VOCABULARY as u64),
+        norm("output_norm.weight".into()),
+        matrix("output.weight".into(), width, VOCABULARY as u64),
+    ];
+    for layer in 0..LAYERS {
+        let name = |part: &str| format!("blk.{layer}.{part}.weight");
+        tensors.push(norm(name("attn_norm")));
+        for part in ["attn_q", "attn_k", "attn_v", "attn_output"] {
+            tensors.push(matrix(name(part), width, width));
+        }
+        tensors.push(norm(name("ffn_norm")));
+        tensors.push(matrix(name("ffn_gate"), width, feed_forward));
+        tensors.push(matrix(name("ffn_up"), width, feed_forward));
+        tensors.push(matrix(name("ffn_down"), feed_forward, width));
+    }
+    tensors
+}
+
+/// Random weights of variance 1 / (elements of a row), which keeps activations and logits near one.
+fn fill(tensor: &Tensor, random: &mut SplitMix, bytes: &mut Vec<u8>) {
+    let bound = (3.0 / tensor.shape[0] as f32).sqrt();
+    let level = |byte: u8| {
+        let half = half((f32::from(byte) + 0.5) / 128.0 * bound - bound);
+        match tensor.element {
+            Element::F16 => half.to_le_bytes().to_vec(),
+            Element::F32 => single(half).to_le_bytes().to_vec(),
+        }
+    };
+    let levels: Vec<Vec<u8>> = (0..=u8::MAX).map(level).collect();
+    bytes.reserve(tensor.n_elements() as usize * levels[0].len());
+    for _ in 0..tensor.n_elements() / 8 {
+        bytes.extend(random.next().to_le_bytes().iter().flat_map(|&byte| &levels[usize::from(byte)]));
+    }
+}
+
+/// Zeroes rows of the output matrix: among thousands of random logits one of zero is never the largest.
+fn silence(bytes: &mut [u8], row_bytes: usize, is_silent: impl Fn(u32) -> bool) {
+    for (row, weights) in (0..).zip(bytes.chunks_exact_mut(row_bytes)) {
+        if is_silent(row) {
+            weights.fill(0);
+        }
+    }
+}
+
+/// IEEE 754 half precision, cut instead of rounded; what is below its normal numbers is zero.
+fn half(value: f32) -> u16 {
+    let bits = value.to_bits();
+    let (sign, exponent, fraction) = (bits >> 31, (bits >> 23) & 0xff, bits & 0x007f_ffff);
+    match exponent.checked_sub(127 - 15) {
+        Some(exponent @ 1..31) => (sign << 15 | exponent << 10 | fraction >> 13) as u16,
+        _ => (sign << 15) as u16,
+    }
+}
+
+/// The number that a half stands for, of those that [`half`] makes.
+fn single(half: u16) -> f32 {
+    let (sign, rest) = (u32::from(half >> 15), u32::from(half & 0x7fff));
+    let magnitude = if rest == 0 { 0 } else { (rest << 13) + ((127 - 15) << 23) };
+    f32::from_bits(sign << 31 | magnitude)
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014).
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_those_of_the_standard() {
+        let check = |value: f32, expected: u16| assert_eq!(half(value), expected, "{value}");
+        check(1.0, 0x3c00);
+        check(-2.0, 0xc000);
+        check(0.1, 0x2e66);
+        check(6.104e-5, 0x0400);
+        check(0.0, 0);
+        check(1e-7, 0);
+        for value in [1.0, -2.0, 0.099_975_586, 0.0, 6.103_515_6e-5] {
+            assert_eq!(single(half(value)).to_bits(), value.to_bits());
+        }
+    }
+
+    #[test]
+    fn the_model_has_about_a_hundred_million_parameters() {
+        let parameters: u64 = tensors(Element::F16).iter().map(Tensor::n_elements).sum();
+        assert!((95_000_000..105_000_000).contains(&parameters), "{parameters}");
+    }
+}
