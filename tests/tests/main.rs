@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
 mod batching;
+mod broken;
 mod chat;
 mod crash;
 mod ctl;
