@@ -22,9 +22,10 @@ build: ## everything, optimised, into dist/, which can be moved anywhere
 serve: build ## build, then run the server with the bundled model; ARGS are passed on
 	@exec tools/serve $(ARGS)
 
-# IMPETUS_SKIP_CLIENTS=1 goes without the tests that need Python clients from the network.
+# IMPETUS_SKIP_CLIENTS=1 goes without what needs Python packages from the network: clients, exporters, a real model.
 test: ## everything that CI runs except lint, with cargo-nextest when it is installed
-	@[ "$$IMPETUS_SKIP_CLIENTS" = 1 ] || tools/setup clients
+	@[ "$$IMPETUS_SKIP_CLIENTS" = 1 ] || { tools/setup clients && tools/setup export \
+	&& PYTHONPATH=.tools/export $${PYTHON:-python3} bundled/tiny/export.py --check; }
 	@$(with_tools) $(CARGO) build --release --locked $(programs)
 	@$(with_tools) if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then $(CARGO) nextest run --release --locked --workspace; \

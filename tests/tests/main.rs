@@ -7,6 +7,7 @@ mod broken;
 mod chat;
 mod crash;
 mod ctl;
+mod embeddings;
 mod errors;
 mod examples;
 mod gateway;

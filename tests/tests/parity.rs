@@ -89,7 +89,7 @@ async fn generate(server: &Server, model: &str, prompt: &Value, sampling: Sampli
 }
 
 /// What every model generates for every prompt, several at a time.
-async fn all(server: &Server, prompts: &[Value], sampling: Sampling) -> [Vec<Generated>; 3] {
+async fn all(server: &Server, prompts: &[Value], sampling: &Sampling) -> [Vec<Generated>; 3] {
     let each = BUNDLED.map(|model| {
         stream::iter(prompts)
             .map(move |prompt| generate(server, model, prompt, sampling.clone()))
@@ -120,7 +120,7 @@ async fn greedy_tokens_are_the_same_in_every_format() {
     let server = server().await;
     let prompts = prompts();
     assert!(prompts.len() >= 200);
-    let generated = all(&server, &prompts, Sampling::default()).await;
+    let generated = all(&server, &prompts, &Sampling::default()).await;
     assert!(generated[0].iter().all(|generated| !generated.tokens.is_empty()));
     assert_same(&prompts, &generated);
 }
@@ -142,7 +142,7 @@ async fn sampled_tokens_are_the_same_in_every_format() {
             ..Sampling::default()
         },
     ] {
-        assert_same(&prompts, &all(&server, &prompts, sampling).await);
+        assert_same(&prompts, &all(&server, &prompts, &sampling).await);
     }
 }
 

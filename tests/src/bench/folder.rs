@@ -126,7 +126,7 @@ fn name(tensor: &Tensor) -> String {
         of_layer => {
             let mut parts = of_layer.split('.').skip(1);
             let (layer, part) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-            let (_, part) = PARTS.iter().find(|(gguf, _)| *gguf == part).unwrap_or(&("", part));
+            let part = PARTS.iter().find(|(gguf, _)| *gguf == part).map_or(part, |(_, name)| name);
             format!("model.layers.{layer}.{part}.weight")
         }
     }

@@ -9,6 +9,7 @@ use super::{sse::EventStream, wait::PATIENCE};
 
 const CHAT: &str = "/v1/chat/completions";
 const COMPLETIONS: &str = "/v1/completions";
+const EMBEDDINGS: &str = "/v1/embeddings";
 
 /// A client of one server.
 pub(crate) struct Http {
@@ -47,7 +48,11 @@ pub(crate) fn completion(prompt: &str) -> Value {
 
 /// The path that takes requests such as `body`.
 fn path_of(body: &Value) -> &'static str {
-    if body.get("prompt").is_some() { COMPLETIONS } else { CHAT }
+    match body {
+        _ if body.get("prompt").is_some() => COMPLETIONS,
+        _ if body.get("input").is_some() => EMBEDDINGS,
+        _ => CHAT,
+    }
 }
 
 impl Http {
@@ -69,7 +74,7 @@ impl Http {
         self.get(path).await.json().await.unwrap()
     }
 
-    /// Sends a chat or a completion.
+    /// Sends a chat, a completion or what is to be embedded.
     pub(crate) async fn post(&self, body: &Value) -> Response {
         self.request(Method::POST, path_of(body)).json(body).send().await.unwrap()
     }
