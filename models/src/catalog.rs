@@ -1,23 +1,21 @@
 //! The models that the configured places hold, each under one name.
 
 mod assemble;
-mod describe;
+mod file;
+mod folder;
+mod found;
 mod pattern;
+mod place;
 mod probe;
 mod split;
 #[cfg(test)]
 mod tests;
 mod walk;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    io,
-    path::PathBuf,
-    time::SystemTime,
-};
+use std::{collections::BTreeMap, io, path::PathBuf, time::SystemTime};
 
 use crate::{broken::Broken, metadata::Metadata, name::ModelName};
-use probe::Probed;
+use probe::Known;
 
 /// The format of models that are recognised as GGUF by their content.
 pub const GGUF_FORMAT: &str = "gguf";
@@ -29,9 +27,10 @@ pub const ONNX_FORMAT: &str = "onnx";
 /// Where models are looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// A folder, searched with all folders in it, or a single file.
+    /// A folder, searched with all folders in it, or a single file. A file of a model's folder stands for that model,
+    /// an ONNX graph for itself.
     pub path: PathBuf,
-    /// The name of the one model that is there; without it every model found is named after its file.
+    /// The name of the one model that is there; without it every model found is named after its file or its folder.
     pub name: Option<ModelName>,
     /// Whether links that lead out of it are followed.
     pub follow_links: bool,
@@ -57,7 +56,8 @@ pub struct Model {
     /// What its worker is given: its first or only file, its folder when the format is [`CANDLE_FORMAT`], its graph
     /// when it is [`ONNX_FORMAT`].
     pub path: PathBuf,
-    /// The canonical folder that its files may resolve into; what leads out of it is not to be opened.
+    /// The canonical folder that its files may resolve into; what leads out of it is not to be opened. It is that of
+    /// its place, `/` when the place's links are followed, and empty when there is nothing to open.
     pub root: PathBuf,
     /// All its files that exist, those with weights first, the parts of a split model in their order.
     pub files: Vec<PathBuf>,
@@ -127,8 +127,8 @@ pub struct Catalog {
     models: Vec<Model>,
     by_name: BTreeMap<ModelName, usize>,
     problems: Vec<Problem>,
-    /// What each file's content is, so that the next scan opens only what changed.
-    probed: HashMap<PathBuf, Probed>,
+    /// What was read, so that the next scan opens only what changed.
+    known: Known,
 }
 
 impl Model {
@@ -163,7 +163,7 @@ impl Catalog {
     /// Scans anew, but opens only files that this catalog does not know or that changed since.
     #[must_use]
     pub fn rescan(&self, places: &[Place], patterns: &[FormatPattern]) -> Self {
-        assemble::catalog(&self.probed, places, patterns)
+        assemble::catalog(&self.known, places, patterns)
     }
 
     /// All models, broken ones and duplicates too, sorted by path.

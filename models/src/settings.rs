@@ -65,10 +65,10 @@ impl Settings {
     }
 
     /// The elements of the list under `key` that are texts.
-    pub(crate) fn texts(&self, key: &str) -> Vec<&str> {
+    pub(crate) fn texts<'a>(&'a self, key: &str) -> Vec<&'a str> {
         let Some(Setting::List(elements)) = self.get(key) else { return Vec::new() };
-        let text = |element| match element {
-            &Setting::Text(ref text) => Some(text.as_str()),
+        let text = |element: &'a Setting| match element {
+            Setting::Text(text) => Some(text.as_str()),
             _ => None,
         };
         elements.iter().filter_map(text).collect()

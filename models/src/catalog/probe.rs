@@ -1,7 +1,7 @@
-//! What the content of a file is, remembered until the file changes.
+//! What the content of a file or a folder is, remembered until something of it changes.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs::{File, Metadata},
     io::{self, Read, Seek},
     os::unix::fs::MetadataExt,
@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use super::folder::{self, Folder, FolderModel};
 use crate::gguf::{self, GgufError, Header};
 
 /// What tells one state of a file from the next.
@@ -43,10 +44,26 @@ pub(super) struct Probed {
     pub(super) content: Content,
 }
 
+/// All that a scan has read, so that the next opens only what changed.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) files: HashMap<PathBuf, Probed>,
+    /// By folder and by the graph that a place names, if any.
+    pub(super) folders: HashMap<(PathBuf, Option<PathBuf>), ProbedFolder>,
+}
+
+/// A folder's models as they were when its files had these stamps.
+#[derive(Debug)]
+pub(super) struct ProbedFolder {
+    files: Vec<(PathBuf, Stamp)>,
+    outside: BTreeSet<PathBuf>,
+    pub(super) models: Arc<[FolderModel]>,
+}
+
 /// Contents known from the last scan, and those of this one.
 pub(super) struct Probes<'a> {
-    last: &'a HashMap<PathBuf, Probed>,
-    now: HashMap<PathBuf, Probed>,
+    last: &'a Known,
+    now: Known,
 }
 
 impl Stamp {
@@ -67,18 +84,18 @@ impl Identity {
 }
 
 impl<'a> Probes<'a> {
-    pub(super) fn new(last: &'a HashMap<PathBuf, Probed>) -> Self {
-        Self { last, now: HashMap::new() }
+    pub(super) fn new(last: &'a Known) -> Self {
+        Self { last, now: Known::default() }
     }
 
     /// The content of the file at `path`, whose `metadata` was just read.
     pub(super) fn content(&mut self, path: &Path, metadata: &Metadata) -> io::Result<Content> {
         let stamp = Stamp::of(metadata);
-        let known = self.now.get(path).or_else(|| self.last.get(path));
+        let known = self.now.files.get(path).or_else(|| self.last.files.get(path));
         if let Some(probed) = known.filter(|probed| probed.stamp == stamp) {
             let probed = probed.clone();
             let content = probed.content.clone();
-            self.now.insert(path.to_owned(), probed);
+            self.now.files.insert(path.to_owned(), probed);
             return Ok(content);
         }
         let content = read(path)?;
@@ -86,13 +103,30 @@ impl<'a> Probes<'a> {
         let lasting =
             !matches!(&content, Content::Gguf(Err(error)) if matches!(**error, GgufError::Io { .. }));
         if lasting {
-            self.now.insert(path.to_owned(), Probed { stamp, content: content.clone() });
+            self.now.files.insert(path.to_owned(), Probed { stamp, content: content.clone() });
         }
         Ok(content)
     }
 
+    /// The models of a folder, whose files' metadata was just read; `graph` is the one that a place names.
+    pub(super) fn folder(&mut self, folder: &Folder, graph: Option<&Path>) -> Arc<[FolderModel]> {
+        let key = (folder.path().to_owned(), graph.map(Path::to_owned));
+        let files: Vec<(PathBuf, Stamp)> =
+            folder.files().map(|file| (file.path.clone(), Stamp::of(&file.metadata))).collect();
+        let same = |known: &&ProbedFolder| known.files == files && known.outside == *folder.outside();
+        let known = self.now.folders.get(&key).or_else(|| self.last.folders.get(&key)).filter(same);
+        let models = known.map(|known| known.models.clone());
+        let models = models.unwrap_or_else(|| folder::describe(folder, graph).into());
+        // A failure to read may pass without the folder changing.
+        if !models.iter().any(FolderModel::is_unread) {
+            let outside = folder.outside().clone();
+            self.now.folders.insert(key, ProbedFolder { files, outside, models: models.clone() });
+        }
+        models
+    }
+
     /// What this scan found, for the next one.
-    pub(super) fn into_known(self) -> HashMap<PathBuf, Probed> {
+    pub(super) fn into_known(self) -> Known {
         self.now
     }
 }

@@ -13,42 +13,42 @@ use super::{probe::Content, *};
 use crate::testing::gguf::Gguf;
 
 /// A models folder that goes away with its test.
-struct Folder(TempDir);
+pub(super) struct Folder(TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(TempDir::new().unwrap())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn write(&self, name: &str, content: &[u8]) -> &Self {
+    pub(super) fn write(&self, name: &str, content: &[u8]) -> &Self {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
         self
     }
 
-    fn model(&self, name: &str) -> &Self {
+    pub(super) fn model(&self, name: &str) -> &Self {
         self.write(name, &Gguf::llama().bytes())
     }
 
-    fn place(&self) -> Place {
+    pub(super) fn place(&self) -> Place {
         Place { path: self.0.path().to_owned(), name: None, follow_links: false }
     }
 
-    fn named(&self, name: &str, path: &str) -> Place {
+    pub(super) fn named(&self, name: &str, path: &str) -> Place {
         Place { path: self.path(path), name: Some(ModelName::new(name).unwrap()), follow_links: false }
     }
 
-    fn scan(&self) -> Catalog {
+    pub(super) fn scan(&self) -> Catalog {
         Catalog::scan(&[self.place()], &[])
     }
 
     /// Each model as `name file-or-folder`, followed by what is unusual about it.
-    fn listed(&self, catalog: &Catalog) -> Vec<String> {
+    pub(super) fn listed(&self, catalog: &Catalog) -> Vec<String> {
         let relative = |path: &Path| path.strip_prefix(self.0.path()).unwrap_or(path).display().to_string();
         let line = |model: &Model| {
             let mut line = format!("{} {}", model.name, relative(&model.path));
@@ -63,7 +63,7 @@ impl Folder {
         catalog.models().iter().map(line).collect()
     }
 
-    fn check(&self, places: &[Place], expected: &[&str]) {
+    pub(super) fn check(&self, places: &[Place], expected: &[&str]) {
         assert_eq!(self.listed(&Catalog::scan(places, &[])), expected);
     }
 }
@@ -74,7 +74,7 @@ fn part(number: u32, total: u32) -> Vec<u8> {
 }
 
 fn headers(catalog: &Catalog, path: &Path) -> Arc<crate::gguf::Header> {
-    match &catalog.probed[path].content {
+    match &catalog.known.files[path].content {
         Content::Gguf(Ok(header)) => header.clone(),
         other => panic!("{other:?}"),
     }
@@ -310,7 +310,7 @@ fn a_rescan_opens_what_changed() {
     assert!(Arc::ptr_eq(&headers(&first, &same), &headers(&second, &same)));
     assert!(!Arc::ptr_eq(&headers(&first, &changed), &headers(&second, &changed)));
     assert_eq!(second.find("changed").unwrap().metadata().unwrap().name.as_deref(), Some("New"));
-    assert_eq!(second.probed.len(), 3);
+    assert_eq!(second.known.files.len(), 3);
 }
 
 #[test]

@@ -10,12 +10,12 @@ use std::{
 use super::{Problem, probe::Identity};
 
 /// How many folders deep a place is searched.
-const DEPTH: usize = 8;
+pub(super) const DEPTH: usize = 8;
 /// How many files and folders of a place are looked at.
 const ENTRIES: usize = 100_000;
 
 /// A regular file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct FoundFile {
     /// Its path, through the link that led to it if any.
     pub(super) path: PathBuf,
@@ -31,12 +31,17 @@ struct Walk<'a> {
     problems: &'a mut Vec<Problem>,
 }
 
-/// All regular files below `folder`, hidden ones and links out of the canonical `root` excepted.
-pub(super) fn files(folder: &Path, root: &Path, problems: &mut Vec<Problem>) -> io::Result<Vec<FoundFile>> {
+/// All regular files in `folder` and in the folders below it to a depth, hidden ones and links out of the canonical `root` excepted.
+pub(super) fn files(
+    folder: &Path,
+    root: &Path,
+    depth: usize,
+    problems: &mut Vec<Problem>,
+) -> io::Result<Vec<FoundFile>> {
     let visited = HashSet::from([Identity::of(&folder.metadata()?)]);
     let mut walk = Walk { root, visited, n_entries: 0, files: Vec::new(), problems };
     let entries = walk.entries(folder)?;
-    walk.enter(entries, DEPTH);
+    walk.enter(entries, depth);
     if walk.n_entries >= ENTRIES {
         walk.problems.push(Problem::TooMany { path: folder.to_owned(), limit: ENTRIES });
     }

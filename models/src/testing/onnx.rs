@@ -78,7 +78,7 @@ impl Message {
     }
 
     pub(crate) fn message(self, field: u64, value: Message) -> Self {
-        self.bytes(field, &value.0)
+        self.bytes(field, &value.into_bytes())
     }
 
     pub(crate) fn bytes(self, field: u64, value: &[u8]) -> Self {

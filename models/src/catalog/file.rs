@@ -1,6 +1,11 @@
-//! From the files that belong together to what is known of their model.
+//! Models that are a file, or several by the numbers in their names: what belongs together and what is known of it.
 
-use std::{collections::BTreeSet, fs::Metadata as FileMetadata, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fs::Metadata as FileMetadata,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
     State,
@@ -11,10 +16,18 @@ use crate::{
     broken::Broken,
     gguf::{GgufError, Header, Tensors, Value},
     metadata::Metadata,
+    name::{ModelName, stem},
 };
 
 /// How many missing parts are named.
 const NAMED_PARTS: usize = 4;
+
+/// What files of one model have in common.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Group {
+    Single(PathBuf),
+    Parts { folder: PathBuf, prefix: String, extension: String, total: u32, format: String },
+}
 
 /// The files of one model, at least one.
 pub(super) struct Files {
@@ -30,6 +43,21 @@ pub(super) struct Part {
     pub(super) name: Option<PartName>,
     /// Its content when its format is GGUF.
     pub(super) header: Option<HeaderRead>,
+}
+
+impl Group {
+    pub(super) fn of(part: &Part, format: &str) -> Self {
+        match &part.name {
+            None => Self::Single(part.path.clone()),
+            Some(name) => Self::Parts {
+                folder: part.path.parent().map(Path::to_owned).unwrap_or_default(),
+                prefix: name.prefix.clone(),
+                extension: name.extension.clone(),
+                total: name.total,
+                format: format.to_owned(),
+            },
+        }
+    }
 }
 
 impl Part {
@@ -55,11 +83,20 @@ impl Part {
     }
 
     fn file_name(&self) -> String {
-        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        file_name(&self.path)
     }
 }
 
 impl Files {
+    /// The name by the file's name.
+    pub(super) fn name(&self) -> ModelName {
+        let part = &self.parts[0];
+        match &part.name {
+            Some(name) => ModelName::from_stem(&name.prefix),
+            None => ModelName::from_stem(stem(&part.file_name())),
+        }
+    }
+
     pub(super) fn state(&self) -> State {
         match self.described() {
             Ok(Some(metadata)) => State::Described(Box::new(metadata)),
@@ -127,4 +164,9 @@ fn matches_name(part: &Part, header: &Header) -> Result<(), Broken> {
 
 fn unsigned(header: &Header, key: &str) -> Option<u64> {
     header.values.get(key).and_then(Value::unsigned)
+}
+
+/// The name of the file at `path`.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
