@@ -1,24 +1,20 @@
-//! `config.json`: what a decoder is made of. Families differ in data alone, all of which is decided here; the
-//! decoder knows no family.
+//! `config.json`: what a model is made of. Families differ in data alone, all of which is decided here; the code
+//! that computes knows no family.
 
-mod family;
+mod decoder;
+mod encoder;
 mod field;
-mod layer;
 mod rope;
-#[cfg(test)]
-mod tests;
 
 use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
-pub(crate) use layer::{ExpertNames, Experts, FeedForward, LayerConfig};
+pub(crate) use decoder::{DecoderConfig, ExpertNames, Experts, FeedForwardConfig, LayerConfig};
+pub(crate) use encoder::{EncoderConfig, EncoderLayerConfig};
 pub(crate) use rope::RopeConfig;
 
-use crate::{
-    config::{family::Family, field::Fields},
-    error::ModelError,
-};
+use crate::{config::field::Fields, error::ModelError};
 
 /// What a model may say of its sizes. The largest known models stay below; a damaged file does not.
 const WIDTHS: RangeInclusive<usize> = 1..=1 << 18;
@@ -28,54 +24,21 @@ const HEAD_SIZES: RangeInclusive<usize> = 1..=1024;
 const VOCABULARY: RangeInclusive<usize> = 1..=1 << 22;
 const CONTEXT: RangeInclusive<usize> = 1..=1 << 28;
 
-/// The whole shape of a decoder.
+/// `config.json` of any model.
 #[derive(Debug)]
-#[allow(clippy::struct_excessive_bools)] // each says independently whether a part is there
-pub(crate) struct DecoderConfig {
-    /// `model_type`.
-    pub(crate) architecture: String,
-    /// Rows of the embedding and width of the logits.
-    pub(crate) vocabulary: usize,
-    /// Width of the residual stream.
-    pub(crate) width: usize,
-    /// Tokens that the model was trained on.
-    pub(crate) trained_context: usize,
-    pub(crate) heads: usize,
-    /// Heads of keys and values; each serves `heads / kv_heads` query heads.
-    pub(crate) kv_heads: usize,
-    pub(crate) head_size: usize,
-    /// What query-key products are multiplied by.
-    pub(crate) attention_scale: f64,
-    /// Scores are bent to stay within plus and minus this.
-    pub(crate) attention_soft_cap: Option<f64>,
-    /// The same for logits.
-    pub(crate) final_soft_cap: Option<f64>,
-    /// Queries, keys and values have a bias.
-    pub(crate) qkv_bias: bool,
-    /// The attention's output has a bias.
-    pub(crate) output_bias: bool,
-    /// The feed-forward layers have biases.
-    pub(crate) mlp_bias: bool,
-    /// Queries and keys are normalised head by head.
-    pub(crate) query_norm: bool,
-    /// The file has queries, keys and values in one tensor, and likewise gate and up.
-    pub(crate) fused: bool,
-    pub(crate) norm_epsilon: f64,
-    /// Norm weights are stored less one.
-    pub(crate) unit_offset_norm: bool,
-    /// Attention and feed-forward are normalised behind as well as before.
-    pub(crate) post_norms: bool,
-    /// What embeddings are multiplied by.
-    pub(crate) embedding_scale: Option<f64>,
-    /// The embedding is the output matrix too.
-    pub(crate) tied: bool,
-    pub(crate) activation: Activation,
-    /// The rotary embeddings that layers refer to.
-    pub(crate) ropes: Vec<RopeConfig>,
-    pub(crate) layers: Vec<LayerConfig>,
+pub(crate) enum ModelConfig {
+    /// It continues texts.
+    Decoder(DecoderConfig),
+    /// It sees a text from both sides, and can only embed it.
+    Encoder(EncoderConfig),
+    /// It is of a family that the decoder and the encoder of this crate do not cover.
+    Other {
+        /// `model_type`.
+        architecture: String,
+    },
 }
 
-/// The function in the feed-forward's gate.
+/// The function in a feed-forward network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activation {
     /// x · sigmoid(x).
@@ -87,68 +50,42 @@ pub(crate) enum Activation {
     Relu,
 }
 
-impl DecoderConfig {
+impl ModelConfig {
     /// Reads `config.json`.
     pub(crate) fn parse(config: &Value) -> Result<Self, ModelError> {
-        let outer = Fields::of(config)?;
-        let family = Family::of(&outer)?;
-        // A model of text and images keeps the text decoder's settings apart.
-        let text = outer.object("text_config")?;
-        let fields = text.as_ref().unwrap_or(&outer);
-        refuse_quantization(&outer)?;
-
-        let width = fields.size("hidden_size", &WIDTHS)?;
-        let (heads, kv_heads) = heads(fields, family)?;
-        let head_size = fields.size_or("head_dim", family.head_size.unwrap_or(width / heads), &HEAD_SIZES)?;
-        let trained_context = fields.size_or("max_position_embeddings", family.trained_context, &CONTEXT)?;
-        let scale_base = match family.query_scale {
-            Some(default) => fields.number_or("query_pre_attn_scalar", default)?,
-            None => head_size as f64,
-        };
-        let n_layers = fields.size("num_hidden_layers", &LAYERS)?;
-        let ropes = rope::parse(fields, family, head_size, trained_context)?;
-        Ok(Self {
-            architecture: family.model_type.to_owned(),
-            vocabulary: fields.size_or("vocab_size", family.vocabulary, &VOCABULARY)?,
-            width,
-            trained_context,
-            heads,
-            kv_heads,
-            head_size,
-            attention_scale: positive("query_pre_attn_scalar", scale_base)?.powf(-0.5),
-            attention_soft_cap: fields.cap("attn_logit_softcapping", family.attention_soft_cap)?,
-            final_soft_cap: fields.cap("final_logit_softcapping", family.final_soft_cap)?,
-            qkv_bias: family.qkv_bias.resolve(fields)?,
-            output_bias: family.output_bias.resolve(fields)?,
-            mlp_bias: family.mlp_bias.resolve(fields)?,
-            query_norm: family.query_norm,
-            fused: family.fused,
-            norm_epsilon: positive("rms_norm_eps", fields.number_or("rms_norm_eps", 1e-6)?)?,
-            unit_offset_norm: family.is_gemma,
-            post_norms: family.post_norms,
-            embedding_scale: family.is_gemma.then(|| (width as f64).sqrt()),
-            tied: match outer.flag("tie_word_embeddings")? {
-                Some(tied) => tied,
-                None => fields.flag("tie_word_embeddings")?.unwrap_or(family.tied),
-            },
-            activation: activation(fields, family)?,
-            layers: layer::parse(fields, family, n_layers, ropes.len())?,
-            ropes,
+        let fields = Fields::of(config)?;
+        let name =
+            fields.text("model_type")?.ok_or_else(|| ModelError::config("model_type", "is missing"))?;
+        refuse_quantization(&fields)?;
+        if let Some(decoder) = DecoderConfig::parse(name, &fields)? {
+            return Ok(Self::Decoder(decoder));
+        }
+        Ok(match EncoderConfig::parse(name, &fields)? {
+            Some(encoder) => Self::Encoder(encoder),
+            None => Self::Other { architecture: name.to_owned() },
         })
+    }
+
+    /// The families that can be computed without a stock model.
+    pub(crate) fn families() -> impl Iterator<Item = &'static str> {
+        decoder::families().chain(encoder::families())
     }
 }
 
-fn heads(fields: &Fields, family: &Family) -> Result<(usize, usize), ModelError> {
-    let heads = match family.heads {
-        Some((default, _)) => fields.size_or("num_attention_heads", default, &HEADS)?,
-        None => fields.size("num_attention_heads", &HEADS)?,
-    };
-    let kv_default = family.heads.map_or(heads, |(_, kv_heads)| kv_heads);
-    let kv_heads = fields.size_or("num_key_value_heads", kv_default, &HEADS)?;
-    if !heads.is_multiple_of(kv_heads) {
-        return Err(ModelError::config("num_key_value_heads", format!("does not divide {heads} heads")));
+impl Activation {
+    /// The function that the setting `field` calls `name`.
+    fn of(field: &str, name: &str) -> Result<Self, ModelError> {
+        match name {
+            "silu" | "swish" => Ok(Self::Silu),
+            "gelu_pytorch_tanh" | "gelu_new" | "gelu_fast" => Ok(Self::GeluTanh),
+            "gelu" | "gelu_python" => Ok(Self::GeluErf),
+            "relu" => Ok(Self::Relu),
+            other => Err(ModelError::config(
+                field,
+                format!("is `{other}`; known are silu, gelu, gelu_pytorch_tanh, relu"),
+            )),
+        }
     }
-    Ok((heads, kv_heads))
 }
 
 fn positive(field: &str, value: f64) -> Result<f64, ModelError> {
@@ -156,24 +93,6 @@ fn positive(field: &str, value: f64) -> Result<f64, ModelError> {
         Ok(value)
     } else {
         Err(ModelError::config(field, format!("is {value}, which is not positive")))
-    }
-}
-
-fn activation(fields: &Fields, family: &Family) -> Result<Activation, ModelError> {
-    // Gemma has both; the first is the one that counts, the second stems from its early conversion.
-    let field = if fields.has("hidden_activation") { "hidden_activation" } else { "hidden_act" };
-    let default = if family.is_gemma { "gelu_pytorch_tanh" } else { "silu" };
-    match fields.text(field)?.unwrap_or(default) {
-        "silu" | "swish" => Ok(Activation::Silu),
-        "gelu_pytorch_tanh" | "gelu_new" | "gelu_fast" => Ok(Activation::GeluTanh),
-        // The first Gemma's files say gelu and mean the approximation that it was trained with.
-        "gelu" if family.is_gemma => Ok(Activation::GeluTanh),
-        "gelu" => Ok(Activation::GeluErf),
-        "relu" => Ok(Activation::Relu),
-        other => Err(ModelError::config(
-            field,
-            format!("is `{other}`; known are silu, gelu, gelu_pytorch_tanh, relu"),
-        )),
     }
 }
 

@@ -4,10 +4,13 @@
 
 #[allow(clippy::inline_always)] // a body takes its caller's instruction set only where it is inlined
 mod dispatch;
+#[allow(clippy::inline_always)]
+mod element;
 mod narrow;
 mod wide;
 
 pub(crate) use dispatch::{dots, mix, score};
+pub(crate) use element::{gelu_erf, gelu_tanh, silu, soften};
 pub(crate) use narrow::multiply_narrow;
 pub(crate) use wide::{Matrix, multiply_into, multiply_wide};
 

@@ -11,47 +11,41 @@ use impetus_runtime::huggingface::Folder;
 use serde_json::Value;
 
 use crate::{
-    decoder::{Linear, Part},
     error::ModelError,
+    layer::{Linear, Part},
     option::Options,
     weights::{affine::Affine, source::Source},
 };
-
-/// Where the decoder's tensors may be, the plain form first; the others are in models of text and images.
-const PREFIXES: [&str; 4] = ["model.", "language_model.model.", "model.language_model.", ""];
-
-/// Names of the output matrix.
-const OUTPUTS: [&str; 2] = ["lm_head", "language_model.lm_head"];
 
 /// The tensors of a folder.
 pub(crate) struct Weights {
     source: Source,
     affine: Option<Affine>,
     options: Options,
-    prefix: &'static str,
 }
 
 impl Weights {
     /// Finds the folder's weights. Safetensors are preferred where there are several kinds.
     pub(crate) fn open(folder: &Folder, config: &Value, options: Options) -> Result<Self, ModelError> {
-        let source = Source::open(folder)?;
-        let has_embedding = |prefix: &&str| source.has(&format!("{prefix}embed_tokens.weight"));
-        let prefix = PREFIXES.into_iter().find(has_embedding).ok_or_else(|| ModelError::MissingTensor {
-            name: format!("{}embed_tokens.weight", PREFIXES[0]),
-            files: source.files().to_owned(),
-        })?;
-        Ok(Self { affine: Affine::of(config)?, source, options, prefix })
+        Ok(Self { affine: Affine::of(config)?, source: Source::open(folder)?, options })
     }
 
-    /// What all names of the decoder's tensors begin with.
-    pub(crate) fn prefix(&self) -> &'static str {
-        self.prefix
+    /// The first of `prefixes` below which there is a tensor `name`.
+    pub(crate) fn prefix_of(
+        &self,
+        name: &str,
+        prefixes: &[&'static str],
+    ) -> Result<&'static str, ModelError> {
+        let has_name = |prefix: &&&str| self.has(&format!("{prefix}{name}"));
+        prefixes.iter().find(has_name).copied().ok_or_else(|| ModelError::MissingTensor {
+            name: format!("{}{name}", prefixes[0]),
+            files: self.source.files().to_owned(),
+        })
     }
 
-    /// The output matrix's name.
-    pub(crate) fn output_name(&self) -> &'static str {
-        let has_weight = |name: &&str| self.source.has(&format!("{name}.weight"));
-        OUTPUTS.into_iter().find(has_weight).unwrap_or(OUTPUTS[0])
+    /// Whether there is a tensor `name`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.source.has(name)
     }
 
     /// The tensor `name`, which has to have the given shape, in the type that weights are held in.
@@ -72,8 +66,17 @@ impl Weights {
 
     /// The elements of a vector, in F32.
     pub(crate) fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>, ModelError> {
-        let tensor = self.source.tensor(name, &[length])?;
-        let values = tensor.to_dtype(DType::F32).and_then(|tensor| tensor.to_vec1::<f32>());
+        self.elements(name, &[length])
+    }
+
+    /// The elements of a small matrix, row by row, in F32.
+    pub(crate) fn matrix(&self, name: &str, rows: usize, columns: usize) -> Result<Vec<f32>, ModelError> {
+        self.elements(name, &[rows, columns])
+    }
+
+    fn elements(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+        let tensor = self.source.tensor(name, shape)?;
+        let values = tensor.to_dtype(DType::F32).and_then(|tensor| tensor.flatten_all()?.to_vec1::<f32>());
         values.map_err(|error| ModelError::tensor(name, error))
     }
 

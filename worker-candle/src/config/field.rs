@@ -1,8 +1,8 @@
 //! Typed and bounded access to the settings of a JSON object.
 
-use impetus_runtime::huggingface::FolderError;
 use std::ops::RangeInclusive;
 
+use impetus_runtime::huggingface::FolderError;
 use serde_json::{Map, Value};
 
 use crate::error::ModelError;

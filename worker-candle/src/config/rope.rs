@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use super::{family::Family, field::Fields};
+use super::field::Fields;
 use crate::error::ModelError;
 
 /// Positions that a model may have been trained on before its context was stretched.
@@ -25,6 +25,11 @@ pub(crate) enum Scaling {
     /// All positions divided by a factor.
     Linear {
         factor: f64,
+    },
+    /// NTK-aware scaling by length (arXiv:2309.00071, section 3.2): a larger base beyond the original context.
+    Dynamic {
+        factor: f64,
+        original: f64,
     },
     /// Llama 3: low frequencies divided, high ones kept, those between blended.
     Llama3 {
@@ -60,6 +65,12 @@ impl RopeConfig {
         let (frequencies, magnitude): (Vec<f64>, f64) = match &self.scaling {
             Scaling::None => (pairs.map(plain).collect(), 1.0),
             Scaling::Linear { factor } => (pairs.map(|pair| plain(pair) / factor).collect(), 1.0),
+            Scaling::Dynamic { factor, original } => {
+                // Keys stay in the cache, so a slot keeps one base for its life: the one for its full length.
+                let stretch = (factor * context_tokens as f64 / original - (factor - 1.0)).max(1.0);
+                let power = -2.0 / (self.rotated as f64 - 2.0);
+                (pairs.map(|pair| plain(pair) * stretch.powf(power * pair as f64)).collect(), 1.0)
+            }
             Scaling::Llama3 { factor, low, high, original } => {
                 let blend = |frequency: f64| {
                     let turns = original * frequency / (2.0 * PI);
@@ -101,32 +112,39 @@ impl RopeConfig {
     }
 }
 
+/// What a model's files may leave out.
+pub(super) struct RopeDefaults {
+    pub(super) base: f64,
+    /// The base in layers with a window, where it is another.
+    pub(super) local_base: Option<f64>,
+    /// The share of a head's dimensions that is turned.
+    pub(super) share: f64,
+}
+
 /// The rotary embeddings of a model: one, or one for full and one for windowed layers.
 pub(super) fn parse(
     fields: &Fields,
-    family: &Family,
+    defaults: &RopeDefaults,
     head_size: usize,
     trained_context: usize,
 ) -> Result<Vec<RopeConfig>, ModelError> {
-    let source = Source { fields, head_size, trained_context };
+    let source = Source { fields, share: defaults.share, head_size, trained_context };
     let Some(parameters) = fields.object("rope_parameters")? else {
-        let base = fields.number_or("rope_theta", family.rope_base)?;
         let scaling = fields.object("rope_scaling")?;
-        let global = source.rope(base, scaling.as_ref())?;
-        return match fields.number("rope_local_base_freq")?.or(family.local_rope_base) {
+        let global = source.rope(defaults.base, scaling.as_ref())?;
+        return match defaults.local_base {
             Some(local) => Ok(vec![global, source.rope(local, None)?]),
             None => Ok(vec![global]),
         };
     };
-    let base = |fields: &Fields| fields.number_or("rope_theta", family.rope_base);
     match (parameters.object("full_attention")?, parameters.object("sliding_attention")?) {
         (Some(full), Some(sliding)) => {
-            let global = source.rope(base(&full)?, Some(&full))?;
-            let local_base = family.local_rope_base.unwrap_or(family.rope_base);
+            let global = source.rope(full.number_or("rope_theta", defaults.base)?, Some(&full))?;
+            let local_base = defaults.local_base.unwrap_or(defaults.base);
             let local = source.rope(sliding.number_or("rope_theta", local_base)?, Some(&sliding))?;
             Ok(vec![global, local])
         }
-        _ => Ok(vec![source.rope(base(&parameters)?, Some(&parameters))?]),
+        _ => Ok(vec![source.rope(parameters.number_or("rope_theta", defaults.base)?, Some(&parameters))?]),
     }
 }
 
@@ -135,6 +153,7 @@ type Number<'a> = &'a dyn Fn(&str, Option<f64>) -> Result<f64, ModelError>;
 
 struct Source<'a> {
     fields: &'a Fields<'a>,
+    share: f64,
     head_size: usize,
     trained_context: usize,
 }
@@ -143,7 +162,7 @@ impl Source<'_> {
     fn rope(&self, base: f64, scaling: Option<&Fields>) -> Result<RopeConfig, ModelError> {
         let base = super::positive("rope_theta", base)?;
         let own_share = scaling.map(|scaling| scaling.number("partial_rotary_factor")).transpose()?.flatten();
-        let share = own_share.or(self.fields.number("partial_rotary_factor")?).unwrap_or(1.0);
+        let share = own_share.or(self.fields.number("partial_rotary_factor")?).unwrap_or(self.share);
         let rotated = (self.head_size as f64 * share) as usize;
         if !rotated.is_multiple_of(2) || rotated == 0 || rotated > self.head_size {
             let problem = format!("is {share}, which leaves {rotated} of {} dimensions", self.head_size);
@@ -169,6 +188,10 @@ impl Source<'_> {
         match kind.unwrap_or("default") {
             "default" => Ok(Scaling::None),
             "linear" => Ok(Scaling::Linear { factor: number("factor", None)? }),
+            "dynamic" if rotated > 2 => Ok(Scaling::Dynamic {
+                factor: number("factor", None)?,
+                original: self.original(scaling)? as f64,
+            }),
             "llama3" => {
                 let (low, high) =
                     (number("low_freq_factor", Some(1.0))?, number("high_freq_factor", Some(4.0))?);
@@ -182,7 +205,7 @@ impl Source<'_> {
             "longrope" | "su" => self.long(scaling, rotated),
             other => Err(ModelError::config(
                 "rope_type",
-                format!("is `{other}`; known are default, linear, llama3, yarn, longrope"),
+                format!("is `{other}`; known are default, linear, dynamic, llama3, yarn, longrope"),
             )),
         }
     }

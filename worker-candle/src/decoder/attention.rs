@@ -7,12 +7,11 @@ use crate::{
     decoder::{
         Step,
         cache::{KvCache, Planes},
-        linear::{Linear, Part},
-        norm::RmsNorm,
-        plan::PlannedChunk,
     },
     error::ModelError,
-    kernel::{Matrix, PARALLEL_MULTIPLICATIONS, mix, multiply_into, score},
+    kernel::{Matrix, PARALLEL_MULTIPLICATIONS, mix, multiply_into, score, soften},
+    layer::{Linear, Part, RmsNorm},
+    plan::PlannedChunk,
     weights::Weights,
 };
 
@@ -242,15 +241,6 @@ impl Attention {
                 *score = cap * (*score / cap).tanh();
             }
         }
-        let largest = scores.iter().fold(f32::NEG_INFINITY, |largest, &score| largest.max(score));
-        let mut sum = 0.0;
-        for score in &mut *scores {
-            *score = (*score - largest).exp();
-            sum += *score;
-        }
-        let share = 1.0 / sum;
-        for score in scores {
-            *score *= share;
-        }
+        soften(scores);
     }
 }

@@ -32,6 +32,12 @@ impl KvCache {
         Self { slots: vec![slot; n_slots], row }
     }
 
+    /// A cache for whole texts, which nothing is appended to later: all layers write to one place, one after the
+    /// other.
+    pub(crate) fn passing(n_slots: usize, row: usize) -> Self {
+        Self::new(n_slots, 1, row)
+    }
+
     /// Tokens that the slot holds.
     pub(crate) fn length(&self, slot: SlotId) -> usize {
         self.slots[slot.0 as usize].length
@@ -50,7 +56,9 @@ impl KvCache {
 
     /// One layer of a slot, cut to `position` tokens, for more to be appended.
     pub(crate) fn at(&mut self, slot: SlotId, layer: usize, position: usize) -> &mut Planes {
-        let planes = &mut self.slots[slot.0 as usize].planes[layer];
+        let planes = &mut self.slots[slot.0 as usize].planes;
+        let layer = layer % planes.len();
+        let planes = &mut planes[layer];
         planes.keys.truncate(position * self.row);
         planes.values.truncate(position * self.row);
         planes
@@ -58,7 +66,8 @@ impl KvCache {
 
     /// One layer of a slot, to be read.
     pub(crate) fn planes(&self, slot: SlotId, layer: usize) -> &Planes {
-        &self.slots[slot.0 as usize].planes[layer]
+        let planes = &self.slots[slot.0 as usize].planes;
+        &planes[layer % planes.len()]
     }
 
     /// Says that the slot holds `length` tokens, all of which were written.

@@ -4,21 +4,19 @@ use std::ops::Range;
 
 use crate::{
     config::{DecoderConfig, ExpertNames, Experts},
-    decoder::{
-        feed_forward::{GatedFeedForward, GatedNames, PROJECTIONS, sigmoid},
-        linear::{Linear, Part},
-        plan::Segment,
-    },
+    decoder::{GatedNames, PROJECTIONS, gated},
     error::ModelError,
+    layer::{FeedForward, Linear, Part, sigmoid},
+    plan::Segment,
     weights::Weights,
 };
 
 /// A router and its experts.
 pub(crate) struct MixtureOfExperts {
     router: Linear,
-    experts: Vec<GatedFeedForward>,
+    experts: Vec<FeedForward>,
     /// The expert of all tokens, and the gate that weighs it.
-    shared: Option<(GatedFeedForward, Linear)>,
+    shared: Option<(FeedForward, Linear)>,
     per_token: usize,
     normalised: bool,
     width: usize,
@@ -45,7 +43,7 @@ impl MixtureOfExperts {
             None => None,
             Some(width) => {
                 let name = format!("{prefix}.shared_expert");
-                let expert = GatedFeedForward::load(weights, &name, &PROJECTIONS, config, width)?;
+                let expert = gated(weights, &name, &PROJECTIONS, config, width)?;
                 Some((expert, exact("shared_expert_gate", 1)?))
             }
         };
@@ -54,7 +52,7 @@ impl MixtureOfExperts {
             experts: (0..experts.count)
                 .map(|idx| {
                     let name = format!("{prefix}.experts.{idx}");
-                    GatedFeedForward::load(weights, &name, &names, config, experts.width)
+                    gated(weights, &name, &names, config, experts.width)
                 })
                 .collect::<Result<_, _>>()?,
             shared,
@@ -66,7 +64,7 @@ impl MixtureOfExperts {
 
     pub(crate) fn bytes(&self) -> u64 {
         let shared = self.shared.as_ref().map_or(0, |(expert, gate)| expert.bytes() + gate.bytes());
-        self.router.bytes() + shared + self.experts.iter().map(GatedFeedForward::bytes).sum::<u64>()
+        self.router.bytes() + shared + self.experts.iter().map(FeedForward::bytes).sum::<u64>()
     }
 
     pub(crate) fn forward(&self, inputs: &[f32], segments: &[Segment]) -> candle_core::Result<Vec<f32>> {

@@ -1,44 +1,33 @@
 //! Every family with random weights keeps the laws of the engine seam.
 
-use impetus_runtime::huggingface::Folder;
-use std::{collections::HashMap, path::Path};
+use std::path::Path;
 
-use candle_core::{Device, Tensor};
-use impetus_runtime::engine::{
-    Batch, Limits, Progress, Rows, SlotId, StepError, TextEngine, TokenId, Want,
-    conformance::{Tolerance, check},
+use impetus_runtime::{
+    engine::{
+        Batch, Limits, Progress, Rows, SlotId, StepError, TextEngine, TokenId, Want,
+        conformance::{Tolerance, check},
+    },
+    huggingface::Folder,
 };
 use serde_json::{Value, json};
 
 use crate::{
-    config::DecoderConfig,
+    config::{DecoderConfig, ModelConfig},
     decoder::{Decoder, KvCache},
     engine::CandleEngine,
     error::ModelError,
     option::Options,
+    testing::random_folder,
     weights::Weights,
 };
 
 const CONTEXT_TOKENS: u32 = 64;
 const VOCABULARY: u32 = 50;
 
-/// A folder with random weights. What is asked for is learnt from the loader's complaints: first a tensor is
-/// missing, then it has another shape than it should have.
-fn random_folder(config: &DecoderConfig, source: &Value) -> tempfile::TempDir {
-    let place = tempfile::tempdir().unwrap();
-    let random = |shape: &[usize]| {
-        let spread = if shape.len() == 1 { 0.3 } else { 1.5 / (shape[shape.len() - 1] as f32).sqrt() };
-        Tensor::randn(0.1_f32, spread, shape, &Device::Cpu).unwrap()
-    };
-    let mut tensors = HashMap::from([("model.embed_tokens.weight".to_owned(), random(&[1]))]);
-    loop {
-        candle_core::safetensors::save(&tensors, place.path().join("model.safetensors")).unwrap();
-        match load(config, source, place.path()) {
-            Ok(_) => return place,
-            Err(ModelError::MissingTensor { name, .. }) => tensors.insert(name, random(&[1])),
-            Err(ModelError::Shape { name, expected, .. }) => tensors.insert(name, random(&expected)),
-            Err(error) => panic!("{error}"),
-        };
+fn parse(source: &Value) -> DecoderConfig {
+    match ModelConfig::parse(source) {
+        Ok(ModelConfig::Decoder(config)) => config,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -54,8 +43,8 @@ fn keeps_the_laws(changes: &Value) {
     for (name, value) in changes.as_object().expect("changes are an object") {
         source[name] = value.clone();
     }
-    let config = DecoderConfig::parse(&source).unwrap();
-    let place = random_folder(&config, &source);
+    let config = parse(&source);
+    let place = random_folder(|path| load(&config, &source, path));
     let decoder = load(&config, &source, place.path()).unwrap();
     let limits = Limits {
         slots: 4,
@@ -109,8 +98,8 @@ fn merged(one: &Value, other: &Value) -> Value {
 fn impossible_chunks_are_rejected_by_slot() {
     let source = json!({"model_type": "llama", "hidden_size": 8, "num_hidden_layers": 1,
         "num_attention_heads": 2, "intermediate_size": 8, "vocab_size": VOCABULARY});
-    let config = DecoderConfig::parse(&source).unwrap();
-    let place = random_folder(&config, &source);
+    let config = parse(&source);
+    let place = random_folder(|path| load(&config, &source, path));
     let decoder = load(&config, &source, place.path()).unwrap();
     let limits = Limits {
         slots: 2,

@@ -5,7 +5,7 @@ use half::bf16;
 /// Independent sums of a dot product: enough to hide the latency of a fused multiplication and addition.
 const SUMS: usize = 4;
 /// Elements of a vector register.
-const LANES: usize = 8;
+pub(super) const LANES: usize = 8;
 
 /// Defines `$name`, which calls `$body` compiled for what the processor can do.
 macro_rules! dispatched {
@@ -28,6 +28,8 @@ macro_rules! dispatched {
         }
     };
 }
+
+pub(super) use dispatched;
 
 dispatched!(
     /// The dot products of one weight row with each row of `inputs`, into `outputs`.
@@ -55,7 +57,7 @@ fn dots_body<const FUSED: bool>(weight: &[f32], inputs: &[f32], outputs: &mut [f
 
 /// A fused multiplication and addition where the processor has one; elsewhere it would be a slow call.
 #[inline(always)]
-fn multiply_add<const FUSED: bool>(a: f32, b: f32, sum: f32) -> f32 {
+pub(super) fn multiply_add<const FUSED: bool>(a: f32, b: f32, sum: f32) -> f32 {
     if FUSED { a.mul_add(b, sum) } else { a * b + sum }
 }
 

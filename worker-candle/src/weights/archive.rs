@@ -1,6 +1,5 @@
 //! Archives of tensors: PyTorch's, read by candle's restricted pickle reader, which runs no code, and NumPy's.
 
-use impetus_runtime::huggingface::FolderError;
 use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -8,6 +7,7 @@ use std::{
 };
 
 use candle_core::{DType, Tensor, npy::NpzTensors, pickle::PthTensors};
+use impetus_runtime::huggingface::FolderError;
 
 use crate::error::ModelError;
 

@@ -1,12 +1,12 @@
 //! Files of tensors: safetensors, PyTorch checkpoints and NumPy archives, whole or in shards.
 
-use impetus_runtime::huggingface::{Folder, FolderError};
 use std::{
     collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
 };
 
 use candle_core::{Device, Tensor, safetensors::MmapedSafetensors};
+use impetus_runtime::huggingface::{Folder, FolderError};
 
 use crate::{
     error::ModelError,

@@ -1,11 +1,10 @@
 use std::{collections::HashMap, path::Path};
 
 use candle_core::{DType, Device, Tensor};
+use impetus_runtime::huggingface::Folder;
 use serde_json::{Value, json};
 
 use super::Weights;
-use impetus_runtime::huggingface::Folder;
-
 use crate::option::Options;
 
 const NAME: &str = "model.embed_tokens.weight";

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use impetus_runtime::engine::{Batch, SlotId, Want};
+use impetus_runtime::engine::{Batch, SlotId, TokenId, Want};
 
 /// Rows up to which a chunk counts as short. Short chunks are computed row by row, long ones as blocks.
 const NARROW_ROWS: usize = 8;
@@ -16,7 +16,7 @@ pub(crate) struct Segment {
     pub(crate) wide: bool,
 }
 
-/// One chunk and where its rows are.
+/// One chunk and where its rows are; in the batch's order.
 #[derive(Debug)]
 pub(crate) struct PlannedChunk {
     pub(crate) slot: SlotId,
@@ -43,32 +43,24 @@ pub(crate) struct Plan {
     /// The rows whose logits are wanted, in computing order.
     pub(crate) wanted: Vec<usize>,
     pub(crate) wanted_segments: Vec<Segment>,
-    /// For each chunk of the batch that wants any, its place in `wanted`; in the batch's order.
+    /// For each chunk of the batch, its place in `wanted`; in the batch's order.
     pub(crate) answers: Vec<Range<usize>>,
 }
 
 impl Plan {
+    /// The plan of a step.
     pub(crate) fn of(batch: &Batch) -> Self {
-        let mut plan = Self::default();
-        let lengths: Vec<_> = batch.chunks().iter().map(|chunk| batch.tokens(chunk).len()).collect();
-        let (places, segments) = arrange(&lengths);
-        plan.segments = segments;
-        plan.tokens.resize(lengths.iter().sum(), 0);
-        plan.positions.resize(plan.tokens.len(), 0);
-        for (chunk, rows) in batch.chunks().iter().zip(&places) {
-            let position = chunk.position as usize;
-            for (row, token) in rows.clone().zip(batch.tokens(chunk)) {
-                plan.tokens[row] = token.0;
-                plan.positions[row] = position + row - rows.start;
-            }
-            plan.chunks.push(PlannedChunk { slot: chunk.slot, position, rows: rows.clone() });
-        }
-
+        let chunks: Vec<_> = batch
+            .chunks()
+            .iter()
+            .map(|chunk| (chunk.slot, chunk.position as usize, batch.tokens(chunk)))
+            .collect();
+        let mut plan = Self::arranged(&chunks);
         let wanted: Vec<Range<usize>> = batch
             .chunks()
             .iter()
-            .zip(&places)
-            .map(|(chunk, rows)| match chunk.want {
+            .zip(&plan.chunks)
+            .map(|(chunk, PlannedChunk { rows, .. })| match chunk.want {
                 Want::Nothing => rows.end..rows.end,
                 Want::Last => rows.end.saturating_sub(1).max(rows.start)..rows.end,
                 Want::All => rows.clone(),
@@ -84,6 +76,30 @@ impl Plan {
             }
         }
         plan.answers = answers;
+        plan
+    }
+
+    /// The plan of whole texts, each in the slot of its number. No logits are wanted.
+    pub(crate) fn of_inputs(inputs: &[&[TokenId]]) -> Self {
+        let chunks: Vec<_> =
+            inputs.iter().zip(0..).map(|(tokens, slot)| (SlotId(slot), 0, *tokens)).collect();
+        Self::arranged(&chunks)
+    }
+
+    fn arranged(chunks: &[(SlotId, usize, &[TokenId])]) -> Self {
+        let mut plan = Self::default();
+        let lengths: Vec<_> = chunks.iter().map(|(_, _, tokens)| tokens.len()).collect();
+        let (places, segments) = arrange(&lengths);
+        plan.segments = segments;
+        plan.tokens.resize(lengths.iter().sum(), 0);
+        plan.positions.resize(plan.tokens.len(), 0);
+        for (&(slot, position, tokens), rows) in chunks.iter().zip(places) {
+            for (row, token) in rows.clone().zip(tokens) {
+                plan.tokens[row] = token.0;
+                plan.positions[row] = position + row - rows.start;
+            }
+            plan.chunks.push(PlannedChunk { slot, position, rows });
+        }
         plan
     }
 }
@@ -114,8 +130,6 @@ fn arrange(lengths: &[usize]) -> (Vec<Range<usize>>, Vec<Segment>) {
 
 #[cfg(test)]
 mod tests {
-    use impetus_runtime::engine::TokenId;
-
     use super::*;
 
     #[test]

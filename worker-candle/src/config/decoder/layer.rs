@@ -2,12 +2,11 @@
 
 use serde_json::Value;
 
-use super::{
-    LAYERS, WIDTHS,
-    family::{Family, WindowRule},
-    field::Fields,
+use super::family::{Family, WindowRule};
+use crate::{
+    config::{LAYERS, WIDTHS, field::Fields},
+    error::ModelError,
 };
-use crate::error::ModelError;
 
 /// Experts of a layer; the largest known models have 512.
 const EXPERTS: std::ops::RangeInclusive<usize> = 1..=4096;
@@ -19,12 +18,12 @@ pub(crate) struct LayerConfig {
     pub(crate) window: Option<usize>,
     /// Its place in [`DecoderConfig::ropes`](super::DecoderConfig::ropes); none where positions are not encoded.
     pub(crate) rope: Option<usize>,
-    pub(crate) feed_forward: FeedForward,
+    pub(crate) feed_forward: FeedForwardConfig,
 }
 
 /// What follows the attention.
 #[derive(Debug, Clone)]
-pub(crate) enum FeedForward {
+pub(crate) enum FeedForwardConfig {
     Dense {
         /// Width between the two products.
         width: usize,
@@ -128,10 +127,10 @@ fn rotated(fields: &Fields, n_layers: usize) -> Result<Vec<bool>, ModelError> {
     Ok((1..=n_layers).map(|n| interval.is_none_or(|interval| !n.is_multiple_of(interval))).collect())
 }
 
-fn feed_forwards(fields: &Fields, family: &Family, n_layers: usize) -> Result<Vec<FeedForward>, ModelError> {
+fn feed_forwards(fields: &Fields, family: &Family, n_layers: usize) -> Result<Vec<FeedForwardConfig>, ModelError> {
     let Some(names) = family.experts else {
         let width = fields.size("intermediate_size", &WIDTHS)?;
-        return Ok(vec![FeedForward::Dense { width }; n_layers]);
+        return Ok(vec![FeedForwardConfig::Dense { width }; n_layers]);
     };
     let experts = match names {
         ExpertNames::Mixtral => mixtral(fields)?,
@@ -146,9 +145,9 @@ fn feed_forwards(fields: &Fields, family: &Family, n_layers: usize) -> Result<Ve
     (0..n_layers)
         .map(|idx| {
             if dense.contains(&(idx as u64)) || !(idx + 1).is_multiple_of(step) {
-                Ok(FeedForward::Dense { width: fields.size("intermediate_size", &WIDTHS)? })
+                Ok(FeedForwardConfig::Dense { width: fields.size("intermediate_size", &WIDTHS)? })
             } else {
-                Ok(FeedForward::Experts(experts.clone()))
+                Ok(FeedForwardConfig::Experts(experts.clone()))
             }
         })
         .collect()

@@ -1,44 +1,42 @@
 //! The families of decoders, one row of data each.
 
-use crate::{
-    config::{ExpertNames, field::Fields},
-    error::ModelError,
-};
+use super::ExpertNames;
+use crate::{config::field::Fields, error::ModelError};
 
 /// What sets a family apart, and what its files may leave out. The defaults are those of the `transformers`
 /// package's configuration classes.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools)] // a table of properties
-pub(super) struct Family {
-    pub(super) model_type: &'static str,
-    pub(super) qkv_bias: Bias,
-    pub(super) output_bias: Bias,
-    pub(super) mlp_bias: Bias,
-    pub(super) query_norm: bool,
-    pub(super) fused: bool,
+pub(in crate::config) struct Family {
+    pub(in crate::config) model_type: &'static str,
+    pub(in crate::config) qkv_bias: Bias,
+    pub(in crate::config) output_bias: Bias,
+    pub(in crate::config) mlp_bias: Bias,
+    pub(in crate::config) query_norm: bool,
+    pub(in crate::config) fused: bool,
     /// Norm weights less one, scaled embeddings, and a tanh GELU.
-    pub(super) is_gemma: bool,
-    pub(super) post_norms: bool,
-    pub(super) tied: bool,
+    pub(in crate::config) is_gemma: bool,
+    pub(in crate::config) post_norms: bool,
+    pub(in crate::config) tied: bool,
     /// Heads, and heads of keys and values.
-    pub(super) heads: Option<(usize, usize)>,
-    pub(super) head_size: Option<usize>,
-    pub(super) rope_base: f64,
+    pub(in crate::config) heads: Option<(usize, usize)>,
+    pub(in crate::config) head_size: Option<usize>,
+    pub(in crate::config) rope_base: f64,
     /// The base in layers with a window, where it is another.
-    pub(super) local_rope_base: Option<f64>,
-    pub(super) vocabulary: usize,
-    pub(super) trained_context: usize,
+    pub(in crate::config) local_rope_base: Option<f64>,
+    pub(in crate::config) vocabulary: usize,
+    pub(in crate::config) trained_context: usize,
     /// The default of `query_pre_attn_scalar`, where the family has it.
-    pub(super) query_scale: Option<f64>,
-    pub(super) attention_soft_cap: Option<f64>,
-    pub(super) final_soft_cap: Option<f64>,
-    pub(super) window: WindowRule,
-    pub(super) experts: Option<ExpertNames>,
+    pub(in crate::config) query_scale: Option<f64>,
+    pub(in crate::config) attention_soft_cap: Option<f64>,
+    pub(in crate::config) final_soft_cap: Option<f64>,
+    pub(in crate::config) window: WindowRule,
+    pub(in crate::config) experts: Option<ExpertNames>,
 }
 
 /// Whether a layer has a bias.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Bias {
+pub(in crate::config) enum Bias {
     Never,
     Always,
     /// As this setting says, or else as given.
@@ -47,7 +45,7 @@ pub(super) enum Bias {
 
 /// Which layers see only a window of `sliding_window` tokens, where `layer_types` does not say it.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum WindowRule {
+pub(in crate::config) enum WindowRule {
     Never,
     Always,
     /// From layer `max_window_layers` on, if `use_sliding_window`.
@@ -57,7 +55,7 @@ pub(super) enum WindowRule {
 }
 
 impl Bias {
-    pub(super) fn resolve(self, fields: &Fields) -> Result<bool, ModelError> {
+    pub(in crate::config) fn resolve(self, fields: &Fields) -> Result<bool, ModelError> {
         match self {
             Self::Never => Ok(false),
             Self::Always => Ok(true),
@@ -155,7 +153,7 @@ const GEMMA3: Family = Family {
 };
 
 /// All families by `model_type`.
-const FAMILIES: &[Family] = &[
+pub(super) const FAMILIES: &[Family] = &[
     LLAMA,
     MISTRAL,
     Family { model_type: "mixtral", rope_base: 1_000_000.0, experts: Some(ExpertNames::Mixtral), ..MISTRAL },
@@ -187,13 +185,8 @@ const FAMILIES: &[Family] = &[
 ];
 
 impl Family {
-    /// The family that `config.json` names.
-    pub(super) fn of(fields: &Fields) -> Result<&'static Self, ModelError> {
-        let name =
-            fields.text("model_type")?.ok_or_else(|| ModelError::config("model_type", "is missing"))?;
-        FAMILIES.iter().find(|family| family.model_type == name).ok_or_else(|| {
-            let known: Vec<_> = FAMILIES.iter().map(|family| family.model_type).collect();
-            ModelError::Architecture { name: name.to_owned(), known: known.join(", ") }
-        })
+    /// The family of this `model_type`.
+    pub(in crate::config) fn of(model_type: &str) -> Option<&'static Self> {
+        FAMILIES.iter().find(|family| family.model_type == model_type)
     }
 }

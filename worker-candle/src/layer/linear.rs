@@ -6,9 +6,9 @@ use candle_core::{
 };
 
 use crate::{
-    decoder::plan::Segment,
     error::ModelError,
     kernel::{WeightRows, multiply_narrow, multiply_wide},
+    plan::Segment,
     weights::Weights,
 };
 

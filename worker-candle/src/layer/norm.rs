@@ -1,0 +1,99 @@
+//! Normalisation of rows: by the root mean square (arXiv:1910.07467), or by mean and variance (arXiv:1607.06450).
+
+use crate::{error::ModelError, kernel::dots, weights::Weights};
+
+/// Divides vectors by their root mean square and multiplies them by weights.
+pub(crate) struct RmsNorm {
+    weights: Vec<f32>,
+    epsilon: f32,
+}
+
+/// Makes vectors' mean zero and their variance one, multiplies them by weights and adds a bias.
+pub(crate) struct LayerNorm {
+    weights: Vec<f32>,
+    /// Zeros where the model has none.
+    bias: Vec<f32>,
+    ones: Vec<f32>,
+    epsilon: f32,
+}
+
+impl RmsNorm {
+    /// Loads the weights `name` for vectors of `width`; with `unit_offset` the file has them less one.
+    pub(crate) fn load(
+        weights: &Weights,
+        name: &str,
+        width: usize,
+        epsilon: f64,
+        unit_offset: bool,
+    ) -> Result<Self, ModelError> {
+        let mut weights = weights.vector(&format!("{name}.weight"), width)?;
+        if unit_offset {
+            for weight in &mut weights {
+                *weight += 1.0;
+            }
+        }
+        Ok(Self { weights, epsilon: epsilon as f32 })
+    }
+
+    /// Normalises each row of `rows` in place.
+    pub(crate) fn apply(&self, rows: &mut [f32]) {
+        for row in rows.chunks_exact_mut(self.weights.len()) {
+            let mut square = [0.0];
+            dots(row, row, &mut square);
+            let factor = 1.0 / (square[0] / self.weights.len() as f32 + self.epsilon).sqrt();
+            row.iter_mut().zip(&self.weights).for_each(|(value, weight)| *value *= factor * weight);
+        }
+    }
+
+    /// The normalised rows.
+    pub(crate) fn of(&self, rows: &[f32]) -> Vec<f32> {
+        let mut normalised = rows.to_vec();
+        self.apply(&mut normalised);
+        normalised
+    }
+}
+
+impl LayerNorm {
+    /// Loads the weights `name` for vectors of `width`, and the bias where the model has one.
+    pub(crate) fn load(
+        weights: &Weights,
+        name: &str,
+        width: usize,
+        epsilon: f64,
+        has_bias: bool,
+    ) -> Result<Self, ModelError> {
+        // The first BERT's names, which conversions of it still have.
+        let is_old = weights.has(&format!("{name}.gamma"));
+        let (weight, bias) = if is_old { ("gamma", "beta") } else { ("weight", "bias") };
+        let bias = if has_bias { weights.vector(&format!("{name}.{bias}"), width)? } else { vec![0.0; width] };
+        Ok(Self {
+            weights: weights.vector(&format!("{name}.{weight}"), width)?,
+            bias,
+            ones: vec![1.0; width],
+            epsilon: epsilon as f32,
+        })
+    }
+
+    /// Normalises each row of `rows` in place.
+    pub(crate) fn apply(&self, rows: &mut [f32]) {
+        let width = self.weights.len();
+        for row in rows.chunks_exact_mut(width) {
+            let mut sum = [0.0];
+            dots(&self.ones, row, &mut sum);
+            let mean = sum[0] / width as f32;
+            row.iter_mut().for_each(|value| *value -= mean);
+            dots(row, row, &mut sum);
+            let factor = 1.0 / (sum[0] / width as f32 + self.epsilon).sqrt();
+            for ((value, weight), bias) in row.iter_mut().zip(&self.weights).zip(&self.bias) {
+                *value = *value * factor * weight + bias;
+            }
+        }
+    }
+
+    /// The normalised rows.
+    pub(crate) fn of(&self, rows: &[f32]) -> Vec<f32> {
+        let mut normalised = rows.to_vec();
+        self.apply(&mut normalised);
+        normalised
+    }
+}

@@ -1,0 +1,162 @@
+//! From a folder to a model: which code computes it, and within which limits.
+
+use std::sync::Arc;
+
+use impetus_runtime::{
+    engine::{Card, EmbeddingLimits, Limits, Model, ModelSpec, Progress, Task, Vocabulary},
+    huggingface::{Folder, FolderError, HuggingFaceVocabulary, Pooling, chat_template},
+};
+use serde_json::Value;
+use tracing::{info, warn};
+
+use crate::{
+    config::{DecoderConfig, EncoderConfig, ModelConfig},
+    decoder::{Decoder, KvCache, Trunk},
+    encoder::Encoder,
+    engine::{CandleEngine, Embedder, Network},
+    error::ModelError,
+    option::Options,
+    stock,
+    weights::Weights,
+};
+
+/// Tokens of one step.
+pub(crate) const TOKENS_PER_STEP: u32 = 512;
+
+/// Tokens of one call to an embedding model, and inputs; a longer input comes alone.
+const TOKENS_PER_CALL: u32 = 8192;
+const INPUTS_PER_CALL: u32 = 64;
+
+/// The longest context that a slot gets when nobody asks for one, in tokens. Models say up to millions.
+const DEFAULT_CONTEXT_TOKENS: u32 = 8192;
+
+/// What all kinds of models are loaded from.
+pub(crate) struct Source<'a> {
+    pub(crate) spec: &'a ModelSpec,
+    pub(crate) folder: &'a Folder,
+    /// `config.json`.
+    pub(crate) config: &'a Value,
+    pub(crate) options: Options,
+    pub(crate) progress: &'a Progress,
+}
+
+/// Loads the model that `spec` names.
+pub(crate) fn load(spec: &ModelSpec, options: Options, progress: &Progress) -> Result<Model, ModelError> {
+    let folder = Folder::open(&spec.path, &spec.root)?;
+    let config = folder.json("config.json")?.ok_or(FolderError::Absent { what: "config.json" })?;
+    let source = Source { spec, folder: &folder, config: &config, options, progress };
+    let pooling = Pooling::read(&folder)?;
+    let model = match (ModelConfig::parse(&config)?, pooling) {
+        (ModelConfig::Decoder(decoder), None) => source.decoder(decoder),
+        (ModelConfig::Decoder(decoder), Some(pooling)) => source.embedding_decoder(decoder, pooling),
+        (ModelConfig::Encoder(encoder), pooling) => source.encoder(encoder, pooling.unwrap_or_default()),
+        (ModelConfig::Other { architecture }, _) => stock::load(&source, &architecture),
+    }?;
+    info!(
+        architecture = model.card.architecture,
+        weights_bytes = model.card.weights_bytes,
+        implementation = model.card.implementation,
+        "loaded"
+    );
+    Ok(model)
+}
+
+impl Source<'_> {
+    fn decoder(&self, config: DecoderConfig) -> Result<Model, ModelError> {
+        let vocabulary = self.vocabulary(config.vocabulary)?;
+        let chat_template = chat_template(self.folder)?;
+        let weights = Weights::open(self.folder, self.config, self.options)?;
+        let context_tokens = self.context(config.trained_context);
+        let decoder = Decoder::load(&config, &weights, context_tokens as usize, self.progress)?;
+        let slots = self.spec.slots;
+        let limits = Limits {
+            slots,
+            context_tokens,
+            tokens_per_step: TOKENS_PER_STEP,
+            chunks_per_step: slots,
+            vocabulary: decoder.vocabulary() as u32,
+        };
+        let row = config.kv_heads * config.head_size;
+        let cache = KvCache::new(slots as usize, config.layers.len(), row);
+        let mut card = self.card(config.architecture, config.trained_context, decoder.bytes());
+        card.chat_template = chat_template;
+        let task = Task::Generate(Box::new(CandleEngine::new(decoder, cache, limits)));
+        Ok(Model { task, vocabulary, card })
+    }
+
+    fn encoder(&self, config: EncoderConfig, pooling: Pooling) -> Result<Model, ModelError> {
+        let vocabulary = self.vocabulary(config.vocabulary)?;
+        let weights = Weights::open(self.folder, self.config, self.options)?;
+        let network = Network::Encoder(Encoder::load(&config, &weights, self.progress)?);
+        // Rotary embeddings say of themselves how far they reach, tables end.
+        let limits = self.embedding_limits(&network, &pooling, config.context, config.vocabulary);
+        let card = self.card(config.architecture, config.context, network.bytes());
+        let task = Task::Embed(Box::new(Embedder::new(network, pooling, limits)));
+        Ok(Model { task, vocabulary, card })
+    }
+
+    fn embedding_decoder(&self, config: DecoderConfig, pooling: Pooling) -> Result<Model, ModelError> {
+        let vocabulary = self.vocabulary(config.vocabulary)?;
+        let weights = Weights::open(self.folder, self.config, self.options)?;
+        let context = self.context(config.trained_context).min(pooling.max_tokens.unwrap_or(u32::MAX));
+        let trunk = Trunk::load(&config, &weights, context as usize, self.progress)?;
+        let cache = KvCache::passing(INPUTS_PER_CALL as usize, config.kv_heads * config.head_size);
+        let network = Network::Decoder { trunk, cache };
+        let limits = self.embedding_limits(&network, &pooling, context as usize, config.vocabulary);
+        let card = self.card(config.architecture, config.trained_context, network.bytes());
+        let task = Task::Embed(Box::new(Embedder::new(network, pooling, limits)));
+        self.progress.report(1.0);
+        Ok(Model { task, vocabulary, card })
+    }
+
+    /// The tokenizer, for a model with `size` rows of embeddings.
+    pub(crate) fn vocabulary(&self, size: usize) -> Result<Arc<dyn Vocabulary>, ModelError> {
+        Ok(Arc::new(HuggingFaceVocabulary::load(self.folder, self.config, size)?))
+    }
+
+    /// Tokens of one slot, for a model that was trained on `trained`.
+    pub(crate) fn context(&self, trained: usize) -> u32 {
+        let trained = u32::try_from(trained).unwrap_or(u32::MAX);
+        let context_tokens = match self.spec.context_tokens {
+            0 => trained.min(DEFAULT_CONTEXT_TOKENS),
+            asked => asked,
+        };
+        if context_tokens > trained {
+            warn!(context_tokens, trained, "the context is longer than what the model was trained on");
+        }
+        context_tokens
+    }
+
+    /// What the model says of itself, without a chat template.
+    pub(crate) fn card(&self, architecture: String, trained: usize, weights_bytes: u64) -> Card {
+        Card {
+            architecture,
+            trained_context_tokens: u32::try_from(trained).unwrap_or(u32::MAX),
+            chat_template: None,
+            devices: vec!["cpu".into()],
+            weights_bytes,
+            implementation: String::new(),
+        }
+    }
+
+    fn embedding_limits(
+        &self,
+        network: &Network,
+        pooling: &Pooling,
+        context: usize,
+        vocabulary: usize,
+    ) -> EmbeddingLimits {
+        let asked = Some(self.spec.context_tokens).filter(|&tokens| tokens > 0);
+        let bounds = [pooling.max_tokens, asked].into_iter().flatten();
+        let own = u32::try_from(context).unwrap_or(u32::MAX);
+        let context_tokens = bounds.fold(own, u32::min);
+        EmbeddingLimits {
+            context_tokens,
+            tokens_per_step: TOKENS_PER_CALL.max(context_tokens),
+            inputs_per_step: INPUTS_PER_CALL,
+            padded: false,
+            dimensions: network.dimensions() as u32,
+            vocabulary: vocabulary as u32,
+        }
+    }
+}
