@@ -150,6 +150,15 @@ pub enum Broken {
         /// Its path within the folder.
         file: String,
     },
+    /// A file that is no archive of PyTorch or NumPy.
+    #[error("{file} is no archive as PyTorch or NumPy write them; it is damaged or of another kind")]
+    NoArchive {
+        /// Its path within the folder.
+        file: String,
+    },
+    /// Files with weights in which there are none.
+    #[error("its files with weights hold no tensors; copy or fetch them again")]
+    EmptyWeights,
     /// A safetensors file whose header is refused.
     #[error("{file}: {source}")]
     Safetensors {
@@ -168,8 +177,8 @@ pub enum Broken {
     },
     /// Weights or a graph without what tells how to use them.
     #[error(
-        "there is no config.json that describes {file}, neither beside it nor above the folder \"onnx\"; copy the \
-         whole folder that it comes from, config.json and tokenizer.json included"
+        "no config.json that describes {file} was found; copy the whole folder that it comes from, config.json and \
+         tokenizer.json included, and give the path of that folder"
     )]
     MissingConfig {
         /// The file's name.

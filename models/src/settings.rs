@@ -76,15 +76,22 @@ impl Settings {
 
     /// The object under `key`.
     pub(crate) fn object(&self, key: &str) -> Option<&Self> {
-        match self.get(key) {
-            Some(Setting::Object(settings)) => Some(settings),
-            _ => None,
-        }
+        self.get(key).and_then(Setting::object)
     }
 
     /// Whether the value under `key` is `true`.
     pub(crate) fn is_true(&self, key: &str) -> bool {
         matches!(self.get(key), Some(Setting::Bool(true)))
+    }
+}
+
+impl Setting {
+    /// The object, when it is one.
+    pub(crate) fn object(&self) -> Option<&Settings> {
+        match self {
+            Self::Object(settings) => Some(settings),
+            _ => None,
+        }
     }
 }
 

@@ -43,7 +43,7 @@ const SHALLOW: usize = 2;
 /// How many files are named in a message.
 const NAMED: usize = 4;
 /// What workers read beside weights, graphs and their data.
-const COMPANIONS: [&str; 18] = [
+const COMPANIONS: [&str; 16] = [
     CONFIG,
     GENAI_CONFIG,
     "generation_config.json",
@@ -60,8 +60,6 @@ const COMPANIONS: [&str; 18] = [
     "modules.json",
     "sentence_bert_config.json",
     "config_sentence_transformers.json",
-    "1_Pooling/config.json",
-    "2_Dense/config.json",
 ];
 
 /// A folder with settings, and the files that belong to it.
@@ -125,6 +123,13 @@ impl Folder {
     fn files_in(&self, subfolder: &str) -> impl Iterator<Item = &FoundFile> {
         let folder = self.path.join(subfolder);
         self.files.values().filter(move |file| file.path.parent() == Some(folder.as_path()))
+    }
+
+    /// The files of sentence-transformers' modules, such as `1_Pooling`.
+    fn module_files(&self) -> impl Iterator<Item = &FoundFile> {
+        let folder = |file: &FoundFile| file.path.parent().map(Path::to_owned);
+        let is_module = move |path: &Path| path.parent() == Some(&self.path) && is_module(&file_name(path));
+        self.files.values().filter(move |file| folder(file).is_some_and(|folder| is_module(&folder)))
     }
 
     /// The path within the folder, for people.
@@ -247,10 +252,14 @@ fn at(path: &Path, follow_links: bool) -> Option<(Folder, PathBuf)> {
     Some((folder, root))
 }
 
-/// Whether a subfolder of this name is a part of the model above it: exports, or a module such as `1_Pooling`.
+/// Whether a subfolder of this name is a part of the model above it.
 fn is_part(name: &str) -> bool {
-    let is_module = name.split_once('_').is_some_and(|(number, _)| number.parse::<u8>().is_ok());
-    is_module || name == ONNX_FOLDER
+    is_module(name) || name == ONNX_FOLDER
+}
+
+/// Whether a subfolder of this name is a module of sentence-transformers, such as `1_Pooling`.
+fn is_module(name: &str) -> bool {
+    name.split_once('_').is_some_and(|(number, _)| number.parse::<u8>().is_ok())
 }
 
 /// The models of a folder, that with weights before that with graphs; `graph` is the one that a place names.
@@ -282,6 +291,7 @@ impl Parts<'_> {
         let mut files = self.files;
         files.extend(self.index);
         files.extend(COMPANIONS.iter().filter_map(|name| folder.file(name)));
+        files.extend(folder.module_files());
         FolderModel {
             format: self.format,
             path: self.path,

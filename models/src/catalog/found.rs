@@ -1,6 +1,7 @@
 //! Models with the files that they are recognised by: each is listed once and has a name of its own.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
 };
@@ -9,6 +10,7 @@ use super::{
     Model, ONNX_FORMAT, State,
     file::{Files, file_name},
     folder::FolderModel,
+    place,
     probe::Identity,
     walk::FoundFile,
 };
@@ -119,12 +121,12 @@ impl Found {
 /// Lists each file once, whatever paths lead to it; only given names can make several models of one file.
 pub(super) fn without_repeats(mut found: Vec<Found>) -> Vec<Model> {
     found.sort_by_cached_key(Found::rank);
-    let mut seen: HashMap<Vec<Identity>, Vec<ModelName>> = HashMap::new();
+    let mut seen: HashMap<(String, Vec<Identity>), Vec<ModelName>> = HashMap::new();
     found.retain(|Found { model, identity, .. }| {
         if identity.is_empty() {
             return true;
         }
-        let names = seen.entry(identity.clone()).or_default();
+        let names = seen.entry((model.format.clone(), identity.clone())).or_default();
         let repeated = if model.named { names.contains(&model.name) } else { !names.is_empty() };
         names.push(model.name.clone());
         !repeated
@@ -134,11 +136,15 @@ pub(super) fn without_repeats(mut found: Vec<Found>) -> Vec<Model> {
     models
 }
 
-/// Gives each name to one model and marks the others. Given names come first, then models that are not broken, then
-/// the order of paths.
+/// Gives each name to one model and marks the others. Given names come first, then models that are not broken, then of
+/// the hub's snapshots the newest, then the order of paths.
 pub(super) fn by_name(models: &mut [Model]) -> BTreeMap<ModelName, usize> {
     let mut order: Vec<usize> = (0..models.len()).collect();
-    order.sort_by_key(|&idx| (!models[idx].named, models[idx].broken().is_some(), idx));
+    order.sort_by_key(|&idx| {
+        let model = &models[idx];
+        let age = place::is_in_snapshot(&model.path).then_some(Reverse(model.modified));
+        (!model.named, model.broken().is_some(), age, idx)
+    });
     let mut by_name: BTreeMap<ModelName, usize> = BTreeMap::new();
     for idx in order {
         match by_name.get(&models[idx].name) {

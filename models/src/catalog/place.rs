@@ -45,6 +45,11 @@ pub(super) fn model_name(folder: &Path) -> ModelName {
     }
 }
 
+/// Whether a path lies in a snapshot of the hub's cache, of which there can be several of one model.
+pub(super) fn is_in_snapshot(path: &Path) -> bool {
+    repository(path).is_some()
+}
+
 /// The repository of the hub's cache that a folder in it belongs to.
 fn repository(folder: &Path) -> Option<&Path> {
     let within = folder.ancestors().find(|path| {

@@ -27,7 +27,9 @@ pub(crate) struct Config {
     /// `sentence_bert_config.json`.
     pub(crate) sentence: Settings,
     /// `chat_template.jinja`.
-    pub(crate) chat_template: Option<String>,
+    pub(crate) template: Option<String>,
+    /// `chat_template.json`.
+    pub(crate) templates: Settings,
     /// Whether there are sentence-transformers' own files.
     pub(crate) pools: bool,
 }
@@ -226,23 +228,10 @@ impl Config {
         Ok(context)
     }
 
-    /// The template in its own file, or that in the tokenizer's settings: the only one, or the one named `default`.
+    /// The template in a file of its own, or that in the tokenizer's settings.
     fn chat_template(&self) -> Option<String> {
-        if let Some(template) = &self.chat_template {
-            return Some(template.clone());
-        }
-        match self.tokenizer.get("chat_template")? {
-            Setting::Text(template) => Some(template.clone()),
-            Setting::List(templates) => {
-                let mut objects = templates.iter().filter_map(|template| match template {
-                    Setting::Object(template) => Some(template),
-                    _ => None,
-                });
-                let default = objects.find(|template| template.text("name") == Some("default"))?;
-                default.text("template").map(str::to_owned)
-            }
-            _ => None,
-        }
+        let templates = || [&self.templates, &self.tokenizer].into_iter().find_map(template);
+        self.template.clone().or_else(templates)
     }
 }
 
@@ -324,6 +313,20 @@ fn head_lengths(numbers: &Numbers, embedding_length: u32, heads: u32) -> Result<
         _ => both,
     };
     Ok((key, get(&["v_head_dim"])?.unwrap_or(both)))
+}
+
+/// The only template, the one named `default`, or the first.
+fn template(settings: &Settings) -> Option<String> {
+    let text = match settings.get("chat_template")? {
+        Setting::Text(template) => Some(template.as_str()),
+        Setting::List(templates) => {
+            let objects: Vec<&Settings> = templates.iter().filter_map(Setting::object).collect();
+            let default = objects.iter().find(|template| template.text("name") == Some("default"));
+            default.or(objects.first())?.text("template")
+        }
+        _ => None,
+    };
+    text.map(str::to_owned)
 }
 
 fn bits(settings: &Settings) -> Option<u64> {

@@ -13,7 +13,7 @@ use serde::{
     de::{Error as _, IgnoredAny, MapAccess, Visitor},
 };
 
-use super::{Folder, NAMED, Parts, settings};
+use super::{CONFIG, Folder, NAMED, Parts, settings};
 use crate::{
     broken::Broken,
     catalog::{CANDLE_FORMAT, file::file_name, split::PartName, walk::FoundFile},
@@ -38,8 +38,9 @@ const OTHERS: [&str; 6] =
 const INDEX_BYTES: u64 = 64 << 20;
 /// Shards of one model.
 const SHARDS: usize = 16_384;
-/// Bytes of an archive that may be a pointer of Git LFS instead.
-const POINTER_BYTES: u64 = 1_024;
+/// How archives start: as zip files, or, of old versions of PyTorch, with a pickle.
+const ARCHIVES: [&[u8]; 2] = [b"PK\x03\x04", b"\x80"];
+/// How files start that Git LFS leaves in the place of those it has not fetched.
 const POINTER: &[u8] = b"version https://git-lfs";
 
 /// `*.index.json`.
@@ -57,6 +58,8 @@ pub(super) fn find<'a>(folder: &'a Folder, config: &Config) -> Option<Parts<'a>>
         let path = folder.path.clone();
         Parts { format: CANDLE_FORMAT, path, files, index, weights }
     };
+    // What only onnxruntime-genai describes has its weights in graphs.
+    folder.file(CONFIG)?;
     let mut unclear = None;
     for (name, extension) in KINDS {
         let index_name = format!("{name}.index.json");
@@ -109,7 +112,10 @@ fn is_shard(file: &FoundFile) -> bool {
 fn files_with<'a>(folder: &'a Folder, extension: &str) -> Vec<&'a FoundFile> {
     let is_model = |file: &&FoundFile| {
         let name = file_name(&file.path);
-        has_extension(&file.path, extension) && !OTHERS.iter().any(|other| name.starts_with(other))
+        let is_other = OTHERS.iter().any(|other| name.starts_with(other));
+        // Any program's files are named `.bin`; what cannot be read now is told later.
+        let is_archive = || extension == SAFETENSORS || archive(folder, file).unwrap_or(true);
+        has_extension(&file.path, extension) && !is_other && is_archive()
     };
     folder.files_in("").filter(is_model).collect()
 }
@@ -137,7 +143,9 @@ fn measure(
     let name = quantization.as_ref().map(|quantization| quantization.name.clone());
     if extension != SAFETENSORS {
         for file in files {
-            fetched(folder, file)?;
+            if !archive(folder, file)? {
+                return Err(Broken::NoArchive { file: folder.name_of(&file.path) });
+            }
         }
         return Ok(Weights {
             quantization: name.or_else(|| config.dtype().map(str::to_owned)),
@@ -153,7 +161,7 @@ fn measure(
         tensors.add(&header.tensors);
     }
     if tensors.count == 0 {
-        return Err(Broken::NoTensors);
+        return Err(Broken::EmptyWeights);
     }
     let dominant = || tensors.dominant_dtype().map(|dtype| dtype.name().to_owned());
     Ok(Weights {
@@ -165,18 +173,15 @@ fn measure(
     })
 }
 
-/// Whether an archive is one, rather than a pointer to it.
-fn fetched(folder: &Folder, file: &FoundFile) -> Result<(), Broken> {
-    if file.metadata.len() > POINTER_BYTES {
-        return Ok(());
-    }
+/// Whether a file starts as PyTorch's and NumPy's archives do.
+fn archive(folder: &Folder, file: &FoundFile) -> Result<bool, Broken> {
     let mut start = Vec::new();
     let read = folder.open(file)?.take(POINTER.len() as u64).read_to_end(&mut start);
     read.map_err(|source| folder.unread(file, source))?;
     if start == POINTER {
         return Err(Broken::LfsPointer { file: folder.name_of(&file.path) });
     }
-    Ok(())
+    Ok(ARCHIVES.iter().any(|archive| start.starts_with(archive)))
 }
 
 impl<'de> Deserialize<'de> for Shards {

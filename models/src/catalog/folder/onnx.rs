@@ -92,8 +92,8 @@ fn choose<'a>(folder: &'a Folder, config: &Config) -> Option<Result<Vec<&'a Foun
         };
         let of_variant = |variant: &str| {
             MODELS.iter().find_map(|model| {
-                // A graph that needs a cache is of no use without the one that makes it.
-                let is_half = *model == PAIR.0 && named(&format!("{}{variant}", PAIR.1)).is_none();
+                // A graph that takes a cache is of no use without the one that makes it.
+                let is_half = *model == PAIR.0 && (!variant.is_empty() || named(PAIR.1).is_none());
                 named(&format!("{model}{variant}")).filter(|_| !is_half)
             })
         };
@@ -112,12 +112,15 @@ fn choose<'a>(folder: &'a Folder, config: &Config) -> Option<Result<Vec<&'a Foun
     None
 }
 
-/// Adds to a graph that takes a cache the one that begins without, where it is beside it.
+/// Adds to one of a pair of graphs the other.
 fn with_pair<'a>(folder: &'a Folder, mut graphs: Vec<&'a FoundFile>) -> Vec<&'a FoundFile> {
     let other = graphs.first().and_then(|graph| {
-        let name = file_name(&graph.path);
-        let other = name.strip_prefix(PAIR.0).map(|variant| format!("{}{variant}", PAIR.1))?;
-        folder.files.get(&graph.path.with_file_name(other))
+        let other = match graph.path.file_stem()?.to_str()? {
+            stem if stem == PAIR.0 => PAIR.1,
+            stem if stem == PAIR.1 => PAIR.0,
+            _ => return None,
+        };
+        folder.files.get(&graph.path.with_file_name(format!("{other}.{EXTENSION}")))
     });
     graphs.extend(other);
     graphs

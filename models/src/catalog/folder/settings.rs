@@ -26,7 +26,8 @@ pub(super) fn read(folder: &Folder) -> Result<Config, Broken> {
         genai: object(folder, &genai, &Config::KEYS)?,
         tokenizer: object(folder, "tokenizer_config.json", &Config::TOKENIZER_KEYS)?,
         sentence: object(folder, "sentence_bert_config.json", &Config::SENTENCE_KEYS)?,
-        chat_template: template(folder, "chat_template.jinja")?,
+        template: template(folder, "chat_template.jinja")?,
+        templates: object(folder, "chat_template.json", &Config::TOKENIZER_KEYS)?,
         pools: POOLING.iter().any(|name| folder.file(name).is_some()),
     })
 }

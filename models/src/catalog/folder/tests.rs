@@ -118,11 +118,13 @@ fn weights_come_in_many_kinds() {
     check(&shards, &[first, second, index_name], "BF16", 40);
     check(&[("model.safetensors", &weights())], &["model.safetensors"], "F16", 2_240);
     check(&[("weights.safetensors", &weights())], &["weights.safetensors"], "F16", 2_240);
-    check(&[("pytorch_model.bin", &[0; 99])], &["pytorch_model.bin"], "F16", 99);
-    check(&[("model.pth", &[0; 99]), ("rng_state.pth", b"")], &["model.pth"], "F16", 99);
-    check(&[("checkpoint.pt", &[0; 99])], &["checkpoint.pt"], "F16", 99);
-    check(&[("weights.npz", &[0; 99]), ("training_args.bin", b"")], &["weights.npz"], "F16", 99);
-    let both = [("model.safetensors", weights()), ("pytorch_model.bin", vec![0; 99])];
+    let zip = b"PK\x03\x04 and so on";
+    let pickle = b"\x80\x02 and so on";
+    check(&[("pytorch_model.bin", zip)], &["pytorch_model.bin"], "F16", 14);
+    check(&[("model.pth", zip), ("rng_state.pth", zip)], &["model.pth"], "F16", 14);
+    check(&[("checkpoint.pt", pickle), ("notes.pt", b"text")], &["checkpoint.pt"], "F16", 12);
+    check(&[("weights.npz", zip), ("training_args.bin", zip)], &["weights.npz"], "F16", 14);
+    let both = [("model.safetensors", weights()), ("pytorch_model.bin", zip.to_vec())];
     check(
         &both.each_ref().map(|(name, content)| (*name, content.as_slice())),
         &["model.safetensors"],
@@ -131,8 +133,8 @@ fn weights_come_in_many_kinds() {
     );
     let (first, second) = ("pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin");
     let index_name = "pytorch_model.bin.index.json";
-    let shards = [(first, &[0; 40][..]), (second, &[0; 50]), (index_name, &index(first, second))];
-    check(&shards, &[first, second, index_name], "F16", 90);
+    let shards = [(first, &zip[..]), (second, pickle), (index_name, &index(first, second))];
+    check(&shards, &[first, second, index_name], "F16", 26);
 }
 
 #[test]
@@ -180,6 +182,7 @@ fn exports_are_found_beside_and_below() {
         &["decoder_with_past_model.onnx", "decoder_model.onnx"],
     );
     check(&["encoder_model.onnx", "decoder_model.onnx"], &["decoder_model.onnx"]);
+    check(&["decoder_with_past_model.onnx", "model_q4.onnx"], &["model_q4.onnx"]);
     check(&["anything.onnx"], &["anything.onnx"]);
     check(&["MODEL.ONNX"], &["MODEL.ONNX"]);
     check(&["model_q4.onnx", "model_quantized.onnx", "model_q4f16.onnx"], &["model_quantized.onnx"]);
@@ -198,6 +201,7 @@ fn a_folder_may_have_both_formats() {
         .write("mini/sentence_bert_config.json", br#"{"max_seq_length": 256}"#)
         .write("mini/onnx/model.onnx", &encoder_graph())
         .write("mini/onnx/config.json", BERT)
+        .write("mini/other.bin", b"of another program")
         .write("mini/openvino/part.onnx", &graph())
         .model("mini/mini-q8.gguf");
     let listed = ["mini mini", "mini-q8 mini/mini-q8.gguf", "mini-onnx mini/onnx/model.onnx"];
@@ -337,7 +341,11 @@ fn damage_is_named() {
     check(&[("model.safetensors", b"")], "model.safetensors: the file ends at byte 0");
     check(&[("model.safetensors", b"version https://git-lfs.github.com/spec/v1")], "git lfs pull");
     check(&[("pytorch_model.bin", b"version https://git-lfs.github.com/spec/v1")], "git lfs pull");
-    check(&[("model.safetensors", &Safetensors::default().bytes())], "holds no tensors");
+    check(
+        &[("pytorch_model.bin", b"oops")],
+        "pytorch_model.bin is no archive as PyTorch or NumPy write them",
+    );
+    check(&[("model.safetensors", &Safetensors::default().bytes())], "weights hold no tensors");
     check(
         &[("a.safetensors", &whole), ("b.safetensors", &whole)],
         "which of a.safetensors, b.safetensors are",
@@ -417,6 +425,30 @@ fn a_hub_cache_is_read_through_its_links() {
             assert!(model.is_servable(), "{model:#?}");
         }
     }
+}
+
+#[test]
+fn of_snapshots_the_newest_is_served() {
+    let folder = Folder::new();
+    for (snapshot, seconds) in [("aaa", 1_000), ("bbb", 3_000), ("ccc", 2_000)] {
+        let name = format!("models--org--name/snapshots/{snapshot}");
+        folder.llama(&name).write(&format!("{name}/model.safetensors"), &weights());
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        for file in ["config.json", "model.safetensors"] {
+            let file = File::options().append(true).open(folder.path(&format!("{name}/{file}"))).unwrap();
+            file.set_modified(time).unwrap();
+        }
+    }
+    let catalog = folder.scan();
+    assert_eq!(catalog.models().len(), 3);
+    let newest = folder.path("models--org--name/snapshots/bbb");
+    assert_eq!(catalog.find("name").unwrap().path, newest);
+    assert!(
+        catalog
+            .models()
+            .iter()
+            .all(|model| model.path == newest || model.duplicate_of == Some(newest.clone()))
+    );
 }
 
 #[test]

@@ -160,9 +160,20 @@ fn the_default_template_is_taken() {
         r#"{"chat_template": [{"name": "tools", "template": "t"}, {"name": "default", "template": "d"}]}"#,
         Some("d"),
     );
-    check(r#"{"chat_template": [{"name": "tools", "template": "t"}]}"#, None);
+    check(r#"{"chat_template": [{"name": "tools", "template": "t"}]}"#, Some("t"));
+    check(r#"{"chat_template": []}"#, None);
     check(r#"{"chat_template": 1}"#, None);
     check("{}", None);
+
+    let read = |json: &str| Settings::read(json.as_bytes(), &Config::TOKENIZER_KEYS).unwrap();
+    let mut config = Config {
+        tokenizer: read(r#"{"chat_template": "t"}"#),
+        templates: read(r#"{"chat_template": "j"}"#),
+        ..config(r#"{"model_type": "x"}"#)
+    };
+    assert_eq!(describe(&config).unwrap().chat_template.as_deref(), Some("j"));
+    config.template = Some("own".to_owned());
+    assert_eq!(describe(&config).unwrap().chat_template.as_deref(), Some("own"));
 }
 
 #[test]
