@@ -1,6 +1,9 @@
-//! Folders of Hugging Face, MLX, PyTorch and ONNX exports, whole and damaged, and what the catalog makes of them.
+//! Folders of Hugging Face, MLX and PyTorch, whole and damaged, and what the catalog makes of them.
 
-use std::{fs, os::unix::fs::symlink};
+mod export;
+mod link;
+
+use std::fs;
 
 use super::*;
 use crate::{
@@ -154,43 +157,6 @@ fn mlx_folders_are_described() {
 }
 
 #[test]
-fn exports_are_found_beside_and_below() {
-    /// `files` beside the settings, and the graph, further graphs and data that are the model.
-    fn check(files: &[&str], expected: &[&str]) {
-        let folder = Folder::new();
-        folder.llama("m");
-        for name in files {
-            folder.write(&format!("m/{name}"), &graph());
-        }
-        let catalog = folder.scan();
-        let model = only(&catalog);
-        assert!(model.is_servable(), "{model:#?}");
-        assert_eq!((model.name.as_str(), model.format.as_str()), ("m", ONNX_FORMAT));
-        assert_eq!(model.path, folder.path(&format!("m/{}", expected[0])));
-        let expected: Vec<String> =
-            expected.iter().chain(&["config.json"]).map(|file| format!("m/{file}")).collect();
-        assert_eq!(folder.files(model), expected);
-    }
-    check(&["model.onnx", "model_fp16.onnx", "onnx/model.onnx"], &["model.onnx"]);
-    check(&["onnx/model.onnx", "onnx/model_q4.onnx"], &["onnx/model.onnx"]);
-    check(
-        &["decoder_model.onnx", "decoder_model_merged.onnx", "decoder_with_past_model.onnx"],
-        &["decoder_model_merged.onnx"],
-    );
-    check(
-        &["decoder_model.onnx", "decoder_with_past_model.onnx"],
-        &["decoder_with_past_model.onnx", "decoder_model.onnx"],
-    );
-    check(&["encoder_model.onnx", "decoder_model.onnx"], &["decoder_model.onnx"]);
-    check(&["decoder_with_past_model.onnx", "model_q4.onnx"], &["model_q4.onnx"]);
-    check(&["anything.onnx"], &["anything.onnx"]);
-    check(&["MODEL.ONNX"], &["MODEL.ONNX"]);
-    check(&["model_q4.onnx", "model_quantized.onnx", "model_q4f16.onnx"], &["model_quantized.onnx"]);
-    check(&["onnx/model_q4.onnx", "onnx/model_bnb4.onnx"], &["onnx/model_q4.onnx"]);
-    check(&["decoder_model_merged_fp16.onnx", "model_int8.onnx"], &["decoder_model_merged_fp16.onnx"]);
-}
-
-#[test]
 fn a_folder_may_have_both_formats() {
     let folder = Folder::new();
     folder
@@ -225,62 +191,6 @@ fn a_folder_may_have_both_formats() {
     folder.check(&[folder.named("x", "mini")], &["x mini", "x-onnx mini/onnx/model.onnx"]);
     folder.check(&[folder.named("x", "mini"), folder.place()], &["x mini", "x-onnx mini/onnx/model.onnx"]);
     folder.check(&[folder.named("x", "mini/modules.json")], &["x mini", "x-onnx mini/onnx/model.onnx"]);
-}
-
-#[test]
-fn a_place_may_name_a_graph() {
-    let folder = Folder::new();
-    folder.llama("m").write("m/model.onnx", &graph()).write("m/model_q4.onnx", &graph());
-    let q4 = Place { path: folder.path("m/model_q4.onnx"), name: None, follow_links: false };
-    folder.check(&[q4], &["m m/model_q4.onnx"]);
-    folder.check(
-        &[folder.named("q4", "m/model_q4.onnx"), folder.place()],
-        &["m m/model.onnx", "q4 m/model_q4.onnx"],
-    );
-}
-
-#[test]
-fn genai_folders_name_their_graph() {
-    let folder = Folder::new();
-    let config = br#"{"model": {"type": "phi3", "context_length": 4096, "vocab_size": 32064, "decoder":
-        {"filename": "phi.onnx", "num_hidden_layers": 1, "num_attention_heads": 32,
-         "num_key_value_heads": 8, "head_size": 96, "hidden_size": 3072}}}"#;
-    folder
-        .write("phi/genai_config.json", config)
-        .write("phi/other.onnx", &graph())
-        .write("phi/phi.onnx", &graph_with_data("phi.onnx.data"))
-        .write("phi/phi.onnx.data", &[0; 48]);
-    let catalog = folder.scan();
-    let model = only(&catalog);
-    assert_eq!(folder.files(model), ["phi/phi.onnx", "phi/phi.onnx.data", "phi/genai_config.json"]);
-    assert_eq!(model.size_bytes, graph_with_data("phi.onnx.data").len() as u64 + 48);
-    let metadata = model.metadata().unwrap();
-    assert_eq!((metadata.architecture.as_str(), metadata.kv_heads, metadata.key_length), ("phi3", 8, 96));
-    assert_eq!((metadata.parameters, metadata.tensor_bytes), (1_130, 4_520));
-    assert_eq!((metadata.quantization.as_str(), metadata.context_tokens), ("F32", 4096));
-    fs::remove_file(folder.path("phi/phi.onnx")).unwrap();
-    check_broken(&folder, "1 of the files that genai_config.json names are missing: phi.onnx");
-    folder.write(
-        "phi/genai_config.json",
-        br#"{"model": {"type": "x", "decoder": {"filename": "../phi.onnx"}}}"#,
-    );
-    check_broken(&folder, "genai_config.json names the file \"../phi.onnx\"; only plain paths");
-}
-
-#[test]
-fn packed_weights_are_told_by_the_nodes_that_unpack_them() {
-    let folder = Folder::new();
-    let packed = Message::node("MatMulNBits", "com.microsoft").message(5, Message::attribute("bits", 4));
-    let graph = Message::default()
-        .message(1, packed)
-        .message(5, Message::tensor("embedding", 1, &[100]).bytes(9, &[0; 400]))
-        .message(5, Message::tensor("packed", 2, &[64]).bytes(9, &[0; 64]))
-        .message(12, Message::port("logits", 1, &[]));
-    folder.llama("m").write("m/model.onnx", &Message::model(graph).into_bytes());
-    let catalog = folder.scan();
-    let metadata = only(&catalog).metadata().unwrap();
-    assert_eq!((metadata.quantization.as_str(), metadata.parameters), ("INT4", 100 + 128));
-    assert_eq!((metadata.tensor_bytes, metadata.task), (464, Task::Generate));
 }
 
 #[test]
@@ -380,109 +290,6 @@ fn damage_is_named() {
     for location in ["/etc/passwd", "../d", "a/../../d", "..\\d", ""] {
         check(&[("model.onnx", &data(location)), ("d", &[0; 48])], "only plain paths within its own folder");
     }
-}
-
-#[test]
-fn external_data_may_lie_below() {
-    let folder = Folder::new();
-    folder
-        .llama("m")
-        .write("m/onnx/model.onnx", &graph_with_data("./data/d"))
-        .write("m/onnx/data/d", &[0; 48]);
-    let catalog = folder.scan();
-    assert_eq!(folder.files(only(&catalog))[..2], ["m/onnx/model.onnx", "m/onnx/data/d"]);
-}
-
-#[test]
-fn a_hub_cache_is_read_through_its_links() {
-    let folder = Folder::new();
-    let repository = "hub/models--org--Small-1B";
-    let snapshot = format!("{repository}/snapshots/0123");
-    folder
-        .write(&format!("{repository}/blobs/aaa"), LLAMA)
-        .write(&format!("{repository}/blobs/bbb"), &weights())
-        .write(&format!("{repository}/blobs/ccc"), &graph())
-        .write(&format!("{repository}/refs/main"), b"0123");
-    fs::create_dir_all(folder.path(&format!("{snapshot}/onnx"))).unwrap();
-    symlink("../../blobs/aaa", folder.path(&format!("{snapshot}/config.json"))).unwrap();
-    symlink("../../blobs/bbb", folder.path(&format!("{snapshot}/model.safetensors"))).unwrap();
-    symlink("../../../blobs/ccc", folder.path(&format!("{snapshot}/onnx/model.onnx"))).unwrap();
-    let onnx = format!("{snapshot}/onnx/model.onnx");
-    let listed = [format!("Small-1B {snapshot}"), format!("Small-1B-onnx {onnx}")];
-    let listed = listed.each_ref().map(String::as_str);
-    let place = |path: &str| Place { path: folder.path(path), name: None, follow_links: false };
-    let root = folder.path(repository).canonicalize().unwrap();
-    folder.check(&[folder.place()], &listed);
-    folder.check(&[place("hub"), place(repository), folder.place()], &listed);
-    // A snapshot itself may be a place, or a file in it: its repository is one folder.
-    folder.check(&[place(&snapshot)], &listed);
-    folder.check(&[place(&onnx)], &listed[1..]);
-    for place in [place(&snapshot), place(&format!("{snapshot}/model.safetensors")), place(&onnx)] {
-        let catalog = Catalog::scan(&[place], &[]);
-        assert!(catalog.problems().is_empty());
-        for model in catalog.models() {
-            assert_eq!(model.root, root);
-            assert!(model.is_servable(), "{model:#?}");
-        }
-    }
-}
-
-#[test]
-fn of_snapshots_the_newest_is_served() {
-    let folder = Folder::new();
-    for (snapshot, seconds) in [("aaa", 1_000), ("bbb", 3_000), ("ccc", 2_000)] {
-        let name = format!("models--org--name/snapshots/{snapshot}");
-        folder.llama(&name).write(&format!("{name}/model.safetensors"), &weights());
-        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
-        for file in ["config.json", "model.safetensors"] {
-            let file = File::options().append(true).open(folder.path(&format!("{name}/{file}"))).unwrap();
-            file.set_modified(time).unwrap();
-        }
-    }
-    let catalog = folder.scan();
-    assert_eq!(catalog.models().len(), 3);
-    let newest = folder.path("models--org--name/snapshots/bbb");
-    assert_eq!(catalog.find("name").unwrap().path, newest);
-    assert!(
-        catalog
-            .models()
-            .iter()
-            .all(|model| model.path == newest || model.duplicate_of == Some(newest.clone()))
-    );
-}
-
-#[test]
-fn links_that_leave_are_followed_only_when_allowed() {
-    let (folder, outside) = (Folder::new(), Folder::new());
-    outside.write("model.safetensors", &weights()).write("model.onnx_data", &[0; 48]).model("a.gguf");
-    outside.write("whole/config.json", LLAMA).write("whole/model.safetensors", &weights());
-    folder.llama("linked").llama("export").write("export/model.onnx", &graph_with_data("model.onnx_data"));
-    symlink(outside.path("model.safetensors"), folder.path("linked/model.safetensors")).unwrap();
-    symlink(outside.path("model.onnx_data"), folder.path("export/model.onnx_data")).unwrap();
-    symlink(outside.path("whole"), folder.path("whole")).unwrap();
-    symlink(outside.path("a.gguf"), folder.path("a.gguf")).unwrap();
-    let catalog = folder.scan();
-    for (name, file) in [("linked", "model.safetensors"), ("export", "model.onnx_data")] {
-        let message = catalog.find(name).unwrap().broken().unwrap().to_string();
-        assert!(message.starts_with(&format!("{file} is a link that leads out")), "{message}");
-    }
-    assert_eq!(catalog.models().len(), 2);
-    assert_eq!(catalog.problems().len(), 4);
-
-    let place = Place { follow_links: true, ..folder.place() };
-    let catalog = Catalog::scan(std::slice::from_ref(&place), &[]);
-    assert_eq!(
-        folder.listed(&catalog),
-        ["a a.gguf", "export export/model.onnx", "linked linked", "whole whole"]
-    );
-    assert!(catalog.problems().is_empty());
-    for model in catalog.models() {
-        assert!(model.is_servable(), "{model:#?}");
-        assert_eq!(model.root, Path::new("/"));
-    }
-    // Links that lead in a circle end all the same.
-    symlink(folder.path(""), folder.path("linked/up")).unwrap();
-    assert_eq!(Catalog::scan(&[place], &[]).models().len(), 4);
 }
 
 #[test]

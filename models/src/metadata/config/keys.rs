@@ -1,0 +1,71 @@
+//! The keys that are read of each file.
+
+use super::Config;
+
+impl Config {
+    /// The keys of `config.json` and `genai_config.json` that are read.
+    pub(crate) const KEYS: [&str; 58] = [
+        "architectures",
+        "attention_head_dim",
+        "bits",
+        "context_length",
+        "d_kv",
+        "d_model",
+        "decoder",
+        "dim",
+        "dtype",
+        "filename",
+        "head_dim",
+        "head_size",
+        "hidden_dim",
+        "hidden_size",
+        "kv_channels",
+        "language_config",
+        "llm_config",
+        "load_in_4bit",
+        "load_in_8bit",
+        "max_position_embeddings",
+        "max_seq_len",
+        "max_sequence_length",
+        "mode",
+        "model",
+        "model_max_length",
+        "model_type",
+        "multi_query",
+        "n_ctx",
+        "n_embd",
+        "n_head",
+        "n_head_kv",
+        "n_heads",
+        "n_kv_heads",
+        "n_layer",
+        "n_layers",
+        "n_positions",
+        "new_decoder_architecture",
+        "num_attention_heads",
+        "num_decoder_layers",
+        "num_heads",
+        "num_hidden_layers",
+        "num_key_value_heads",
+        "num_kv_heads",
+        "num_layers",
+        "padded_vocab_size",
+        "qk_nope_head_dim",
+        "qk_rope_head_dim",
+        "quant_method",
+        "quantization",
+        "quantization_config",
+        "seq_length",
+        "text_config",
+        "torch_dtype",
+        "type",
+        "v_head_dim",
+        "vocab_size",
+        "vocabulary_size",
+        "w_bit",
+    ];
+    /// The keys of `tokenizer_config.json` that are read.
+    pub(crate) const TOKENIZER_KEYS: [&str; 4] = ["chat_template", "model_max_length", "name", "template"];
+    /// The keys of `sentence_bert_config.json` that are read.
+    pub(crate) const SENTENCE_KEYS: [&str; 1] = ["max_seq_length"];
+}
