@@ -9,6 +9,9 @@ with_tools = tools/setup && . .tools/env &&
 programs = -p impetus-supervisor -p impetus-gateway -p impetus-worker-gguf -p impetus-worker-candle \
 	-p impetus-worker-onnx
 
+# Programs and tests in one selection: with another one, features of shared crates differ and engines compile anew.
+all = --release --locked --workspace --bins --tests
+
 .PHONY: help build serve test lint deny bench clean
 
 help: ## this list
@@ -26,10 +29,10 @@ serve: build ## build, then run the server with the bundled model; ARGS are pass
 test: ## everything that CI runs except lint, with cargo-nextest when it is installed
 	@[ "$$IMPETUS_SKIP_CLIENTS" = 1 ] || { tools/setup clients && tools/setup export \
 	&& PYTHONPATH=.tools/export $${PYTHON:-python3} bundled/tiny/export.py --check; }
-	@$(with_tools) $(CARGO) build --release --locked $(programs)
+	@$(with_tools) $(CARGO) build $(all)
 	@$(with_tools) if $(CARGO) nextest --version >/dev/null 2>&1; \
-	then $(CARGO) nextest run --release --locked --workspace; \
-	else $(CARGO) test --release --locked --workspace --lib --bins --tests; fi
+	then $(CARGO) nextest run $(all) --lib; \
+	else $(CARGO) test $(all) --lib; fi
 
 lint: ## formatting and clippy, warnings being errors
 	@$(CARGO) fmt --all --check
@@ -41,10 +44,8 @@ deny: ## licences, advisories and sources of all dependencies; needs cargo-deny
 
 bench: ## decode and prefill speed, of the engines alone and through the gateway
 	@tools/setup export
-	@$(with_tools) $(CARGO) build --release --locked $(programs)
-	@$(with_tools) $(CARGO) build --release --locked --examples -p impetus-worker-gguf \
-		-p impetus-worker-candle -p impetus-worker-onnx
-	@$(with_tools) $(CARGO) run --release --locked -p impetus-tests --bin bench
+	@$(with_tools) $(CARGO) build $(all) --examples
+	@target=$${CARGO_TARGET_DIR:-target}; $(with_tools) "$$target/release/bench"
 
 clean: ## remove what was built; the tools in .tools/ stay
 	@$(CARGO) clean
