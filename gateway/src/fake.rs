@@ -1,18 +1,18 @@
 //! A supervisor and a worker that say what a test tells them to, on real sockets in a temporary folder.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use impetus_config::GatewayConfig;
 use impetus_proto::{
-    Error,
+    Error, MAX_MESSAGE_BYTES,
     supervisor::{ModelStatus, StatusReply, supervisor_server::SupervisorServer},
     worker::{
-        Accepted, Delta, Finished, GenerateEvent, GenerateRequest, Timings, Usage, generate_event::Event,
-        worker_server::WorkerServer,
+        Accepted, Delta, EmbedRequest, Finished, GenerateEvent, GenerateRequest, Timings, Usage,
+        generate_event::Event, worker_server::WorkerServer,
     },
 };
 use tempfile::TempDir;
@@ -25,6 +25,7 @@ use crate::{
     upstream::{Request, Upstream},
 };
 
+pub(crate) mod embedding;
 mod service;
 
 /// The one model of the fake, and its alias.
@@ -60,6 +61,8 @@ struct State {
     worker_uri: String,
     /// What each `Generate` call does; with none left, `completion("ok")`.
     scripts: Mutex<VecDeque<Vec<Step>>>,
+    /// What the `Embed` calls do that begin with the input of a place; with none left, they answer.
+    embeds: Mutex<HashMap<u32, VecDeque<embedding::Embed>>>,
     /// What `Acquire` calls fail with; with none left, they succeed.
     refusals: Mutex<VecDeque<Error>>,
     /// How long each `Acquire` call waits.
@@ -67,6 +70,7 @@ struct State {
     models: Mutex<Vec<ModelStatus>>,
     status: Mutex<StatusReply>,
     requests: Mutex<Vec<GenerateRequest>>,
+    embed_requests: Mutex<Vec<EmbedRequest>>,
     request_ids: Mutex<Vec<String>>,
     deaths: watch::Sender<u32>,
     streams: watch::Sender<u32>,
@@ -90,11 +94,13 @@ impl Fake {
         let state = Arc::new(State {
             worker_uri: format!("unix://{}", path("worker.sock").display()),
             scripts: Mutex::default(),
+            embeds: Mutex::default(),
             refusals: Mutex::default(),
             acquire_delay: Mutex::default(),
             models: Mutex::new(vec![model]),
             status: Mutex::default(),
             requests: Mutex::default(),
+            embed_requests: Mutex::default(),
             request_ids: Mutex::default(),
             deaths: watch::channel(0).0,
             streams: watch::channel(0).0,
@@ -105,8 +111,9 @@ impl Fake {
         let supervisor = tonic::transport::Server::builder()
             .add_service(SupervisorServer::new(service.clone()))
             .serve_with_incoming(listen("supervisor.sock"));
+        let worker = WorkerServer::new(service).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let worker = tonic::transport::Server::builder()
-            .add_service(WorkerServer::new(service))
+            .add_service(worker)
             .serve_with_incoming(listen("worker.sock"));
         let tasks = vec![
             tokio::spawn(async { supervisor.await.unwrap() }),
@@ -117,6 +124,11 @@ impl Fake {
 
     pub(crate) fn script(&self, steps: impl IntoIterator<Item = Step>) {
         self.state.scripts.lock().unwrap().push_back(steps.into_iter().collect());
+    }
+
+    /// What the next `Embed` calls do that begin with the input at `first_input`.
+    pub(crate) fn script_embeds(&self, first_input: u32, embeds: impl IntoIterator<Item = embedding::Embed>) {
+        self.state.embeds.lock().unwrap().entry(first_input).or_default().extend(embeds);
     }
 
     pub(crate) fn refuse_lease(&self, error: Error) {
@@ -138,6 +150,11 @@ impl Fake {
     /// What the worker was asked, in order.
     pub(crate) fn requests(&self) -> Vec<GenerateRequest> {
         self.state.requests.lock().unwrap().clone()
+    }
+
+    /// What the worker was asked to embed, in order.
+    pub(crate) fn embed_requests(&self) -> Vec<EmbedRequest> {
+        self.state.embed_requests.lock().unwrap().clone()
     }
 
     /// The ids under which supervisor and worker were asked, in order.

@@ -2,6 +2,7 @@
 //! `Record`; the last one to let go ends it, so a client that leaves is accounted for like any other.
 
 use std::{
+    future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -15,7 +16,7 @@ use tracing::{Span, debug, info};
 use crate::{
     error::Failure,
     metrics,
-    upstream::{Event, Events},
+    upstream::{Embedded, Event, Events},
 };
 
 /// What the log and the metrics call a request whose client left before its answer was whole.
@@ -38,11 +39,12 @@ struct Account {
 struct Progress {
     /// Of the response's head.
     status: Option<StatusCode>,
-    generation: Option<Generation>,
+    inference: Option<Inference>,
 }
 
+/// What a model does for the request.
 #[derive(Debug, Default)]
-struct Generation {
+struct Inference {
     outcome: Outcome,
     model: Option<Arc<str>>,
     inter_token: Option<::metrics::Histogram>,
@@ -83,20 +85,36 @@ impl Record {
 
     /// Passes on the events of a generation and takes account of each.
     pub(crate) fn observe(self, events: Events) -> impl Stream<Item = Result<Event, Error>> + Send + Unpin {
-        self.0.progress().generation = Some(Generation::default());
+        self.0.progress().inference = Some(Inference::default());
         events.inspect(move |event| {
             let account = &self.0;
-            if let Some(generation) = &mut account.progress().generation {
+            if let Some(inference) = &mut account.progress().inference {
                 match event {
-                    Ok(event) => generation.see(event, account),
-                    Err(error) => generation.fail(error),
+                    Ok(event) => inference.see(event, account),
+                    Err(error) => inference.fail(error),
                 }
             }
         })
     }
+
+    /// Waits for the vectors of an embedding and takes account of them.
+    pub(crate) async fn observe_embedding(
+        &self,
+        embedding: impl Future<Output = Result<Embedded, Error>>,
+    ) -> Result<Embedded, Error> {
+        self.0.progress().inference = Some(Inference::default());
+        let embedded = embedding.await;
+        if let Some(inference) = &mut self.0.progress().inference {
+            match &embedded {
+                Ok(embedded) => inference.embedded(embedded, &self.0),
+                Err(error) => inference.fail(error),
+            }
+        }
+        embedded
+    }
 }
 
-impl Generation {
+impl Inference {
     fn see(&mut self, event: &Event, account: &Account) {
         match event {
             Event::Accepted { model, prompt_tokens } => {
@@ -114,6 +132,13 @@ impl Generation {
                 self.outcome = Outcome::Finished;
             }
         }
+    }
+
+    fn embedded(&mut self, embedded: &Embedded, account: &Account) {
+        account.span.record("model", &*embedded.model);
+        self.model = Some(embedded.model.clone());
+        self.prompt_tokens = embedded.tokens();
+        self.outcome = Outcome::Finished;
     }
 
     fn tokens(&mut self, count: usize, started: Instant) {
@@ -153,31 +178,31 @@ impl Drop for Account {
         let progress = std::mem::take(self.progress.get_mut().unwrap_or_else(PoisonError::into_inner));
         let head = progress.status.map_or(CLIENT_LEFT, |status| status.as_u16());
         let entered = self.span.enter();
-        let Some(generation) = progress.generation else {
+        let Some(inference) = progress.inference else {
             metrics::ended(endpoint, "", head, took);
             debug!(endpoint, status = head, ms = whole_ms(took), "request ended");
             drop(entered);
             return;
         };
-        let (status, code) = match generation.outcome {
+        let (status, code) = match inference.outcome {
             Outcome::Finished => (head, "finished"),
             Outcome::Failed { status, code } => (status.as_u16(), code),
             Outcome::Running => (CLIENT_LEFT, "client_left"),
         };
-        let model = generation.model.as_deref().unwrap_or_default();
+        let model = inference.model.as_deref().unwrap_or_default();
         metrics::ended(endpoint, model, status, took);
         if !model.is_empty() {
-            let Generation { prompt_tokens, cached_tokens, completion_tokens, .. } = generation;
+            let Inference { prompt_tokens, cached_tokens, completion_tokens, .. } = inference;
             metrics::tokens(model, prompt_tokens, cached_tokens, completion_tokens);
         }
         info!(
             endpoint,
             status,
             outcome = code,
-            prompt_tokens = generation.prompt_tokens,
-            cached_tokens = generation.cached_tokens,
-            completion_tokens = generation.completion_tokens,
-            first_token_ms = generation.first_token.map(|at| whole_ms(at - self.started)),
+            prompt_tokens = inference.prompt_tokens,
+            cached_tokens = inference.cached_tokens,
+            completion_tokens = inference.completion_tokens,
+            first_token_ms = inference.first_token.map(|at| whole_ms(at - self.started)),
             ms = whole_ms(took),
             "request ended"
         );

@@ -39,6 +39,8 @@ const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 pub(crate) struct Gateway {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) limits: Limits,
+    /// Whether inputs that an embedding model cannot take whole are cut.
+    pub(crate) truncate_inputs: bool,
     metrics: PrometheusHandle,
 }
 
@@ -68,6 +70,7 @@ impl Gateway {
                 header_timeout: seconds(config.header_timeout_s),
                 write_timeout: seconds(config.write_timeout_s),
             },
+            truncate_inputs: config.truncate_inputs,
             metrics: metrics::install()?,
         })
     }
@@ -116,8 +119,15 @@ async fn answer(router: Router, request: Request<Body>) -> Result<Response<Body>
 
 /// The name of an endpoint in logs and metrics; what clients make up has no name of its own.
 fn endpoint(path: &str) -> &'static str {
-    const ENDPOINTS: [&str; 6] =
-        ["/v1/chat/completions", "/v1/completions", "/v1/models", "/health", "/ready", "/metrics"];
+    const ENDPOINTS: [&str; 7] = [
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/models",
+        "/health",
+        "/ready",
+        "/metrics",
+    ];
     ENDPOINTS.into_iter().find(|known| path == *known).unwrap_or(if path.starts_with("/v1/models/") {
         "/v1/models/{model}"
     } else {

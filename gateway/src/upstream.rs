@@ -1,8 +1,10 @@
-//! Everything behind the gateway: the supervisor that lends workers, the workers that generate. Only here are a
-//! worker's death and its successor known; what comes out is one gapless stream of events.
+//! Everything behind the gateway: the supervisor that lends workers, the workers that generate and embed. Only here
+//! are a worker's death and its successor known; what comes out is one gapless stream of events, or all vectors.
 
 mod connection;
+mod embedding;
 mod event;
+mod failure;
 mod generation;
 mod lease;
 mod supervisor;
@@ -11,12 +13,13 @@ use std::{sync::Arc, time::Duration};
 
 use impetus_proto::worker::GenerateRequest;
 
+pub(crate) use embedding::{Embedded, EmbeddingRequest, embed};
 pub(crate) use event::{Event, Finished};
 pub(crate) use generation::{Events, generate};
 
 use connection::Connections;
 
-/// One request on its way to a worker.
+/// One completion on its way to a worker.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     /// Follows the request through every process.

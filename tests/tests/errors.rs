@@ -139,7 +139,7 @@ async fn paths_and_methods_that_are_not_served_are_errors_in_json() {
     };
     check(Method::GET, "/", 404, "not_found").await;
     check(Method::GET, "/v1/nothing", 404, "not_found").await;
-    check(Method::POST, "/v1/embeddings", 404, "not_found").await;
+    check(Method::POST, "/v1/audio/speech", 404, "not_found").await;
     check(Method::GET, CHAT, 405, "method_not_allowed").await;
     check(Method::DELETE, "/v1/models", 405, "method_not_allowed").await;
 }

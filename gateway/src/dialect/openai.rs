@@ -1,8 +1,9 @@
-//! OpenAI's API: models, chat completions and completions.
+//! OpenAI's API: models, chat completions, completions and embeddings.
 
 mod answer;
 mod chat_completions;
 mod completions;
+mod embeddings;
 mod error;
 mod field;
 mod fold;
@@ -32,6 +33,7 @@ pub(super) fn router() -> Router<Gateway> {
         .route("/v1/models/{*name}", get(models::one))
         .route("/v1/chat/completions", post(chat_completions::create))
         .route("/v1/completions", post(completions::create))
+        .route("/v1/embeddings", post(embeddings::create))
 }
 
 /// The answer on a path that nothing serves.

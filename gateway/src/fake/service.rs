@@ -1,6 +1,6 @@
 //! The fake's gRPC side.
 
-use std::{pin::Pin, sync::Arc};
+use std::{collections::VecDeque, pin::Pin, sync::Arc};
 
 use async_stream::stream;
 use futures::Stream;
@@ -8,7 +8,10 @@ use impetus_proto::{Code, Error, REQUEST_ID, supervisor as s, worker as w};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
-use super::{ALIAS, MODEL, State, Step, broken, completion};
+use super::{
+    ALIAS, MODEL, State, Step, broken, completion,
+    embedding::{self, Embed},
+};
 
 type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 type Answer<T> = Result<Response<T>, Status>;
@@ -71,8 +74,25 @@ impl w::worker_server::Worker for Service {
         })))
     }
 
-    async fn embed(&self, _: Request<w::EmbedRequest>) -> Answer<w::EmbedReply> {
-        Err(Status::unimplemented("fake"))
+    async fn embed(&self, request: Request<w::EmbedRequest>) -> Answer<w::EmbedReply> {
+        self.note_id(&request);
+        let _open = Open::new(&self.0.streams);
+        let request = request.into_inner();
+        let mut reply = embedding::reply(&request);
+        let script = |embeds: &mut VecDeque<Embed>| embeds.pop_front();
+        let next = self.0.embeds.lock().unwrap().get_mut(&request.first_input).and_then(script);
+        self.0.embed_requests.lock().unwrap().push(request);
+        match next.unwrap_or(Embed::Answer) {
+            Embed::Answer => {}
+            Embed::Lie(lie) => lie(&mut reply),
+            Embed::Fail(error) => return Err(error.into()),
+            Embed::Die => {
+                self.0.deaths.send_modify(|deaths| *deaths += 1);
+                return Err(broken());
+            }
+            Embed::Stall => std::future::pending().await,
+        }
+        Ok(Response::new(reply))
     }
 
     async fn tokenize(&self, _: Request<w::TokenizeRequest>) -> Answer<w::TokenizeReply> {

@@ -15,7 +15,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::fake::{Fake, Step, accepted, completion, delta};
+use crate::fake::{
+    Fake, Step, accepted, completion, delta,
+    embedding::{self, Embed},
+};
 
 mod wire;
 
@@ -98,7 +101,9 @@ async fn errors_have_one_shape() {
         assert_eq!(send(&fake, request).await.error(), (status, code.to_owned()), "{what}");
     };
     check(get("/nowhere"), 404, "not_found").await;
-    check(get("/v1/embeddings"), 404, "not_found").await;
+    check(post("/v1/audio/speech", "{}"), 404, "not_found").await;
+    check(get("/v1/embeddings"), 405, "method_not_allowed").await;
+    check(post("/v1/embeddings", "{}"), 400, "invalid_value").await;
     check(get(CHAT_PATH), 405, "method_not_allowed").await;
     check(post("/v1/models", ""), 405, "method_not_allowed").await;
     check(post("/health", ""), 405, "method_not_allowed").await;
@@ -181,12 +186,49 @@ async fn ignored_fields_are_named() {
 }
 
 #[tokio::test]
+async fn vectors_are_answered_and_what_was_cut_is_said() {
+    let fake = Fake::start();
+    let long = "x".repeat(embedding::LIMIT + 1);
+    let body = serde_json::json!({"model": "small", "input": [long, "b", long], "beta": 1}).to_string();
+    let answer = send(&fake, post("/v1/embeddings", body.clone())).await;
+    let list = answer.json();
+    assert_eq!((list["object"].as_str(), list["model"].as_str()), (Some("list"), Some("tiny")));
+    assert_eq!(list["data"][1]["embedding"][2], 1.0);
+    let n_tokens = 2 * embedding::LIMIT + 1;
+    assert_eq!(list["usage"], serde_json::json!({"prompt_tokens": n_tokens, "total_tokens": n_tokens}));
+    assert_eq!(answer.headers["content-type"], "application/json");
+    assert_eq!(answer.headers["x-impetus-ignored"], "beta");
+    assert_eq!(answer.headers["x-impetus-truncated"], "0,2");
+
+    let config = GatewayConfig { truncate_inputs: true, ..GatewayConfig::default() };
+    send_to(Gateway::new(&config, &fake.socket()).unwrap(), post("/v1/embeddings", body)).await;
+    let told: Vec<bool> = fake.embed_requests().iter().map(|request| request.truncate).collect();
+    assert_eq!(told, [false, true]);
+
+    let refusal = Error::new(Code::ContextLengthExceeded, "long").with_param("input[2]");
+    fake.script_embeds(0, [Embed::Fail(refusal)]);
+    let refused = send(&fake, post("/v1/embeddings", r#"{"input":"x"}"#)).await;
+    assert_eq!(refused.error(), (400, "context_length_exceeded".to_owned()));
+    assert_eq!(refused.json()["error"]["param"], "input[2]");
+
+    let text = send(&fake, get("/metrics")).await.text;
+    for status in [200, 400] {
+        let model = if status == 200 { "tiny" } else { "" };
+        let counted = format!(
+            "impetus_requests_total{{endpoint=\"/v1/embeddings\",model=\"{model}\",status=\"{status}\"}}"
+        );
+        assert!(text.contains(&counted), "{counted} is not in\n{text}");
+    }
+}
+
+#[tokio::test]
 async fn models_are_listed_with_what_is_known_of_them() {
     let fake = Fake::start();
     let model = |name: &str, state: &str| ModelStatus {
         name: name.into(),
         state: state.into(),
         aliases: vec!["other/name".into()],
+        task: "generate".into(),
         ..ModelStatus::default()
     };
     fake.set_models(vec![model("one", "ready"), model("two", "broken")]);

@@ -11,18 +11,15 @@ use impetus_proto::{
     Code, Error,
     worker::{GenerateEvent, GenerateRequest, generate_event, worker_client::WorkerClient},
 };
-use tonic::{Status, Streaming};
+use tonic::Streaming;
 use tracing::warn;
 
 use super::{
     Event, Request, Upstream,
     event::Finished,
+    failure::{self, Failure},
     lease::{Lease, with_id},
 };
-use crate::metrics;
-
-/// Workers that one request is tried on before it is given up.
-const MAX_ATTEMPTS: u32 = 3;
 
 /// The events of one completion; they end after `Finished` or with the first error. Dropping it cancels.
 pub(crate) type Events = Pin<Box<dyn Stream<Item = Result<Event, Error>> + Send>>;
@@ -41,15 +38,6 @@ struct Generation {
 struct Attempt {
     lease: Lease,
     events: Streaming<GenerateEvent>,
-}
-
-/// Why a worker's stream is over before its time.
-#[derive(Debug)]
-enum Failure {
-    /// The request itself failed; another worker would say the same.
-    Final(Error),
-    /// The worker is dead, leaving, or not to be believed.
-    Lost(Error),
 }
 
 /// Starts a completion. Nothing happens before the first poll.
@@ -149,15 +137,7 @@ impl Generation {
             );
             return Err(Error::new(Code::WorkerCrashed, message));
         }
-        if self.attempts >= MAX_ATTEMPTS {
-            let message = format!(
-                "the worker of {model:?} was lost before the first token, {} times in a row: {error}",
-                self.attempts
-            );
-            return Err(Error { code: error.code, ..Error::new(Code::WorkerCrashed, message) });
-        }
-        metrics::retried(model);
-        Ok(())
+        failure::again(model, self.attempts, "before the first token", error)
     }
 }
 
@@ -167,26 +147,6 @@ impl Attempt {
             Ok(Some(event)) => generation.take(event, &self.lease.model),
             Ok(None) => Err(Failure::Lost(Error::new(Code::WorkerCrashed, "its stream ended unfinished"))),
             Err(status) => Err(Failure::of(&status)),
-        }
-    }
-}
-
-impl Failure {
-    /// A status without our details comes from the transport. It may have refused the message, for instance for its
-    /// length; else the process on the other end is gone.
-    fn of(status: &Status) -> Self {
-        use tonic::Code as Grpc;
-
-        let error = Error::from(status);
-        let is_ours = !status.details().is_empty();
-        match (is_ours, status.code(), error.code()) {
-            (false, Grpc::OutOfRange | Grpc::InvalidArgument | Grpc::Unimplemented, _) => Self::Final(error),
-            (false, _, _) => {
-                let message = format!("its connection broke: {}", error.message);
-                Self::Lost(Error::new(Code::WorkerCrashed, message))
-            }
-            (true, _, Code::Unavailable | Code::WorkerCrashed | Code::WrongModel) => Self::Lost(error),
-            (true, _, _) => Self::Final(error),
         }
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Model {
 #[derive(Debug, Serialize)]
 struct Details {
     format: String,
+    /// `generate` or `embed`; empty where the files do not tell.
+    task: String,
     state: String,
     context_tokens: u32,
     trained_context_tokens: u32,
@@ -67,6 +69,7 @@ impl From<ModelStatus> for Model {
             owned_by: "impetus",
             impetus: Details {
                 format: model.format,
+                task: model.task,
                 state: model.state,
                 context_tokens: model.context_tokens,
                 trained_context_tokens: model.trained_context_tokens,

@@ -12,7 +12,7 @@ use super::field::{Fields, wrong_type};
 /// A parameter and the values, as JSON, that ask for nothing.
 type Parameter = (&'static str, &'static [&'static str]);
 
-/// Of both endpoints.
+/// Of both completion endpoints.
 const COMMON: &[Parameter] = &[
     ("n", &["1"]),
     ("best_of", &["1"]),
@@ -78,6 +78,26 @@ const CHAT: &[Parameter] = &[
 /// Of completions, where `logprobs` is a number and 0 asks for something.
 const COMPLETION: &[Parameter] = &[("logprobs", &["false"])];
 
+/// Of embeddings: what other servers define that would change the vectors if it were honoured.
+const EMBEDDING: &[Parameter] = &[
+    ("stream", &["false"]),
+    ("messages", &[]),
+    ("content", &[]),
+    ("input_type", &[]),
+    ("task", &[]),
+    ("prompt_name", &[]),
+    ("add_special_tokens", &["true"]),
+    ("truncate", &["false", r#""NONE""#]),
+    ("truncate_prompt_tokens", &[]),
+    ("late_chunking", &["false"]),
+    ("normalize", &[]),
+    ("embd_normalize", &[]),
+    ("embedding_type", &[r#""float""#]),
+    ("output_dtype", &[r#""float""#]),
+    ("output_dimension", &[]),
+    ("lora", &["[]"]),
+];
+
 /// The longest value, in bytes, that can be one of the above.
 const MAX_NEUTRAL_BYTES: usize = 256;
 
@@ -91,6 +111,11 @@ pub(super) fn refuse_of_chat(fields: &mut Fields<'_>) -> Result<(), Error> {
 pub(super) fn refuse_of_completion(fields: &mut Fields<'_>) -> Result<(), Error> {
     refuse(fields, COMPLETION)?;
     refuse(fields, COMMON)
+}
+
+/// Refuses what servers define for embeddings and this one does not offer.
+pub(super) fn refuse_of_embedding(fields: &mut Fields<'_>) -> Result<(), Error> {
+    refuse(fields, EMBEDDING)
 }
 
 /// Takes the parameters that are about the caller or OpenAI's own bookkeeping. There is nothing here for them to

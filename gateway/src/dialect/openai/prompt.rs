@@ -14,7 +14,7 @@ use super::{
 const EXPECTED: &str = "a string, an array with one string, or an array of token ids";
 
 /// The most tokens of a prompt; more than any model's context.
-const MAX_TOKENS: usize = 4 << 20;
+pub(super) const MAX_TOKENS: usize = 4 << 20;
 
 /// Takes `prompt`.
 pub(super) fn prompt(fields: &mut Fields<'_>) -> Result<Input, Error> {

@@ -200,19 +200,3 @@ async fn many_at_once_share_a_connection() {
     }
     assert_eq!(upstream.status().await.unwrap(), impetus_proto::supervisor::StatusReply::default());
 }
-
-#[test]
-fn the_transports_words_are_sorted() {
-    let check = |status: Status, is_lost: bool| {
-        assert_eq!(matches!(Failure::of(&status), Failure::Lost(_)), is_lost, "{status:?}");
-    };
-    check(Status::unavailable("connection refused"), true);
-    check(Status::unknown("h2 protocol error"), true);
-    check(Status::internal("stream closed"), true);
-    check(Status::cancelled("operation was canceled"), true);
-    check(Status::resource_exhausted("too many frames"), true);
-    check(Status::out_of_range("message length too large"), false);
-    check(Status::unimplemented("no such method"), false);
-    check(Error::new(Code::Unavailable, "draining").into(), true);
-    check(Error::new(Code::NoCapacity, "full").into(), false);
-}
