@@ -83,7 +83,8 @@ async fn what_cannot_be_embedded_is_named_as_the_caller_counts() {
     check(vec![tokens(&[])], invalid, "input[256]", "empty").await;
     check(vec![text("a"), tokens(&[1, 200])], invalid, "input[257]", "200").await;
     check(vec![EmbedInput::default()], invalid, "input[256]", "neither").await;
-    check(vec![text("a"), text("123456789")], long, "input[257]", "8 tokens. However, input[257] has 9").await;
+    check(vec![text("a"), text("123456789")], long, "input[257]", "8 tokens. However, input[257] has 9")
+        .await;
     check(vec![text("a"), text("b"), text("c!")], invalid, "input[258]", "rejected by the test").await;
 }
 
