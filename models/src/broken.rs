@@ -120,7 +120,8 @@ pub enum Broken {
     },
     /// A link in a model's folder that leads out of the place.
     #[error(
-        "{file} is a link that leads out of the models folder; put the file in its place, or allow such links"
+        "{file} is a link that leads out of the models folder; put the file in its place, or set \
+         models.follow_links"
     )]
     OutsideLink {
         /// Its path within the folder.

@@ -97,7 +97,8 @@ pub enum Problem {
     },
     /// A link that leads out of the place it was found in.
     #[error(
-        "the link {path:?} leads out of its models folder and is not followed; add its target as a folder"
+        "the link {path:?} leads out of its models folder and is not followed; add its target as a folder, or set \
+         models.follow_links"
     )]
     OutsideLink {
         /// The link.

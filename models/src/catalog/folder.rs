@@ -74,7 +74,7 @@ pub(super) struct FolderModel {
     pub(super) size_bytes: u64,
     pub(super) modified: Option<SystemTime>,
     pub(super) state: State,
-    /// Its settings and its first file with weights.
+    /// All its files: another template makes another model of the same weights.
     pub(super) identity: Vec<Identity>,
 }
 
@@ -215,9 +215,6 @@ pub(super) fn describe(folder: &Folder, graph: Option<&Path>) -> Vec<FolderModel
 
 impl Parts<'_> {
     fn model(self, folder: &Folder, metadata: Result<Metadata, Broken>) -> FolderModel {
-        let config = [CONFIG, GENAI_CONFIG].iter().find_map(|name| folder.file(name));
-        let identity = config.into_iter().chain(self.files.first().copied());
-        let identity = identity.map(|file| Identity::of(&file.metadata)).collect();
         let size_bytes = self.files.iter().fold(0u64, |sum, file| sum.saturating_add(file.metadata.len()));
         let mut files = self.files;
         files.extend(self.index);
@@ -228,9 +225,9 @@ impl Parts<'_> {
             path: self.path,
             size_bytes,
             modified: files.iter().filter_map(|file| file.metadata.modified().ok()).max(),
+            identity: files.iter().map(|file| Identity::of(&file.metadata)).collect(),
             files: files.into_iter().map(|file| file.path.clone()).collect(),
             state: metadata.map_or_else(State::Broken, |metadata| State::Described(Box::new(metadata))),
-            identity,
         }
     }
 }

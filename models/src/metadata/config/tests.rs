@@ -1,5 +1,7 @@
 //! Settings of real families are understood; what no model has is named.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn settings(json: &str) -> Settings {
@@ -198,4 +200,37 @@ fn what_no_model_has_is_broken() {
     check(&with("vocab_size", "67108865"), "is 67108865");
     let json = r#"{"model_type": "x", "num_attention_heads": 4, "num_key_value_heads": 5}"#;
     check(json, "is 5; no more than there are attention heads");
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_set_stays_within_bounds(
+        values in prop::collection::btree_map(prop::sample::select(&Config::KEYS[..]), value(), 0..12),
+    ) {
+        let settings: Vec<String> = values.iter().map(|(key, value)| format!("\"{key}\": {value}")).collect();
+        let config = config(&format!("{{{}}}", settings.join(", ")));
+        if let Ok(metadata) = describe(&config) {
+            prop_assert!(u64::from(metadata.layers) <= bounds::LAYERS);
+            prop_assert!(u64::from(metadata.heads) <= bounds::HEADS);
+            prop_assert!(metadata.heads == 0 || metadata.kv_heads <= metadata.heads);
+            prop_assert!(u64::from(metadata.key_length) <= 2 * bounds::LENGTH);
+            prop_assert!(u64::from(metadata.value_length) <= bounds::LENGTH);
+            prop_assert!(!metadata.architecture.is_empty());
+        }
+    }
+}
+
+/// Values at which numbers go wrong, and such as are none.
+fn value() -> impl Strategy<Value = String> {
+    let number = prop_oneof![0i64..100, Just(-1), Just(1 << 24), Just(u32::MAX.into()), any::<i64>()];
+    prop_oneof![
+        number.clone().prop_map(|number| number.to_string()),
+        prop::collection::vec(number, 0..4).prop_map(|numbers| format!("{numbers:?}")),
+        any::<f64>()
+            .prop_filter("JSON has no other", |number| number.is_finite())
+            .prop_map(|n| n.to_string()),
+        "[a-z.-]{0,9}".prop_map(|text| format!("\"{text}\"")),
+        prop::sample::select(vec!["true", "null", "{}", "[]", "{\"hidden_size\": 7, \"bits\": 4}"])
+            .prop_map(str::to_owned),
+    ]
 }

@@ -99,3 +99,41 @@ fn links_that_leave_are_followed_only_when_allowed() {
     symlink(folder.path(""), folder.path("linked/up")).unwrap();
     assert_eq!(Catalog::scan(&[place], &[]).models().len(), 4);
 }
+
+#[test]
+fn a_link_that_is_a_place_itself_is_followed() {
+    let (folder, outside) = (Folder::new(), Folder::new());
+    outside.model("a.gguf").llama("whole").write("whole/model.safetensors", &weights());
+    symlink(outside.path("a.gguf"), folder.path("b.gguf")).unwrap();
+    symlink(outside.path("whole"), folder.path("linked")).unwrap();
+    let root = outside.path("").canonicalize().unwrap();
+    let check = |path: &str, expected: &str, root: &Path| {
+        let catalog = Catalog::scan(&[folder.named("x", path)], &[]);
+        assert_eq!(folder.listed(&catalog), [expected]);
+        assert_eq!(only(&catalog).root, root);
+    };
+    check("b.gguf", "x b.gguf", &root);
+    check("linked", "x linked", &root.join("whole"));
+    check("linked/model.safetensors", "x linked", &root.join("whole"));
+
+    // A model's folder is not left for a file in it, be it the one that is named.
+    folder.llama("mixed");
+    symlink(outside.path("whole/model.safetensors"), folder.path("mixed/model.safetensors")).unwrap();
+    let catalog = Catalog::scan(&[folder.named("x", "mixed/model.safetensors")], &[]);
+    let message = only(&catalog).broken().unwrap().to_string();
+    assert!(message.starts_with("model.safetensors is a link that leads out"), "{message}");
+}
+
+#[test]
+fn the_same_files_are_one_model() {
+    let folder = Folder::new();
+    folder.llama("a").write("a/model.safetensors", &weights());
+    for copy in ["b", "c"] {
+        fs::create_dir(folder.path(copy)).unwrap();
+        for file in ["config.json", "model.safetensors"] {
+            fs::hard_link(folder.path(&format!("a/{file}")), folder.path(&format!("{copy}/{file}"))).unwrap();
+        }
+    }
+    folder.write("c/chat_template.jinja", b"{{ messages }}");
+    folder.check(&[folder.place(), folder.place()], &["a a", "c c"]);
+}
