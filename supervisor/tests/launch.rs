@@ -14,6 +14,7 @@ async fn launched(script: &str, descriptors: Vec<OwnedFd>) -> (String, Option<i3
         program: "/bin/sh".into(),
         args: vec!["-c".into(), script.into()],
         descriptors,
+        environment: Vec::new(),
         oom_score_adjust: 500,
         working_dir: "/".into(),
     };
@@ -88,6 +89,7 @@ async fn the_channel_carries_what_the_child_writes() {
         program: "/bin/sh".into(),
         args: vec!["-c".into(), "printf hello >&3; cat <&3 >&2".into()],
         descriptors: Vec::new(),
+        environment: Vec::new(),
         oom_score_adjust: 0,
         working_dir: "/".into(),
     };
@@ -107,6 +109,7 @@ async fn a_program_that_is_not_there_is_named() {
         program: "/nonexistent/worker".into(),
         args: Vec::new(),
         descriptors: Vec::new(),
+        environment: Vec::new(),
         oom_score_adjust: 0,
         working_dir: "/".into(),
     };

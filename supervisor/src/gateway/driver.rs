@@ -115,6 +115,7 @@ impl Driver {
             program,
             args: Vec::new(),
             descriptors: vec![descriptor.into()],
+            environment: Vec::new(),
             oom_score_adjust: OOM_SCORE_ADJUST,
             working_dir: self.settings.working_dir.clone(),
         };

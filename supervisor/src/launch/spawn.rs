@@ -29,6 +29,8 @@ pub struct Launch {
     pub args: Vec<String>,
     /// Open files that it finds at descriptors 4 and up.
     pub descriptors: Vec<OwnedFd>,
+    /// Variables that it gets besides those that every child gets.
+    pub environment: Vec<(String, String)>,
     /// Added to the kernel's badness score when memory runs out; -1000 to 1000, not below the supervisor's own.
     pub oom_score_adjust: i32,
     /// Where it runs.
@@ -128,7 +130,7 @@ fn send(mut channel: &StdStream, launch: Launch) -> io::Result<()> {
     let spec = LaunchSpec {
         program: text(launch.program)?,
         args: launch.args,
-        environment: environment::inherited(),
+        environment: environment::inherited().into_iter().chain(launch.environment).collect(),
         descriptors: u32::try_from(launch.descriptors.len()).map_err(io::Error::other)?,
         oom_score_adjust: launch.oom_score_adjust,
         working_dir: text(launch.working_dir)?,

@@ -87,6 +87,7 @@ impl Driver {
             program: self.birth.program.clone(),
             args: Vec::new(),
             descriptors: Vec::new(),
+            environment: threads(self.birth.threads),
             oom_score_adjust: OOM_SCORE_ADJUST,
             working_dir: self.setup.working_dir.clone(),
         };
@@ -229,6 +230,12 @@ impl Driver {
         // Nobody listens once the fleet has ended, which it does after its workers.
         let _ = self.events.send(Event { id: self.birth.id.clone(), what }).await;
     }
+}
+
+/// Pools of threads that engines start by themselves take their size from here; it is no setting of ours.
+fn threads(n: u32) -> Vec<(String, String)> {
+    let names = if n > 0 { &["OMP_NUM_THREADS", "RAYON_NUM_THREADS"][..] } else { &[] };
+    names.iter().map(|name| ((*name).to_owned(), n.to_string())).collect()
 }
 
 async fn at(time: Option<Instant>) {
