@@ -1,5 +1,5 @@
-//! What a model is, as far as its files tell without an engine: bounded reading of GGUF headers, metadata, and the
-//! catalog of what the configured places hold.
+//! What a model is, as far as its files tell without an engine: bounded reading of GGUF and safetensors headers, of
+//! ONNX graphs and of the settings beside them, metadata, and the catalog of what the configured places hold.
 //!
 //! Everything read here may be hostile. No length, count or offset in a file is believed before it is compared
 //! with the size of the file and with a limit of our own, so reading one takes bounded time and memory.
@@ -16,7 +16,7 @@ mod settings;
 #[cfg(test)]
 mod testing;
 
-pub use broken::Broken;
+pub use broken::{Broken, FolderProblem};
 pub use catalog::{
     CANDLE_FORMAT, Catalog, FormatPattern, GGUF_FORMAT, Model, ONNX_FORMAT, Place, Problem, State,
 };

@@ -22,7 +22,7 @@ use std::{
 
 use super::{State, file::file_name, place::ONNX_FOLDER, probe::Identity, walk::FoundFile};
 use crate::{
-    broken::Broken,
+    broken::{Broken, FolderProblem},
     excerpt::excerpt,
     metadata::{Config, Metadata, Weights},
 };
@@ -86,7 +86,7 @@ struct Parts<'a> {
     files: Vec<&'a FoundFile>,
     /// The index of shards.
     index: Option<&'a FoundFile>,
-    weights: Result<Weights, Broken>,
+    weights: Result<Weights, FolderProblem>,
 }
 
 impl Folder {
@@ -139,19 +139,19 @@ impl Folder {
         by: &str,
         base: &Path,
         names: impl Iterator<Item = &'a str>,
-    ) -> Result<Vec<&FoundFile>, Broken> {
+    ) -> Result<Vec<&FoundFile>, FolderProblem> {
         let mut files = Vec::new();
         let mut missing = Vec::new();
         for name in names {
             let plain = |component| matches!(component, Component::Normal(_) | Component::CurDir);
             if name.is_empty() || name.contains(['\\', '\0']) || !Path::new(name).components().all(plain) {
-                return Err(Broken::FilePath { by: by.to_owned(), name: excerpt(name) });
+                return Err(FolderProblem::FilePath { by: by.to_owned(), name: excerpt(name) });
             }
             let path: PathBuf = base.join(name).components().collect();
             match self.files.get(&path) {
                 Some(file) => files.push(file),
                 None if self.leads_out(&path) => {
-                    return Err(Broken::OutsideLink { file: self.name_of(&path) });
+                    return Err(FolderProblem::OutsideLink { file: self.name_of(&path) });
                 }
                 None => missing.push(excerpt(name)),
             }
@@ -161,7 +161,7 @@ impl Folder {
         }
         let count = missing.len();
         missing.truncate(NAMED);
-        Err(Broken::MissingFiles { by: by.to_owned(), count, names: missing })
+        Err(FolderProblem::MissingFiles { by: by.to_owned(), count, names: missing })
     }
 
     /// Whether the path, or a folder on the way to it, is a link that leads out.
@@ -170,19 +170,19 @@ impl Folder {
     }
 
     /// The first link directly in the folder, or in its subfolder, that leads out and is named as `wanted`.
-    fn outside_in(&self, subfolder: &str, wanted: fn(&Path) -> bool) -> Option<Broken> {
+    fn outside_in(&self, subfolder: &str, wanted: fn(&Path) -> bool) -> Option<FolderProblem> {
         let folder = self.path.join(subfolder);
         let mut links = self.outside.iter().filter(|link| link.parent() == Some(&folder) && wanted(link));
-        links.next().map(|link| Broken::OutsideLink { file: self.name_of(link) })
+        links.next().map(|link| FolderProblem::OutsideLink { file: self.name_of(link) })
     }
 
     /// Opens one of its files.
-    fn open(&self, file: &FoundFile) -> Result<File, Broken> {
+    fn open(&self, file: &FoundFile) -> Result<File, FolderProblem> {
         File::open(&file.path).map_err(|source| self.unread(file, source))
     }
 
-    fn unread(&self, file: &FoundFile, source: io::Error) -> Broken {
-        Broken::File { file: self.name_of(&file.path), source: Arc::new(source) }
+    fn unread(&self, file: &FoundFile, source: io::Error) -> FolderProblem {
+        FolderProblem::File { file: self.name_of(&file.path), source: Arc::new(source) }
     }
 }
 
@@ -191,26 +191,6 @@ impl FolderModel {
     pub(super) fn is_unread(&self) -> bool {
         matches!(&self.state, State::Broken(broken) if broken.is_unread())
     }
-}
-
-/// The models of a folder, that with weights before that with graphs; `graph` is the one that a place names.
-pub(super) fn describe(folder: &Folder, graph: Option<&Path>) -> Vec<FolderModel> {
-    let settings = settings::read(folder);
-    // A folder of other settings is no model; one whose settings are damaged is.
-    if settings.as_ref().is_ok_and(|config| !config.is_model()) {
-        return Vec::new();
-    }
-    let assumed = Config::default();
-    let config = settings.as_ref().unwrap_or(&assumed);
-    let parts = [candle::find(folder, config), onnx::find(folder, config, graph)];
-    let model = |parts: Parts| {
-        let metadata = match (&settings, &parts.weights) {
-            (Err(broken), _) | (_, Err(broken)) => Err(broken.clone()),
-            (Ok(config), Ok(weights)) => Metadata::from_config(config, weights),
-        };
-        parts.model(folder, metadata)
-    };
-    parts.into_iter().flatten().map(model).collect()
 }
 
 impl Parts<'_> {
@@ -230,4 +210,24 @@ impl Parts<'_> {
             state: metadata.map_or_else(State::Broken, |metadata| State::Described(Box::new(metadata))),
         }
     }
+}
+
+/// The models of a folder, that with weights before that with graphs; `graph` is the one that a place names.
+pub(super) fn describe(folder: &Folder, graph: Option<&Path>) -> Vec<FolderModel> {
+    let settings = settings::read(folder);
+    // A folder of other settings is no model; one whose settings are damaged is.
+    if settings.as_ref().is_ok_and(|config| !config.is_model()) {
+        return Vec::new();
+    }
+    let assumed = Config::default();
+    let config = settings.as_ref().unwrap_or(&assumed);
+    let parts = [candle::find(folder, config), onnx::find(folder, config, graph)];
+    let model = |parts: Parts| {
+        let metadata = match (&settings, &parts.weights) {
+            (Err(problem), _) | (_, Err(problem)) => Err(problem.clone().into()),
+            (Ok(config), Ok(weights)) => Metadata::from_config(config, weights),
+        };
+        parts.model(folder, metadata)
+    };
+    parts.into_iter().flatten().map(model).collect()
 }

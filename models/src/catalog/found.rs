@@ -15,7 +15,7 @@ use super::{
     walk::FoundFile,
 };
 use crate::{
-    broken::Broken,
+    broken::{Broken, FolderProblem},
     name::{ModelName, stem},
 };
 
@@ -72,7 +72,7 @@ impl Found {
             root: root.to_owned(),
             size_bytes: file.metadata.len(),
             modified: file.metadata.modified().ok(),
-            state: State::Broken(Broken::MissingConfig { file: file_name }),
+            state: State::Broken(FolderProblem::MissingConfig { file: file_name }.into()),
             duplicate_of: None,
             named: false,
             files: vec![file.path.clone()],

@@ -15,7 +15,7 @@ use serde::{
 
 use super::{CONFIG, Folder, NAMED, Parts, settings};
 use crate::{
-    broken::Broken,
+    broken::FolderProblem,
     catalog::{CANDLE_FORMAT, file::file_name, split::PartName, walk::FoundFile},
     excerpt::excerpt,
     metadata::{Config, Weights},
@@ -52,6 +52,31 @@ struct Index {
 /// The file names in an index.
 struct Shards(BTreeSet<String>);
 
+impl<'de> Deserialize<'de> for Shards {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Shards(BTreeSet::new()))
+    }
+}
+
+impl<'de> Visitor<'de> for Shards {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object of file names")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
+        while map.next_key::<IgnoredAny>()?.is_some() {
+            let name = map.next_value::<String>()?;
+            self.0.insert(name);
+            if self.0.len() > SHARDS {
+                return Err(A::Error::custom("it names more files than any model has"));
+            }
+        }
+        Ok(self)
+    }
+}
+
 /// The files with weights in a folder, if there are any.
 pub(super) fn find<'a>(folder: &'a Folder, config: &Config) -> Option<Parts<'a>> {
     let parts = |files, index, weights| {
@@ -81,7 +106,7 @@ pub(super) fn find<'a>(folder: &'a Folder, config: &Config) -> Option<Parts<'a>>
             }
             _ => {
                 let names = files.iter().take(NAMED).map(|file| folder.name_of(&file.path)).collect();
-                let broken = Broken::ManyWeights { names, index: index_name };
+                let broken = FolderProblem::ManyWeights { names, index: index_name };
                 unclear.get_or_insert(parts(files, None, Err(broken)));
             }
         }
@@ -121,13 +146,13 @@ fn files_with<'a>(folder: &'a Folder, extension: &str) -> Vec<&'a FoundFile> {
 }
 
 /// The shards that an index names, all of which must be files beside it.
-fn shards<'a>(folder: &'a Folder, index: &FoundFile) -> Result<Vec<&'a FoundFile>, Broken> {
+fn shards<'a>(folder: &'a Folder, index: &FoundFile) -> Result<Vec<&'a FoundFile>, FolderProblem> {
     let by = file_name(&index.path);
     let reader = BufReader::new(settings::bounded(folder, index, INDEX_BYTES)?);
     let Index { weight_map: Shards(names) } =
         serde_json::from_reader(reader).map_err(|source| settings::damaged(folder, index, source))?;
     if let Some(name) = names.iter().find(|name| name.contains('/')) {
-        return Err(Broken::FilePath { by, name: excerpt(name) });
+        return Err(FolderProblem::FilePath { by, name: excerpt(name) });
     }
     folder.named(&by, &folder.path, names.iter().map(String::as_str))
 }
@@ -138,13 +163,13 @@ fn measure(
     config: &Config,
     files: &[&FoundFile],
     extension: &str,
-) -> Result<Weights, Broken> {
+) -> Result<Weights, FolderProblem> {
     let quantization = config.quantization();
     let name = quantization.as_ref().map(|quantization| quantization.name.clone());
     if extension != SAFETENSORS {
         for file in files {
             if !archive(folder, file)? {
-                return Err(Broken::NoArchive { file: folder.name_of(&file.path) });
+                return Err(FolderProblem::NoArchive { file: folder.name_of(&file.path) });
             }
         }
         return Ok(Weights {
@@ -156,12 +181,12 @@ fn measure(
     let mut tensors = Tensors::default();
     for file in files {
         let header = Header::read(folder.open(file)?, file.metadata.len()).map_err(|source| {
-            Broken::Safetensors { file: folder.name_of(&file.path), source: Arc::new(source) }
+            FolderProblem::Safetensors { file: folder.name_of(&file.path), source: Arc::new(source) }
         })?;
         tensors.add(&header.tensors);
     }
     if tensors.count == 0 {
-        return Err(Broken::EmptyWeights);
+        return Err(FolderProblem::EmptyWeights);
     }
     let dominant = || tensors.dominant_dtype().map(|dtype| dtype.name().to_owned());
     Ok(Weights {
@@ -174,37 +199,12 @@ fn measure(
 }
 
 /// Whether a file starts as PyTorch's and NumPy's archives do.
-fn archive(folder: &Folder, file: &FoundFile) -> Result<bool, Broken> {
+fn archive(folder: &Folder, file: &FoundFile) -> Result<bool, FolderProblem> {
     let mut start = Vec::new();
     let read = folder.open(file)?.take(POINTER.len() as u64).read_to_end(&mut start);
     read.map_err(|source| folder.unread(file, source))?;
     if start == POINTER {
-        return Err(Broken::LfsPointer { file: folder.name_of(&file.path) });
+        return Err(FolderProblem::LfsPointer { file: folder.name_of(&file.path) });
     }
     Ok(ARCHIVES.iter().any(|archive| start.starts_with(archive)))
-}
-
-impl<'de> Deserialize<'de> for Shards {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Shards(BTreeSet::new()))
-    }
-}
-
-impl<'de> Visitor<'de> for Shards {
-    type Value = Self;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object of file names")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
-        while map.next_key::<IgnoredAny>()?.is_some() {
-            let name = map.next_value::<String>()?;
-            self.0.insert(name);
-            if self.0.len() > SHARDS {
-                return Err(A::Error::custom("it names more files than any model has"));
-            }
-        }
-        Ok(self)
-    }
 }

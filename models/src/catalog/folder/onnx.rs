@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use super::{Folder, GENAI_CONFIG, NAMED, ONNX_FOLDER, Parts};
 use crate::{
-    broken::Broken,
+    broken::FolderProblem,
     catalog::{ONNX_FORMAT, file::file_name, walk::FoundFile},
     metadata::{Config, Weights},
     onnx::Graph,
@@ -75,7 +75,7 @@ fn all(folder: &Folder) -> Vec<&FoundFile> {
 
 /// The graph to begin with: that which `genai_config.json` names; else, in the folder and then in its subfolder, one of
 /// a usual name, the only one, or one of a usual name with a variant's ending.
-fn choose<'a>(folder: &'a Folder, config: &Config) -> Option<Result<Vec<&'a FoundFile>, Broken>> {
+fn choose<'a>(folder: &'a Folder, config: &Config) -> Option<Result<Vec<&'a FoundFile>, FolderProblem>> {
     if let Some(name) = config.decoder_file() {
         let in_folder = ["", ONNX_FOLDER]
             .into_iter()
@@ -105,7 +105,7 @@ fn choose<'a>(folder: &'a Folder, config: &Config) -> Option<Result<Vec<&'a Foun
             None if graphs.is_empty() => {}
             None => {
                 let names = graphs.iter().take(NAMED).map(|file| folder.name_of(&file.path)).collect();
-                return Some(Err(Broken::ManyGraphs { names }));
+                return Some(Err(FolderProblem::ManyGraphs { names }));
             }
         }
     }
@@ -127,13 +127,16 @@ fn with_pair<'a>(folder: &'a Folder, mut graphs: Vec<&'a FoundFile>) -> Vec<&'a 
 }
 
 /// What the graphs say of their weights, and the files that these are in.
-fn measure<'a>(folder: &'a Folder, graphs: &[&FoundFile]) -> Result<(Weights, Vec<&'a FoundFile>), Broken> {
+fn measure<'a>(
+    folder: &'a Folder,
+    graphs: &[&FoundFile],
+) -> Result<(Weights, Vec<&'a FoundFile>), FolderProblem> {
     let mut weights = Weights::default();
     let mut data: Vec<&FoundFile> = Vec::new();
     for (idx, file) in graphs.iter().enumerate() {
         let name = folder.name_of(&file.path);
         let graph = Graph::read(folder.open(file)?, file.metadata.len())
-            .map_err(|source| Broken::Onnx { file: name.clone(), source: Arc::new(source) })?;
+            .map_err(|source| FolderProblem::Onnx { file: name.clone(), source: Arc::new(source) })?;
         let own = data_files(folder, file, &name, &graph)?;
         let available =
             own.iter().fold(file.metadata.len(), |sum, file| sum.saturating_add(file.metadata.len()));
@@ -157,14 +160,14 @@ fn data_files<'a>(
     file: &FoundFile,
     name: &str,
     graph: &Graph,
-) -> Result<Vec<&'a FoundFile>, Broken> {
+) -> Result<Vec<&'a FoundFile>, FolderProblem> {
     let base = file.path.parent().unwrap_or(&folder.path);
     let files = folder.named(name, base, graph.data_files.keys().map(String::as_str))?;
     for (data, part) in files.iter().zip(graph.data_files.values()) {
         let found = data.metadata.len();
         if part.end > found {
             let file = folder.name_of(&data.path);
-            return Err(Broken::ShortFile { file, by: name.to_owned(), needed: part.end, found });
+            return Err(FolderProblem::ShortFile { file, by: name.to_owned(), needed: part.end, found });
         }
     }
     Ok(files)

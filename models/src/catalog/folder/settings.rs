@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{CONFIG, Folder, FoundFile, GENAI_CONFIG, ONNX_FOLDER};
-use crate::{broken::Broken, metadata::Config, settings::Settings};
+use crate::{broken::FolderProblem, metadata::Config, settings::Settings};
 
 /// Bytes of a JSON file of settings.
 const JSON_BYTES: u64 = 16 << 20;
@@ -16,7 +16,7 @@ const TEMPLATE_BYTES: u64 = 1 << 20;
 const POOLING: [&str; 2] = ["modules.json", "1_Pooling/config.json"];
 
 /// All settings of a folder.
-pub(super) fn read(folder: &Folder) -> Result<Config, Broken> {
+pub(super) fn read(folder: &Folder) -> Result<Config, FolderProblem> {
     let genai = match folder.file(GENAI_CONFIG) {
         Some(_) => GENAI_CONFIG.to_owned(),
         None => format!("{ONNX_FOLDER}/{GENAI_CONFIG}"),
@@ -33,26 +33,30 @@ pub(super) fn read(folder: &Folder) -> Result<Config, Broken> {
 }
 
 /// A reader of one file that has at most `limit` bytes.
-pub(super) fn bounded(folder: &Folder, file: &FoundFile, limit: u64) -> Result<impl Read + use<>, Broken> {
+pub(super) fn bounded(
+    folder: &Folder,
+    file: &FoundFile,
+    limit: u64,
+) -> Result<impl Read + use<>, FolderProblem> {
     let bytes = file.metadata.len();
     if bytes > limit {
-        return Err(Broken::TooLarge { file: folder.name_of(&file.path), bytes, limit });
+        return Err(FolderProblem::TooLarge { file: folder.name_of(&file.path), bytes, limit });
     }
     Ok(folder.open(file)?.take(limit))
 }
 
 /// What JSON says that cannot be read or is none.
-pub(super) fn damaged(folder: &Folder, file: &FoundFile, source: serde_json::Error) -> Broken {
+pub(super) fn damaged(folder: &Folder, file: &FoundFile, source: serde_json::Error) -> FolderProblem {
     if source.is_io() {
         return folder.unread(file, source.into());
     }
-    Broken::Json { file: folder.name_of(&file.path), source: Arc::new(source) }
+    FolderProblem::Json { file: folder.name_of(&file.path), source: Arc::new(source) }
 }
 
-fn object(folder: &Folder, name: &str, keys: &[&str]) -> Result<Settings, Broken> {
+fn object(folder: &Folder, name: &str, keys: &[&str]) -> Result<Settings, FolderProblem> {
     let Some(file) = folder.file(name) else {
         return if folder.leads_out(&folder.path.join(name)) {
-            Err(Broken::OutsideLink { file: name.to_owned() })
+            Err(FolderProblem::OutsideLink { file: name.to_owned() })
         } else {
             Ok(Settings::default())
         };
@@ -61,7 +65,7 @@ fn object(folder: &Folder, name: &str, keys: &[&str]) -> Result<Settings, Broken
     Settings::read(reader, keys).map_err(|source| damaged(folder, file, source))
 }
 
-fn template(folder: &Folder, name: &str) -> Result<Option<String>, Broken> {
+fn template(folder: &Folder, name: &str) -> Result<Option<String>, FolderProblem> {
     let Some(file) = folder.file(name) else { return Ok(None) };
     let mut bytes = Vec::new();
     let read = bounded(folder, file, TEMPLATE_BYTES)?.read_to_end(&mut bytes);

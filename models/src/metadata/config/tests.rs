@@ -205,10 +205,10 @@ fn what_no_model_has_is_broken() {
 proptest! {
     #[test]
     fn whatever_is_set_stays_within_bounds(
-        values in prop::collection::btree_map(prop::sample::select(&Config::KEYS[..]), value(), 0..12),
+        values in prop::collection::btree_map(prop::sample::select(&Config::KEYS[..]), value(), 1..12),
     ) {
         let settings: Vec<String> = values.iter().map(|(key, value)| format!("\"{key}\": {value}")).collect();
-        let config = config(&format!("{{{}}}", settings.join(", ")));
+        let config = config(&format!("{{{}, \"model_type\": \"x\"}}", settings.join(", ")));
         if let Ok(metadata) = describe(&config) {
             prop_assert!(u64::from(metadata.layers) <= bounds::LAYERS);
             prop_assert!(u64::from(metadata.heads) <= bounds::HEADS);
@@ -220,17 +220,19 @@ proptest! {
     }
 }
 
-/// Values at which numbers go wrong, and such as are none.
+/// Values at which numbers go wrong, and such as are none; most are small numbers.
 fn value() -> impl Strategy<Value = String> {
-    let number = prop_oneof![0i64..100, Just(-1), Just(1 << 24), Just(u32::MAX.into()), any::<i64>()];
+    let number = prop_oneof![
+        16 => 0i64..100,
+        1 => Just(-1),
+        1 => Just(1 << 24),
+        1 => Just(u32::MAX.into()),
+        1 => any::<i64>(),
+    ];
+    let words = ["true", "null", "{}", "[]", "\"a.b\"", "\"a b\"", "1e30", "0.5", "{\"hidden_size\": 7}"];
     prop_oneof![
-        number.clone().prop_map(|number| number.to_string()),
-        prop::collection::vec(number, 0..4).prop_map(|numbers| format!("{numbers:?}")),
-        any::<f64>()
-            .prop_filter("JSON has no other", |number| number.is_finite())
-            .prop_map(|n| n.to_string()),
-        "[a-z.-]{0,9}".prop_map(|text| format!("\"{text}\"")),
-        prop::sample::select(vec!["true", "null", "{}", "[]", "{\"hidden_size\": 7, \"bits\": 4}"])
-            .prop_map(str::to_owned),
+        8 => number.clone().prop_map(|number| number.to_string()),
+        1 => prop::collection::vec(number, 0..4).prop_map(|numbers| format!("{numbers:?}")),
+        1 => prop::sample::select(words.to_vec()).prop_map(str::to_owned),
     ]
 }
