@@ -25,7 +25,7 @@ pub mod limits {
     /// Bytes of the file: protocol buffers cannot be larger, which is why weights are put into files of their own.
     pub const FILE_BYTES: u64 = i32::MAX as u64;
     /// Bytes that are looked at, which is all but the data of tensors.
-    pub const WALKED_BYTES: u64 = 256 << 20;
+    pub const WALKED_BYTES: u64 = 64 << 20;
     /// Inputs, or outputs, of a graph.
     pub const PORTS: usize = 16_384;
     /// Dimensions of a tensor.

@@ -147,10 +147,20 @@ impl<R: Read + Seek> Source<R> {
     fn byte(&mut self, end: u64, what: &'static str, offset: u64) -> Result<u8, OnnxError> {
         self.within(1, end, what, offset)?;
         self.walk(1, what)?;
-        let mut byte = [0];
-        self.reader.read_exact(&mut byte).map_err(|source| self.failed(source, what))?;
+        // What is buffered is most of what is read, and taking it from there is several times as fast.
+        let byte = match self.reader.buffer().first() {
+            Some(&byte) => {
+                self.reader.consume(1);
+                byte
+            }
+            None => {
+                let mut byte = [0];
+                self.reader.read_exact(&mut byte).map_err(|source| self.failed(source, what))?;
+                byte[0]
+            }
+        };
         self.at += 1;
-        Ok(byte[0])
+        Ok(byte)
     }
 
     /// Where `length` more bytes end, if that is within the window that ends at `end`.

@@ -217,6 +217,15 @@ fn nesting_is_bounded() {
 }
 
 #[test]
+fn what_is_walked_is_bounded() {
+    let operator = "x".repeat(limits::NAME_BYTES as usize);
+    let node = Message::default().message(1, Message::default().text(4, &operator)).into_bytes();
+    let n_nodes = limits::WALKED_BYTES as usize / node.len() + 1;
+    let error = read(Message::model(Message::default().raw(&node.repeat(n_nodes)))).unwrap_err();
+    assert!(matches!(error, OnnxError::TooMuch { .. }), "{error}");
+}
+
+#[test]
 fn the_data_of_tensors_is_not_read() {
     /// Fails when what is read is not what the fields around the data need.
     struct Sparse {
