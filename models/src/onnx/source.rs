@@ -148,16 +148,13 @@ impl<R: Read + Seek> Source<R> {
         self.within(1, end, what, offset)?;
         self.walk(1, what)?;
         // What is buffered is most of what is read, and taking it from there is several times as fast.
-        let byte = match self.reader.buffer().first() {
-            Some(&byte) => {
-                self.reader.consume(1);
-                byte
-            }
-            None => {
-                let mut byte = [0];
-                self.reader.read_exact(&mut byte).map_err(|source| self.failed(source, what))?;
-                byte[0]
-            }
+        let byte = if let Some(&byte) = self.reader.buffer().first() {
+            self.reader.consume(1);
+            byte
+        } else {
+            let mut byte = [0];
+            self.reader.read_exact(&mut byte).map_err(|source| self.failed(source, what))?;
+            byte[0]
         };
         self.at += 1;
         Ok(byte)
