@@ -13,6 +13,7 @@ mod examples;
 mod gateway;
 mod harness;
 mod limits;
+mod links;
 mod logs;
 mod models;
 mod openai_python;
