@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor, safetensors::MmapedSafetensors};
 use impetus_runtime::huggingface::{Folder, FolderError};
 
 use crate::{
-    error::ModelError,
+    error::{ModelError, words},
     weights::archive::{Archive, Kind},
 };
 
@@ -85,7 +85,7 @@ impl Source {
         match &self.format {
             Format::Safetensors { shards, shapes } => {
                 fits(shapes.get(name).ok_or_else(missing)?)?;
-                shards.load(name, &Device::Cpu).map_err(|error| ModelError::tensor(name, error))
+                shards.load(name, &Device::Cpu).map_err(|error| ModelError::tensor(name, &error))
             }
             Format::Archives(archives) => {
                 let holder = archives.iter().find_map(|archive| Some((archive, archive.shape(name)?)));
@@ -104,12 +104,14 @@ fn map<P: AsRef<Path>>(paths: &[P]) -> candle_core::Result<MmapedSafetensors> {
 }
 
 fn damaged(file: &str, error: &candle_core::Error) -> ModelError {
-    ModelError::damaged(file, error.to_string())
+    ModelError::damaged(file, words(error))
 }
 
-/// The files of one kind: the shards in the index of `name`, else `name` itself, else a single file with the
-/// extension.
+/// The files of one kind: `name` itself, else the shards in its index, else a single file with the extension.
 fn named(folder: &Folder, name: &str, extension: &str) -> Result<Option<Vec<String>>, ModelError> {
+    if folder.find(name)?.is_some() {
+        return Ok(Some(vec![name.to_owned()]));
+    }
     let index = format!("{name}.index.json");
     if let Some(value) = folder.json(&index)? {
         let damaged = |reason: &str| ModelError::damaged(&index, reason);
@@ -118,9 +120,6 @@ fn named(folder: &Folder, name: &str, extension: &str) -> Result<Option<Vec<Stri
         let shards: Option<BTreeSet<&str>> = map.values().map(serde_json::Value::as_str).collect();
         let shards = shards.ok_or_else(|| damaged("a file name in `weight_map` is not a string"))?;
         return Ok(Some(shards.into_iter().map(str::to_owned).collect()));
-    }
-    if folder.find(name)?.is_some() {
-        return Ok(Some(vec![name.to_owned()]));
     }
     let mut names = folder.with_extension(extension)?;
     // Beside a checkpoint there are often the trainer's own files.

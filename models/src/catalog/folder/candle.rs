@@ -88,7 +88,8 @@ pub(super) fn find<'a>(folder: &'a Folder, config: &Config) -> Option<Parts<'a>>
     let mut unclear = None;
     for (name, extension) in KINDS {
         let index_name = format!("{name}.index.json");
-        if let Some(index) = folder.file(&index_name) {
+        // As transformers has it: a whole file wins over an index that was left beside it.
+        if let Some(index) = folder.file(&index_name).filter(|_| folder.file(name).is_none()) {
             return Some(match shards(folder, index) {
                 Ok(files) => {
                     let weights = measure(folder, config, &files, extension);

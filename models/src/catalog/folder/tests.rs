@@ -120,6 +120,9 @@ fn weights_come_in_many_kinds() {
     let shards = [(first, half.as_slice()), (second, half.as_slice()), (index_name, &index(first, second))];
     check(&shards, &[first, second, index_name], "BF16", 40);
     check(&[("model.safetensors", &weights())], &["model.safetensors"], "F16", 2_240);
+    let stale = [("model.safetensors", weights()), (index_name, index(first, second))];
+    let stale = stale.each_ref().map(|(name, content)| (*name, content.as_slice()));
+    check(&stale, &["model.safetensors"], "F16", 2_240);
     check(&[("weights.safetensors", &weights())], &["weights.safetensors"], "F16", 2_240);
     let zip = b"PK\x03\x04 and so on";
     let pickle = b"\x80\x02 and so on";
