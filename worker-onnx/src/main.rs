@@ -1,3 +1,7 @@
 //! The ONNX worker's process.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    impetus_runtime::run::<impetus_worker_onnx::Onnx>()
+}

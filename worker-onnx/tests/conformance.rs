@@ -1,0 +1,32 @@
+//! The worker keeps the laws of the engine seam on the bundled model's weights.
+
+use impetus_runtime::engine::{
+    Model, TokenId,
+    conformance::{Tolerance, check},
+};
+
+use crate::bundled;
+
+const SLOTS: u32 = 8;
+const CONTEXT_TOKENS: u32 = 256;
+
+#[test]
+fn the_bundled_model_keeps_every_law() {
+    let Model { task, vocabulary, card } =
+        bundled::load(&bundled::folder().join("model.onnx"), (SLOTS, CONTEXT_TOKENS), &[]);
+    let mut engine = task.into_generate().expect("it generates");
+
+    assert_eq!(card.architecture, "llama");
+    assert!(card.chat_template.is_some());
+    assert_eq!(card.weights_bytes / 1_000_000, 10);
+    assert!(vocabulary.is_end(vocabulary.encode("<|im_end|>", true).unwrap()[0]));
+
+    let text = "count from 1 to 20, then say hello to the world: ünïcödé and 日本語 too, please";
+    let whole = vocabulary.encode(text, true).unwrap();
+    check(&mut *engine, &prompts(&whole), Tolerance { batched: 1e-5, cut: 5e-5 }).expect("every law holds");
+}
+
+/// Ragged prompts, short and long.
+fn prompts(text: &[TokenId]) -> Vec<Vec<TokenId>> {
+    (0..SLOTS as usize).map(|n| text.iter().cycle().skip(n * 3).take(8 + n * 5).copied().collect()).collect()
+}
