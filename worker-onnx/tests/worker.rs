@@ -1,5 +1,10 @@
 //! The worker on real folders. One process serves all tests, since the library is loaded once.
 
+mod broken;
 mod bundled;
 mod conformance;
+mod embedding;
+mod export;
 mod greedy;
+mod layouts;
+mod onnx;
