@@ -38,6 +38,13 @@ pub(crate) enum ModelConfig {
     },
 }
 
+/// What any model's `config.json` says of its sizes, within bounds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    pub(crate) vocabulary: usize,
+    pub(crate) trained_context: usize,
+}
+
 /// The function in a feed-forward network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activation {
@@ -69,6 +76,28 @@ impl ModelConfig {
     /// The families that can be computed without a stock model.
     pub(crate) fn families() -> impl Iterator<Item = &'static str> {
         decoder::families().chain(encoder::families())
+    }
+}
+
+impl Sizes {
+    /// Reads and bounds them; all of them, since libraries that are given the config do not.
+    pub(crate) fn of(config: &Value) -> Result<Self, ModelError> {
+        let fields = Fields::of(config)?;
+        for (name, range) in [
+            ("hidden_size", &WIDTHS),
+            ("intermediate_size", &WIDTHS),
+            ("num_hidden_layers", &LAYERS),
+            ("num_attention_heads", &HEADS),
+            ("num_key_value_heads", &HEADS),
+            ("head_dim", &HEAD_SIZES),
+        ] {
+            fields.maybe_size(name, range)?;
+        }
+        Ok(Self {
+            vocabulary: fields.size("vocab_size", &VOCABULARY)?,
+            // Recurrent models have none.
+            trained_context: fields.size_or("max_position_embeddings", 1 << 20, &CONTEXT)?,
+        })
     }
 }
 

@@ -52,6 +52,22 @@ pub(crate) enum ModelError {
         /// The library's words.
         reason: String,
     },
+    /// One of candle's own models cannot be made of the folder.
+    #[error("the stock model for `{architecture}` could not be made: {reason}")]
+    Stock {
+        /// `model_type`.
+        architecture: String,
+        /// The library's words.
+        reason: String,
+    },
+    /// An option that stock models do not have.
+    #[error("the option `{option}` cannot be set for `{architecture}`, which runs through candle's stock model in F32")]
+    StockOption {
+        /// Its name.
+        option: &'static str,
+        /// `model_type`.
+        architecture: &'static str,
+    },
     /// Weights quantized in a way that is not implemented.
     #[error("the weights are quantized with {method}, which is not supported; {instead}")]
     Quantization {
@@ -61,6 +77,9 @@ pub(crate) enum ModelError {
         instead: &'static str,
     },
 }
+
+/// Characters of a library's words that a message repeats.
+const MAX_WORDS: usize = 300;
 
 impl ModelError {
     /// The error for the runtime: somebody has to replace the model at `path`.
@@ -79,7 +98,18 @@ impl ModelError {
     }
 
     /// A tensor that the library refused.
-    pub(crate) fn tensor(name: impl Into<String>, reason: impl std::fmt::Display) -> Self {
-        Self::Tensor { name: name.into(), reason: reason.to_string() }
+    pub(crate) fn tensor(name: impl Into<String>, error: &candle_core::Error) -> Self {
+        Self::Tensor { name: name.into(), reason: words(error) }
     }
+
+    /// A tensor that cannot be what the config says.
+    pub(crate) fn unfit(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Tensor { name: name.into(), reason: reason.into() }
+    }
+}
+
+/// A library's words for people: one line without the trace that may follow it.
+pub(crate) fn words(error: &candle_core::Error) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().chars().take(MAX_WORDS).collect()
 }

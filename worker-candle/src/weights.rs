@@ -50,7 +50,10 @@ impl Weights {
 
     /// The tensor `name`, which has to have the given shape, in the type that weights are held in.
     pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
-        let packed = self.affine.as_ref().and_then(|affine| affine.names(name, &self.source));
+        let packed = match &self.affine {
+            Some(affine) => affine.names(name, &self.source)?,
+            None => None,
+        };
         let tensor = match packed {
             Some(packed) => packed.unpack(&self.source, shape)?,
             None => self.source.tensor(name, shape)?,
@@ -61,7 +64,7 @@ impl Weights {
             (None, _) => DType::F32,
         };
         let converted = tensor.to_dtype(dtype).and_then(|tensor| tensor.contiguous());
-        converted.map_err(|error| ModelError::tensor(name, error))
+        converted.map_err(|error| ModelError::tensor(name, &error))
     }
 
     /// The elements of a vector, in F32.
@@ -77,7 +80,7 @@ impl Weights {
     fn elements(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
         let tensor = self.source.tensor(name, shape)?;
         let values = tensor.to_dtype(DType::F32).and_then(|tensor| tensor.flatten_all()?.to_vec1::<f32>());
-        values.map_err(|error| ModelError::tensor(name, error))
+        values.map_err(|error| ModelError::tensor(name, &error))
     }
 
     /// A linear layer of one or several tensors, quantized if the options say so.

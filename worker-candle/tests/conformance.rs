@@ -37,7 +37,7 @@ fn the_bundled_model_keeps_every_law() {
         let mut engine = model.task.into_generate().expect("it generates");
         check(&mut *engine, &prompts(&whole), tolerance)
     };
-    check(&mut *engine, &prompts(&whole), Tolerance { batched: 0.0, cut: 1e-5 }).expect("every law holds");
+    check(&mut *engine, &prompts(&whole), Tolerance { batched: 0.0, cut: 3e-5 }).expect("every law holds");
     // The laws hold for weights in other types as well; the roundings are other ones, and quantized activations
     // make them large.
     for option in [("dtype", "bf16"), ("dtype", "f16")] {

@@ -1,6 +1,8 @@
 //! The worker on real folders. One process serves all tests, since candle's threads are started once.
 
+mod broken;
 mod bundled;
 mod conformance;
+mod embedding;
 mod greedy;
 mod reference;

@@ -53,6 +53,10 @@ pub(crate) struct DecoderConfig {
     pub(crate) post_norms: bool,
     /// What embeddings are multiplied by.
     pub(crate) embedding_scale: Option<f64>,
+    /// What the parts that layers add are multiplied by.
+    pub(crate) residual_scale: f64,
+    /// What logits are divided by.
+    pub(crate) logits_divisor: f64,
     /// The embedding is the output matrix too.
     pub(crate) tied: bool,
     pub(crate) activation: Activation,
@@ -81,6 +85,9 @@ impl DecoderConfig {
             Some(default) => fields.number_or("query_pre_attn_scalar", default)?,
             None => head_size as f64,
         };
+        let multiplier = |name: &str| -> Result<Option<f64>, ModelError> {
+            family.multipliers.then(|| positive(name, fields.number_or(name, 1.0)?)).transpose()
+        };
         let n_layers = fields.size("num_hidden_layers", &LAYERS)?;
         let defaults = RopeDefaults {
             base: fields.number_or("rope_theta", family.rope_base)?,
@@ -96,7 +103,10 @@ impl DecoderConfig {
             heads,
             kv_heads,
             head_size,
-            attention_scale: positive("query_pre_attn_scalar", scale_base)?.powf(-0.5),
+            attention_scale: match multiplier("attention_multiplier")? {
+                Some(scale) => scale,
+                None => positive("query_pre_attn_scalar", scale_base)?.powf(-0.5),
+            },
             attention_soft_cap: fields.cap("attn_logit_softcapping", family.attention_soft_cap)?,
             final_soft_cap: fields.cap("final_logit_softcapping", family.final_soft_cap)?,
             qkv_bias: family.qkv_bias.resolve(fields)?,
@@ -107,7 +117,12 @@ impl DecoderConfig {
             norm_epsilon: positive("rms_norm_eps", fields.number_or("rms_norm_eps", 1e-6)?)?,
             unit_offset_norm: family.is_gemma,
             post_norms: family.post_norms,
-            embedding_scale: family.is_gemma.then(|| (width as f64).sqrt()),
+            embedding_scale: match multiplier("embedding_multiplier")? {
+                Some(scale) => Some(scale),
+                None => family.is_gemma.then(|| (width as f64).sqrt()),
+            },
+            residual_scale: multiplier("residual_multiplier")?.unwrap_or(1.0),
+            logits_divisor: multiplier("logits_scaling")?.unwrap_or(1.0),
             tied: match outer.flag("tie_word_embeddings")? {
                 Some(tied) => tied,
                 None => fields.flag("tie_word_embeddings")?.unwrap_or(family.tied),

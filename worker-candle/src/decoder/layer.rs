@@ -16,6 +16,7 @@ pub(crate) struct Layer {
     after_attention: Option<RmsNorm>,
     before_feed_forward: RmsNorm,
     after_feed_forward: Option<RmsNorm>,
+    scale: f32,
 }
 
 /// What the file calls the matrices of a gated network.
@@ -70,6 +71,7 @@ impl Layer {
             after_attention,
             before_feed_forward,
             after_feed_forward,
+            scale: config.residual_scale as f32,
         })
     }
 
@@ -91,24 +93,24 @@ impl Layer {
     ) -> candle_core::Result<()> {
         let normalised = self.before_attention.of(stream);
         let attended = self.attention.forward(&normalised, step, cache, idx)?;
-        add(stream, attended, self.after_attention.as_ref());
+        self.add(stream, attended, self.after_attention.as_ref());
         let normalised = self.before_feed_forward.of(stream);
         let segments = &step.plan.segments;
         let output = match &self.feed_forward {
             Network::Dense(network) => network.forward(&normalised, segments)?,
             Network::Experts(network) => network.forward(&normalised, segments)?,
         };
-        add(stream, output, self.after_feed_forward.as_ref());
+        self.add(stream, output, self.after_feed_forward.as_ref());
         Ok(())
     }
-}
 
-/// Adds to the residual stream, normalised where the family does so.
-fn add(stream: &mut [f32], mut output: Vec<f32>, norm: Option<&RmsNorm>) {
-    if let Some(norm) = norm {
-        norm.apply(&mut output);
+    /// Adds to the residual stream, normalised where the family does so.
+    fn add(&self, stream: &mut [f32], mut output: Vec<f32>, norm: Option<&RmsNorm>) {
+        if let Some(norm) = norm {
+            norm.apply(&mut output);
+        }
+        stream.iter_mut().zip(output).for_each(|(value, output)| *value += self.scale * output);
     }
-    stream.iter_mut().zip(output).for_each(|(value, output)| *value += output);
 }
 
 /// A gated network of the given inner `width` from below `prefix`.

@@ -77,6 +77,7 @@ fn every_family_keeps_the_laws() {
         json!({"model_type": "smollm3", "no_rope_layers": [1, 1, 1, 0]}),
         json!({"model_type": "phi3", "rope_scaling": {"type": "longrope", "short_factor": [1, 2, 3, 4],
             "long_factor": [2, 3, 4, 5]}, "original_max_position_embeddings": 32}),
+        json!({"model_type": "granite", "embedding_multiplier": 2.0, "residual_multiplier": 0.5}),
         json!({"model_type": "gemma"}),
         json!({"model_type": "gemma2"}),
         json!({"model_type": "gemma3_text"}),

@@ -38,7 +38,7 @@ impl Embedding {
         let mut segment = vec![0.0; width];
         if let (Some(name), 1..) = (names.token_types, config.token_types) {
             add_row(&table(name, config.token_types)?, 0, &mut segment)
-                .map_err(|error| ModelError::tensor(format!("{prefix}{name}.weight"), error))?;
+                .map_err(|error| ModelError::tensor(format!("{prefix}{name}.weight"), &error))?;
         }
         let norm = format!("{prefix}{}", names.embedding_norm);
         let norm = LayerNorm::load(weights, &norm, width, config.norm_epsilon, config.norm_bias)?;

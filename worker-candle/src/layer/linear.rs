@@ -53,7 +53,7 @@ impl Linear {
             .map(|part| weights.tensor(&format!("{}.weight", part.name), &[part.rows, inputs]))
             .collect::<Result<Vec<_>, _>>()?;
         let name = parts.first().map_or("", |part| part.name.as_str());
-        let tensor = joined(&tensors).map_err(|error| ModelError::tensor(name, error))?;
+        let tensor = joined(&tensors).map_err(|error| ModelError::tensor(name, &error))?;
         let mut linear = Self::of(name, tensor, quantize)?;
         if bias {
             let mut values = Vec::new();
@@ -67,7 +67,7 @@ impl Linear {
 
     /// A layer over a matrix that is there already.
     pub(crate) fn of(name: &str, tensor: Tensor, quantize: Option<GgmlDType>) -> Result<Self, ModelError> {
-        let failed = |error: candle_core::Error| ModelError::tensor(name, error);
+        let failed = |error: candle_core::Error| ModelError::tensor(name, &error);
         let (outputs, inputs) = tensor.dims2().map_err(failed)?;
         // A row that is no whole number of blocks stays as it is.
         let matrix = match quantize.filter(|kind| inputs.is_multiple_of(kind.block_size())) {

@@ -9,7 +9,7 @@ use std::{
 use candle_core::{DType, Tensor, npy::NpzTensors, pickle::PthTensors};
 use impetus_runtime::huggingface::FolderError;
 
-use crate::error::ModelError;
+use crate::error::{ModelError, words};
 
 /// Where checkpoints keep their tensors: at the top, or under one of these keys.
 const KEYS: [Option<&str>; 3] = [None, Some("state_dict"), Some("model")];
@@ -102,7 +102,20 @@ fn npz(path: &Path) -> candle_core::Result<(Reader, Contents)> {
 /// The readers index into what a damaged file gives them; a panic there is the file's fault.
 fn guarded<T>(file: &str, read: impl FnOnce() -> candle_core::Result<T>) -> Result<T, ModelError> {
     match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(result) => result.map_err(|error| ModelError::damaged(file, error.to_string())),
+        Ok(result) => result.map_err(|error| ModelError::damaged(file, reason(&error))),
         Err(_) => Err(ModelError::damaged(file, "its structure is not that of a checkpoint")),
+    }
+}
+
+/// The reader's words; it knows the few opcodes that tensors need, and names another one by its number.
+fn reason(error: &candle_core::Error) -> String {
+    let words = words(error);
+    let opcode = words.strip_prefix("unknown op-code ").and_then(|number| number.parse::<u8>().ok());
+    match opcode {
+        Some(opcode) => format!(
+            "its pickle has the opcode {opcode:#04x}, which no checkpoint of tensors needs and which is not run; \
+             save the model's `state_dict()`"
+        ),
+        None => words,
     }
 }

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Makes small random models of every family with the `transformers` package, and their logits.
+"""Makes small random models of every family with the `transformers` package, and what they say.
 
 Each folder gets the model in one of the forms that the worker loads, and `expected.json`: the
-prompt and the logits behind every token, computed in F32. Needs torch, transformers, numpy and
-safetensors. Then: IMPETUS_REFERENCE=DIR cargo test -p impetus-worker-candle -- --ignored
+prompt and the logits behind every token, or for an embedding model some inputs and their vectors,
+computed in F32. Needs torch, transformers, numpy and safetensors. Then:
+IMPETUS_REFERENCE=DIR cargo test --release -p impetus-worker-candle --test worker reference
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ LONG = {
 }
 SLIDING = ["full_attention", "sliding_attention"] * 2
 EXPERTS = {"num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
-
-
+# Of the inputs of embedding models: around where the worker changes its ways to compute.
+INPUT_TOKENS = [1, 5, 8, 9, 40, 120]
 
 def long_rope(original: int) -> dict[str, Any]:
     """LongRoPE over an original context of so many tokens."""
@@ -75,6 +76,15 @@ MODELS: list[tuple[str, str, dict[str, Any]]] = [
         "llama-linear",
         "LlamaConfig",
         {"rope_parameters": {"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0}},
+    ),
+    # The prompt is longer than what it was trained on.
+    (
+        "llama-dynamic",
+        "LlamaConfig",
+        {
+            "max_position_embeddings": 32,
+            "rope_parameters": {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 2.0},
+        },
     ),
     ("mistral", "MistralConfig", {"sliding_window": 16, "head_dim": 32}),
     ("qwen2", "Qwen2Config", {}),
@@ -119,6 +129,78 @@ MODELS: list[tuple[str, str, dict[str, Any]]] = [
         EXPERTS | {"shared_expert_intermediate_size": 48, "mlp_only_layers": [1]},
     ),
     ("qwen3-moe", "Qwen3MoeConfig", EXPERTS | {"norm_topk_prob": True, "head_dim": 32}),
+    (
+        "granite",
+        "GraniteConfig",
+        {
+            "embedding_multiplier": 3.0,
+            "attention_multiplier": 0.2,
+            "residual_multiplier": 0.5,
+            "logits_scaling": 4.0,
+        },
+    ),
+    # Families that candle's own models compute.
+    ("stock-phi", "PhiConfig", {"partial_rotary_factor": 0.5}),
+    ("stock-falcon", "FalconConfig", {"new_decoder_architecture": False, "multi_query": True}),
+    ("stock-starcoder2", "Starcoder2Config", {"sliding_window": None}),
+    ("stock-olmo", "OlmoConfig", {}),
+    ("stock-olmo2", "Olmo2Config", {}),
+    ("stock-helium", "HeliumConfig", {"head_dim": 16}),
+    ("stock-glm4", "Glm4Config", {"head_dim": 16, "attention_bias": True}),
+    (
+        "stock-recurrent-gemma",
+        "RecurrentGemmaConfig",
+        {"head_dim": 16, "num_key_value_heads": 1, "attention_window_size": 64},
+    ),
+    (
+        "stock-lfm2",
+        "Lfm2Config",
+        {
+            "layer_types": ["conv", "full_attention", "conv", "full_attention"],
+            "block_auto_adjust_ff_dim": True,
+            "block_multiple_of": 8,
+            "block_ffn_dim_multiplier": 1.0,
+        },
+    ),
+    (
+        "stock-granitemoehybrid",
+        "GraniteMoeHybridConfig",
+        {
+            "layer_types": ["attention"] * 4,
+            "num_local_experts": 0,
+            "shared_intermediate_size": 96,
+            "residual_multiplier": 0.5,
+            "attention_multiplier": 0.2,
+            "logits_scaling": 4.0,
+            "tie_word_embeddings": True,
+            "position_embedding_type": "rope",
+        },
+    ),
+    ("stock-mamba", "MambaConfig", {}),
+]
+
+# The same for embedding models, with the pooling mode.
+ENCODERS: list[tuple[str, str, str, dict[str, Any]]] = [
+    ("embed-bert", "BertConfig", "cls", {"type_vocab_size": 2}),
+    ("embed-bert-tanh", "BertConfig", "max", {"hidden_act": "gelu_new"}),
+    ("embed-roberta", "RobertaConfig", "mean", {"pad_token_id": 1}),
+    ("embed-xlm-roberta", "XLMRobertaConfig", "cls", {"pad_token_id": 1, "type_vocab_size": 1}),
+    (
+        "embed-distilbert",
+        "DistilBertConfig",
+        "mean",
+        {"dim": 64, "n_layers": 4, "n_heads": 4, "hidden_dim": 96},
+    ),
+    ("embed-mpnet", "MPNetConfig", "mean", {"pad_token_id": 1}),
+    ("embed-nomic", "NomicBertConfig", "mean", {}),
+    (
+        "embed-modernbert",
+        "ModernBertConfig",
+        "cls",
+        {"local_attention": 16, "cls_token_id": 0, "sep_token_id": 2},
+    ),
+    ("embed-qwen3", "Qwen3Config", "lasttoken", {"head_dim": 32}),
+    ("embed-mistral", "MistralConfig", "mean", {"sliding_window": 16}),
 ]
 
 
@@ -135,14 +217,22 @@ def main() -> None:
         model = make("LlamaConfig", {"intermediate_size": 128}, 100)
         form(model, folder / name)
         finish(folder / name, model)
+    for seed, (name, config, mode, settings) in enumerate(ENCODERS, 200):
+        model = make(config, settings, seed, hf.AutoModel)
+        model.save_pretrained(folder / name)
+        embed(folder / name, model, mode)
 
 
-def make(config: str, settings: dict[str, Any], seed: int) -> Any:
-    """A model with random weights, large enough that every part of it shows in the logits."""
+def make(
+    config: str, settings: dict[str, Any], seed: int, kind: Any = hf.AutoModelForCausalLM
+) -> Any:
+    """A model with random weights, large enough that every part of it shows in what it says."""
     torch.manual_seed(seed)
-    model = hf.AutoModelForCausalLM.from_config(getattr(hf, config)(**(BASE | settings)))
+    model = kind.from_config(getattr(hf, config)(**(BASE | settings)))
     with torch.no_grad():
         for name, weights in model.named_parameters():
+            if name.endswith(("A_log", "recurrent_param")):
+                continue  # a state that decays
             spread = 0.3 if weights.dim() == 1 else 1.5 / weights.shape[-1] ** 0.5
             offset = 1.0 if "norm" in name and "Gemma" not in config else 0.0
             weights.copy_(torch.randn(weights.shape) * spread + offset)
@@ -158,6 +248,38 @@ def finish(folder: Path, model: Any) -> None:
     expected = {"prompt": prompt.tolist(), "logits": logits.tolist()}
     (folder / "expected.json").write_text(json.dumps(expected))
     print(f"{folder.name}: logits up to {logits.abs().max():.2f}")
+
+
+def embed(folder: Path, model: Any, mode: str) -> None:
+    """Writes the tokenizer, the files of sentence-transformers, and some inputs with their vectors."""
+    shutil.copyfile(BUNDLED / "tokenizer.json", folder / "tokenizer.json")
+    steps = ["", "1_Pooling", "2_Normalize"]
+    kinds = ["Transformer", "Pooling", "Normalize"]
+    modules = [
+        {"path": path, "type": f"sentence_transformers.models.{kind}"}
+        for path, kind in zip(steps, kinds, strict=True)
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling").mkdir(exist_ok=True)
+    pooling = {"word_embedding_dimension": 64, "pooling_mode": mode}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+
+    inputs = [torch.randint(7, VOCABULARY, (length,)) for length in INPUT_TOKENS]
+    with torch.no_grad():
+        states = [model(tokens[None]).last_hidden_state[0] for tokens in inputs]
+    pool: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+        "cls": lambda rows: rows[0],
+        "lasttoken": lambda rows: rows[-1],
+        "mean": lambda rows: rows.mean(0),
+        "max": lambda rows: rows.amax(0),
+    }
+    vectors = [torch.nn.functional.normalize(pool[mode](rows), dim=0) for rows in states]
+    expected = {
+        "inputs": [tokens.tolist() for tokens in inputs],
+        "vectors": [vector.tolist() for vector in vectors],
+    }
+    (folder / "expected.json").write_text(json.dumps(expected))
+    print(f"{folder.name}: {len(vectors)} vectors")
 
 
 def sharded(model: Any, folder: Path) -> None:
@@ -199,8 +321,8 @@ def archive(model: Any, folder: Path) -> None:
     np.savez(folder / "weights.npz", **{k: v.numpy() for k, v in model.state_dict().items()})
 
 
-def mlx(bits: int, group: int) -> Callable[[Any, Path], None]:
-    """MLX's affine quantization, by its published formula."""
+def mlx(bits: int, group: int, mixed: bool = False) -> Callable[[Any, Path], None]:
+    """MLX's affine quantization, by its published formula; mixed: other bits in some layers."""
 
     def save(model: Any, folder: Path) -> None:
         model.save_pretrained(folder)
@@ -211,13 +333,18 @@ def mlx(bits: int, group: int) -> Callable[[Any, Path], None]:
                 quantized[name] = weight
                 continue
             layer = name.removesuffix(".weight")
-            words, scales, biases, weight[:] = quantize(weight, bits, group)
+            own = MIXED.get(layer, {"bits": bits, "group_size": group}) if mixed else {}
+            if own is False:
+                quantized[name] = weight
+                continue
+            width, size = own.get("bits", bits), own.get("group_size", group)
+            words, scales, biases, weight[:] = quantize(weight, width, size)
             quantized |= {name: words, f"{layer}.scales": scales, f"{layer}.biases": biases}
         save_file(quantized, folder / "model.safetensors")
         model.load_state_dict(tensors)
         path = folder / "config.json"
         config = json.loads(path.read_text())
-        config["quantization"] = {"group_size": group, "bits": bits}
+        config["quantization"] = {"group_size": group, "bits": bits} | (MIXED if mixed else {})
         path.write_text(json.dumps(config))
 
     return save
@@ -230,12 +357,21 @@ def quantize(weight: torch.Tensor, bits: int, group: int) -> tuple[torch.Tensor,
     low, high = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
     scales = (high - low) / (2**bits - 1)
     numbers = ((groups - low) / scales).round().clamp(0, 2**bits - 1)
-    places = torch.arange(32 // bits, dtype=torch.int64) * bits
-    words = numbers.to(torch.int64).reshape(rows, -1, 32 // bits) << places
+    # All bits of a row in one stream, the lowest first, cut into words.
+    places = torch.arange(bits, dtype=torch.int64)
+    stream = (numbers.to(torch.int64).reshape(rows, -1, 1) >> places) & 1
+    words = stream.reshape(rows, -1, 32) << torch.arange(32, dtype=torch.int64)
     packed = words.sum(-1).to(torch.uint32)
     exact = (numbers * scales + low).reshape(rows, columns)
     return packed, scales[..., 0].contiguous(), low[..., 0].contiguous(), exact
 
+
+# Layers of a mixed quantization that differ.
+MIXED: dict[str, Any] = {
+    "model.layers.0.self_attn.v_proj": {"bits": 8, "group_size": 32},
+    "model.layers.1.mlp.down_proj": {"bits": 6, "group_size": 64},
+    "model.layers.2.self_attn.o_proj": False,
+}
 
 FORMS: dict[str, Callable[[Any, Path], None]] = {
     "form-sharded": sharded,
@@ -246,7 +382,8 @@ FORMS: dict[str, Callable[[Any, Path], None]] = {
     "form-f16": narrow(torch.float16),
     "form-mlx-8-bit": mlx(8, 64),
     "form-mlx-4-bit": mlx(4, 32),
-}
+    "form-mlx-mixed": mlx(4, 64, mixed=True),
+} | {f"form-mlx-{bits}-bit": mlx(bits, 64) for bits in (3, 5, 6)}
 
 if __name__ == "__main__":
     main()

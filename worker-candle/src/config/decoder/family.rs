@@ -16,6 +16,8 @@ pub(in crate::config) struct Family {
     pub(in crate::config) fused: bool,
     /// Norm weights less one, scaled embeddings, and a tanh GELU.
     pub(in crate::config) is_gemma: bool,
+    /// The config says what embeddings, scores, the layers' parts and logits are multiplied by.
+    pub(in crate::config) multipliers: bool,
     pub(in crate::config) post_norms: bool,
     pub(in crate::config) tied: bool,
     /// Heads, and heads of keys and values.
@@ -73,6 +75,7 @@ const LLAMA: Family = Family {
     query_norm: false,
     fused: false,
     is_gemma: false,
+    multipliers: false,
     post_norms: false,
     tied: false,
     heads: None,
@@ -176,6 +179,7 @@ pub(super) const FAMILIES: &[Family] = &[
         window: WindowRule::Late,
         ..LLAMA
     },
+    Family { model_type: "granite", multipliers: true, ..LLAMA },
     Family { model_type: "phi3", fused: true, vocabulary: 32_064, trained_context: 4096, ..MISTRAL },
     GEMMA,
     GEMMA2,
