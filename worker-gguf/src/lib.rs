@@ -1,8 +1,10 @@
 //! GGUF models on llama.cpp: the thin layer between `runtime::engine` and the library.
 
+mod embedding;
 mod engine;
 mod log;
 mod option;
+mod pooling;
 mod vocabulary;
 
 use std::{num::NonZeroU32, sync::Arc};
@@ -16,8 +18,10 @@ use llama_cpp_2::{
 use tracing::{info, warn};
 
 use crate::{
+    embedding::{GgufEmbedding, Sizes},
     engine::GgufEngine,
     option::{FlashAttention, Options},
+    pooling::Pooling,
     vocabulary::GgufVocabulary,
 };
 
@@ -58,31 +62,22 @@ impl Backend for Gguf {
         let options = Options::parse(&spec.options)?;
         let model: &'static LlamaModel = Box::leak(Box::new(self.load_weights(spec, &options, progress)?));
         let vocabulary = Arc::new(GgufVocabulary::new(model));
-        let trained = model.n_ctx_train();
-        let context_tokens = match spec.context_tokens {
-            0 => trained.clamp(1, DEFAULT_CONTEXT_TOKENS),
-            asked => asked,
+        let key = |name: &str| model.meta_val_str(name).ok();
+        let pooling = Pooling::of(key, options.pooling).map_err(|error| broken(spec, error.to_string()))?;
+        let task = match pooling {
+            None => Task::Generate(Box::new(self.generate(model, spec, &options, &vocabulary)?)),
+            Some(pooling) => Task::Embed(Box::new(self.embed(model, spec, &options, pooling)?)),
         };
-        if context_tokens > trained {
-            warn!(context_tokens, trained, "the context is longer than what the model was trained on");
-        }
-        let context = model
-            .new_context(self.library, context_params(spec, attention(model, &options), context_tokens)?)
-            .map_err(|_| LoadError::Memory {
-                what: format!("{} slots of {context_tokens} tokens", spec.slots),
-            })?;
-        let engine =
-            GgufEngine::new(context, spec.slots, context_tokens, TOKENS_PER_STEP, vocabulary.as_ref());
         let card = Card {
-            architecture: model.meta_val_str("general.architecture").unwrap_or_default(),
-            trained_context_tokens: trained,
+            architecture: key("general.architecture").unwrap_or_default(),
+            trained_context_tokens: model.n_ctx_train(),
             chat_template: model.chat_template(None).ok().and_then(|template| template.to_string().ok()),
             devices: devices(options.gpu_layers),
             weights_bytes: model.size(),
             implementation: String::new(),
         };
-        info!(context_tokens, slots = spec.slots, threads = spec.threads, devices = ?card.devices, "loaded");
-        Ok(Model { task: Task::Generate(Box::new(engine)), vocabulary, card })
+        info!(threads = spec.threads, devices = ?card.devices, embeds = pooling.is_some(), "loaded");
+        Ok(Model { task, vocabulary, card })
     }
 }
 
@@ -93,9 +88,8 @@ impl Gguf {
         options: &Options,
         progress: &Progress,
     ) -> Result<LlamaModel, LoadError> {
-        let broken = |reason: String| LoadError::Broken { path: spec.path.clone(), reason };
         if let Err(error) = std::fs::File::open(&spec.path) {
-            return Err(broken(error.to_string()));
+            return Err(broken(spec, error.to_string()));
         }
         let progress = progress.clone();
         let params = LlamaModelParams::default()
@@ -107,8 +101,56 @@ impl Gguf {
                 true
             });
         LlamaModel::load_from_file(self.library, &spec.path, &params)
-            .map_err(|error| broken(log::last_errors().unwrap_or_else(|| error.to_string())))
+            .map_err(|error| broken(spec, log::last_errors().unwrap_or_else(|| error.to_string())))
     }
+
+    /// The context of a model that generates, a slot for each of the sequences that are asked for.
+    fn generate(
+        &self,
+        model: &'static LlamaModel,
+        spec: &ModelSpec,
+        options: &Options,
+        vocabulary: &GgufVocabulary,
+    ) -> Result<GgufEngine, LoadError> {
+        let trained = model.n_ctx_train();
+        let context_tokens = match spec.context_tokens {
+            0 => trained.clamp(1, DEFAULT_CONTEXT_TOKENS),
+            asked => asked,
+        };
+        if context_tokens > trained {
+            warn!(context_tokens, trained, "the context is longer than what the model was trained on");
+        }
+        let params = context_params(spec, attention(model, options), context_tokens)?;
+        let context = model.new_context(self.library, params).map_err(|_| LoadError::Memory {
+            what: format!("{} slots of {context_tokens} tokens", spec.slots),
+        })?;
+        Ok(GgufEngine::new(context, spec.slots, context_tokens, TOKENS_PER_STEP, vocabulary))
+    }
+
+    /// The context of a model that embeds.
+    fn embed(
+        &self,
+        model: &'static LlamaModel,
+        spec: &ModelSpec,
+        options: &Options,
+        pooling: Pooling,
+    ) -> Result<GgufEmbedding, LoadError> {
+        let sizes = Sizes::new(spec.context_tokens, model.n_ctx_train(), model.n_vocab() as u32, pooling);
+        let (kv_type, flash_attention) = attention(model, options);
+        let params = sizes
+            .context_params(spec, pooling)
+            .with_flash_attention_policy(flash_attention.policy())
+            .with_type_k(kv_type)
+            .with_type_v(kv_type);
+        let context = model
+            .new_context(self.library, params)
+            .map_err(|_| LoadError::Memory { what: format!("inputs of {} tokens", sizes.context_tokens) })?;
+        Ok(GgufEmbedding::new(context, model, sizes))
+    }
+}
+
+fn broken(spec: &ModelSpec, reason: String) -> LoadError {
+    LoadError::Broken { path: spec.path.clone(), reason }
 }
 
 /// The KV cache is kept apart by slot: each sequence's keys then lie at its own positions whatever its neighbours

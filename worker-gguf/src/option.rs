@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use impetus_runtime::engine::LoadError;
-use llama_cpp_2::context::params::KvCacheType;
+use llama_cpp_2::context::params::{KvCacheType, LlamaPoolingType};
 
 /// The format's own settings.
 #[derive(Debug)]
@@ -20,6 +20,9 @@ pub(crate) struct Options {
     pub(crate) mmap: bool,
     /// `mlock`: keep the weights from being swapped out.
     pub(crate) mlock: bool,
+    /// `pooling`: how vectors are made, which makes any model an embedding model; none for `file`, which is what
+    /// the file says.
+    pub(crate) pooling: Option<LlamaPoolingType>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +50,7 @@ impl Default for Options {
             gpu_layers: i32::MAX as u32,
             mmap: true,
             mlock: false,
+            pooling: None,
         }
     }
 }
@@ -87,7 +91,20 @@ impl Options {
                 }
                 "mmap" => parsed.mmap = value.parse().map_err(|_| refuse("true or false"))?,
                 "mlock" => parsed.mlock = value.parse().map_err(|_| refuse("true or false"))?,
-                _ => return Err(refuse("the options are kv_type, flash_attention, gpu_layers, mmap, mlock")),
+                "pooling" => {
+                    parsed.pooling = match value.as_str() {
+                        "file" => None,
+                        "mean" => Some(LlamaPoolingType::Mean),
+                        "cls" => Some(LlamaPoolingType::Cls),
+                        "last" => Some(LlamaPoolingType::Last),
+                        _ => return Err(refuse("one of file, mean, cls, last")),
+                    }
+                }
+                _ => {
+                    return Err(refuse(
+                        "the options are kv_type, flash_attention, gpu_layers, mmap, mlock, pooling",
+                    ));
+                }
             }
         }
         let quantized = matches!(parsed.kv_type, Some(KvCacheType::Q8_0 | KvCacheType::Q4_0));
@@ -120,13 +137,17 @@ mod tests {
         check(&[("kv_type", "q9")], &["kv_type", "q9", "q8_0"]);
         check(&[("flash_attention", "yes")], &["flash_attention", "auto"]);
         check(&[("gpu_layers", "-1")], &["gpu_layers", "-1"]);
+        check(&[("pooling", "max")], &["pooling", "max", "mean"]);
         check(&[("rope", "1")], &["rope", "kv_type"]);
         check(&[("kv_type", "q8_0"), ("flash_attention", "off")], &["quantized"]);
     }
 
     #[test]
     fn valid_options_are_taken() {
-        let options = parse(&[("kv_type", "q8_0"), ("gpu_layers", "0"), ("mmap", "false")]).unwrap();
+        let options = [("kv_type", "q8_0"), ("gpu_layers", "0"), ("mmap", "false"), ("pooling", "last")];
+        let options = parse(&options).unwrap();
+        assert_eq!(options.pooling, Some(LlamaPoolingType::Last));
+        assert_eq!(parse(&[("pooling", "file")]).unwrap().pooling, None);
         assert_eq!(options.kv_type, Some(KvCacheType::Q8_0));
         assert_eq!((options.gpu_layers, options.mmap, options.mlock), (0, false, false));
     }

@@ -41,6 +41,16 @@ impl GgufVocabulary {
         let (begin_text, end_text) = (name(vocab.bos()), name(vocab.eos()));
         Self { model, pieces, ends, is_end, longest_piece_bytes, begin_text, end_text }
     }
+
+    /// Tokens of `text`; with `edges` those that the model wants around it, with `special` those that it names.
+    fn tokenize(&self, text: &str, edges: bool, special: bool) -> Result<Vec<TokenId>, TokenizeError> {
+        let tokens = self.model.vocab().tokenize(text.as_bytes(), edges, special);
+        tokens
+            .into_iter()
+            .map(|token| u32::try_from(token.0).map(TokenId))
+            .collect::<Result<_, _>>()
+            .map_err(|error| TokenizeError { reason: error.to_string() })
+    }
 }
 
 impl Vocabulary for GgufVocabulary {
@@ -60,15 +70,13 @@ impl Vocabulary for GgufVocabulary {
     }
 
     fn encode(&self, text: &str, special: bool) -> Result<Vec<TokenId>, TokenizeError> {
-        let vocab = self.model.vocab();
         // A template that writes the begin token itself must not get a second one.
         let has_begin = !self.begin_text.is_empty() && text.starts_with(&self.begin_text);
-        let tokens = vocab.tokenize(text.as_bytes(), !has_begin, special);
-        tokens
-            .into_iter()
-            .map(|token| u32::try_from(token.0).map(TokenId))
-            .collect::<Result<_, _>>()
-            .map_err(|error| TokenizeError { reason: error.to_string() })
+        self.tokenize(text, !has_begin, special)
+    }
+
+    fn encode_input(&self, text: &str) -> Result<Vec<TokenId>, TokenizeError> {
+        self.tokenize(text, true, false)
     }
 
     fn begin_text(&self) -> &str {
