@@ -1,10 +1,11 @@
 //! Many requests at once: each gets the answer that it would get alone, and they share the engine's steps.
 
 use futures::future::join_all;
+use serde_json::{Value, json};
 
 use crate::{
-    chat::counted,
-    harness::{Answer, Server, Setup, chat},
+    chat::{counted, with},
+    harness::{Answer, BUNDLED, MODEL, Server, Setup, chat},
 };
 
 const PROMPTS: [&str; 8] = [
@@ -18,16 +19,20 @@ const PROMPTS: [&str; 8] = [
     "What happens when a worker crashes?",
 ];
 
-async fn alone(server: &Server) -> Vec<Answer> {
+fn bodies(model: &str) -> [Value; 8] {
+    PROMPTS.map(|prompt| with(chat(prompt), &json!({"model": model})))
+}
+
+async fn alone(server: &Server, model: &str) -> Vec<Answer> {
     let mut answers = Vec::new();
-    for prompt in PROMPTS {
-        answers.push(server.http.ask(&chat(prompt)).await);
+    for body in bodies(model) {
+        answers.push(server.http.ask(&body).await);
     }
     answers
 }
 
-async fn together(server: &Server) -> Vec<Answer> {
-    let bodies = PROMPTS.map(chat);
+async fn together(server: &Server, model: &str) -> Vec<Answer> {
+    let bodies = bodies(model);
     join_all(bodies.iter().map(async |body| server.http.stream(body).await.whole().await)).await
 }
 
@@ -37,23 +42,27 @@ fn texts(answers: &[Answer]) -> Vec<&str> {
 
 #[tokio::test]
 async fn eight_chats_at_once_are_correct_and_share_steps() {
-    let server = Setup::new().set("workers.gguf.slots=8").start().await;
-    let expected = alone(&server).await;
-    assert_eq!(expected[2].text, counted(50));
-    let before = server.control.stats("impetus-tiny").await;
-    let answers = together(&server).await;
-    assert_eq!(texts(&answers), texts(&expected));
-    let after = server.control.stats("impetus-tiny").await;
-    let (steps, tokens) = (after.steps - before.steps, after.completion_tokens - before.completion_tokens);
-    // Were they perfectly together, there would be as many steps as the longest answer has tokens: about a sixth.
-    assert!(tokens > 800 && steps * 3 < tokens, "{steps} steps for {tokens} tokens");
+    let eight = |setup: Setup, format| setup.set(&format!("workers.{format}.slots=8"));
+    let server = ["gguf", "candle", "onnx"].into_iter().fold(Setup::in_all_formats(), eight).start().await;
+    for model in BUNDLED {
+        let expected = alone(&server, model).await;
+        assert_eq!(expected[2].text, counted(50));
+        let before = server.control.stats(model).await;
+        let answers = together(&server, model).await;
+        assert_eq!(texts(&answers), texts(&expected), "{model}");
+        let after = server.control.stats(model).await;
+        let (steps, tokens) =
+            (after.steps - before.steps, after.completion_tokens - before.completion_tokens);
+        // Were they perfectly together, there would be as many steps as the longest answer has tokens: about a sixth.
+        assert!(tokens > 800 && steps * 3 < tokens, "{model}: {steps} steps for {tokens} tokens");
+    }
 }
 
 #[tokio::test]
 async fn more_chats_than_slots_wait_their_turn() {
     let server = Setup::new().set("workers.gguf.slots=2").start().await;
-    let expected = alone(&server).await;
-    assert_eq!(texts(&together(&server).await), texts(&expected));
+    let expected = alone(&server, MODEL).await;
+    assert_eq!(texts(&together(&server, MODEL).await), texts(&expected));
     let stats = server.control.stats("impetus-tiny").await;
     assert_eq!((stats.finished, stats.cancelled, stats.waiting, stats.slots_total), (16, 0, 0, 2));
 }
