@@ -137,7 +137,9 @@ const FAMILIES: &[Family] = &[
         module: "lfm2",
         appends: false,
         load: |config, tensors| {
-            let config: lfm2::Config = read::<lfm2::Lfm2Config>(config)?.into_config(false);
+            let width = lfm2_width(&config);
+            let mut config = read::<lfm2::Lfm2Config>(config)?.into_config(false);
+            config.intermediate_size = width.unwrap_or(config.intermediate_size);
             let cache = lfm2::Cache::new(true, DType::F32, &config, &Device::Cpu)?;
             let model = Arc::new(lfm2::Model::new(&config, tensors)?);
             let forward: Forward<(Arc<lfm2::Model>, lfm2::Cache)> =
@@ -255,4 +257,16 @@ fn stock<C: DeserializeOwned, M: Clone + 'static>(
 /// The settings as a model's own type.
 fn read<C: DeserializeOwned>(config: Value) -> Result<C> {
     serde_json::from_value(config).map_err(|error| Error::Msg(format!("config.json: {error}")))
+}
+
+/// The width of an LFM2's feed-forward networks, which its settings give before they are adjusted.
+fn lfm2_width(config: &Value) -> Option<usize> {
+    let asked = config["block_ff_dim"].as_u64().or(config["intermediate_size"].as_u64())?;
+    if config["block_auto_adjust_ff_dim"] == false {
+        return usize::try_from(asked).ok();
+    }
+    let multiplier = config["block_ffn_dim_multiplier"].as_f64().unwrap_or(1.0);
+    let multiple = config["block_multiple_of"].as_u64().unwrap_or(256).max(1);
+    let adjusted = (multiplier * (2 * asked / 3) as f64) as u64;
+    usize::try_from(adjusted.div_ceil(multiple).checked_mul(multiple)?).ok()
 }

@@ -176,7 +176,7 @@ MODELS: list[tuple[str, str, dict[str, Any]]] = [
             "position_embedding_type": "rope",
         },
     ),
-    ("stock-mamba", "MambaConfig", {}),
+    ("stock-mamba", "MambaConfig", {"intermediate_size": 128}),
 ]
 
 # The same for embedding models, with the pooling mode.
