@@ -37,6 +37,9 @@ const TOKENS_PER_STEP: u32 = 512;
 /// The longest context that a slot gets when nobody asks for one, in tokens. Models say up to millions.
 const DEFAULT_CONTEXT_TOKENS: u32 = 8192;
 
+/// What is said of a decoder whose graph cannot compute several sequences at once.
+const IN_TURN: &str = "one sequence at a time";
+
 /// ONNX Runtime, initialised.
 pub struct Onnx {
     library: Library,
@@ -109,10 +112,9 @@ fn load_decoder(
         chat_template: chat_template(&place.files)?,
         devices: vec![opener.options.provider.name().into()],
         weights_bytes: decoder.bytes(),
-        implementation: String::new(),
+        implementation: if decoder.takes_rows() { String::new() } else { IN_TURN.into() },
     };
-    let batches = decoder.takes_rows();
-    info!(context_tokens, slots = spec.slots, weights_bytes = card.weights_bytes, batches, "loaded");
+    info!(context_tokens, slots = spec.slots, weights_bytes = card.weights_bytes, "loaded");
     Ok(Model {
         task: Task::Generate(Box::new(OnnxEngine::new(decoder, limits))),
         vocabulary: Arc::new(vocabulary),

@@ -1,7 +1,7 @@
 //! The worker keeps the laws of the engine seam on the bundled model's weights.
 
 use impetus_runtime::engine::{
-    Model, TokenId,
+    Backend, Model, TokenId,
     conformance::{Tolerance, check},
 };
 
@@ -16,8 +16,10 @@ fn the_bundled_model_keeps_every_law() {
         bundled::load(&bundled::folder().join("model.onnx"), (SLOTS, CONTEXT_TOKENS), &[]);
     let mut engine = task.into_generate().expect("it generates");
 
+    assert!(bundled::start().version().starts_with("ONNX Runtime 1."));
     assert_eq!(card.architecture, "llama");
     assert!(card.chat_template.is_some());
+    assert_eq!(card.implementation, "", "sequences are computed together");
     assert_eq!(card.weights_bytes / 1_000_000, 10);
     assert!(vocabulary.is_end(vocabulary.encode("<|im_end|>", true).unwrap()[0]));
 

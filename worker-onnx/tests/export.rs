@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::{
     bundled,
-    onnx::{BOOL, Dim, F16, F32, Graph, I32, I64},
+    onnx::{BOOL, Dim, F16, F32, Graph, I32, I64, U8},
 };
 
 pub(crate) const VOCABULARY: usize = 1024;
@@ -39,6 +39,8 @@ pub(crate) struct Layout {
     pub(crate) one_token: bool,
     /// Gives the logits of the last token alone.
     pub(crate) last_only: bool,
+    /// With a head of four bits a number.
+    pub(crate) packed: bool,
     /// Without heed to the mask.
     pub(crate) unmasked: bool,
     /// The type of the weights.
@@ -54,6 +56,7 @@ pub(crate) const PLAIN: Layout = Layout {
     merged: false,
     one_token: false,
     last_only: false,
+    packed: false,
     unmasked: false,
     element: F32,
     external: None,
@@ -160,9 +163,19 @@ pub(crate) fn graph(layout: Layout) -> Graph {
 /// The logits.
 fn finish(graph: &mut Graph, layout: Layout, past_key: &str) {
     let scores = if layout.last_only || layout.merged { "scores" } else { "logits" };
+    let (width, vocabulary) = (WIDTH as u64, VOCABULARY as u64);
     let head = numbers(WIDTH * VOCABULARY, 3);
-    graph.weights("head", layout.element, &[WIDTH as u64, VOCABULARY as u64], &raw(&head, layout.element));
-    graph.node("MatMul", &["attended", "head"], &[scores], &[]);
+    if layout.packed {
+        // One block for each row of the head, two numbers in each byte.
+        let bytes: Vec<u8> = head.chunks(2).map(|pair| (pair[0] * 127.0) as i8 as u8).collect();
+        graph.weights("head", U8, &[vocabulary, 1, width / 2], &bytes);
+        graph.weights("scales", F32, &[vocabulary], &raw(&vec![0.1; VOCABULARY], F32));
+        let sizes = [("K", width), ("N", vocabulary), ("bits", 4), ("block_size", width)];
+        graph.node("com.microsoft:MatMulNBits", &["attended", "head", "scales"], &[scores], &sizes);
+    } else {
+        graph.weights("head", layout.element, &[width, vocabulary], &raw(&head, layout.element));
+        graph.node("MatMul", &["attended", "head"], &[scores], &[]);
+    }
     if layout.merged {
         graph.input("use_cache_branch", BOOL, &[Dim::Fixed(1)]);
         graph.weights("columns", I64, &[1], &2_i64.to_le_bytes());

@@ -15,6 +15,8 @@ use crate::{
 };
 
 const EXACT: Tolerance = Tolerance { batched: 1e-5, cut: 5e-5 };
+/// What is said of graphs whose rows cannot be padded.
+const IN_TURN: &str = "one sequence at a time";
 const FIRST: Layout = Layout { begins: true, ..PLAIN };
 
 fn engine(folder: &Path, path: &str) -> Box<dyn TextEngine> {
@@ -39,6 +41,9 @@ fn logits(engine: &mut dyn TextEngine) -> Vec<f32> {
 
 /// The export in `folder` keeps the laws and gives what the plain one gives, to a rounding.
 fn verify(what: &str, folder: &Path, path: &str, tolerance: Tolerance) {
+    let card = bundled::try_load(&folder.join(path), folder, (1, 0), &[]).expect("the model loads").card;
+    let in_turn = if what == IN_TURN { IN_TURN } else { "" };
+    assert_eq!(card.implementation, in_turn, "{what}");
     let mut engine = engine(folder, path);
     check(&mut *engine, &prompts(), tolerance).unwrap_or_else(|violation| panic!("{what}: {violation}"));
     let (found, expected) = (logits(&mut *engine), plain());
@@ -80,7 +85,32 @@ fn graphs_that_differ_in_their_inputs_say_the_same() {
     let half = Layout { element: F16, ..PLAIN };
     check("f16", &[("model.onnx", half)], "", Tolerance { batched: 5e-3, cut: 5e-3 });
     let unmasked = Layout { unmasked: true, ..PLAIN };
-    check("rows that cannot be padded", &[("model.onnx", unmasked)], "", EXACT);
+    check(IN_TURN, &[("model.onnx", unmasked)], "", EXACT);
+}
+
+#[test]
+fn files_may_be_links_into_another_folder_of_the_root() {
+    let (place, export) = (tempfile::tempdir().expect("a folder can be made"), export::folder());
+    export::decoder(export.path(), "model.onnx", Layout { external: Some("model.onnx_data"), ..PLAIN });
+    let snapshot = place.path().join("snapshots/one");
+    std::fs::create_dir_all(&snapshot).expect("a folder can be made");
+    for (blob, name) in ["model.onnx", "model.onnx_data", "config.json", "tokenizer.json"].iter().enumerate()
+    {
+        let bytes = std::fs::read(export.path().join(name)).expect("it is there");
+        export::write(place.path(), &format!("blobs/{blob}"), &bytes);
+        std::os::unix::fs::symlink(format!("../../blobs/{blob}"), snapshot.join(name))
+            .expect("a link can be made");
+    }
+    verify("links", place.path(), "snapshots/one/model.onnx", EXACT);
+    verify("links", place.path(), "snapshots/one", EXACT);
+}
+
+#[test]
+fn weights_of_four_bits_keep_the_laws() {
+    let folder = export::folder();
+    export::decoder(folder.path(), "model.onnx", Layout { packed: true, ..PLAIN });
+    let mut engine = engine(folder.path(), "");
+    check(&mut *engine, &prompts(), EXACT).expect("every law holds");
 }
 
 #[test]

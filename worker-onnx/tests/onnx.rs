@@ -4,6 +4,7 @@
 
 /// Types of elements, as the format numbers them.
 pub(crate) const F32: u64 = 1;
+pub(crate) const U8: u64 = 2;
 pub(crate) const I32: u64 = 6;
 pub(crate) const I64: u64 = 7;
 pub(crate) const BOOL: u64 = 9;

@@ -2,6 +2,7 @@
 
 mod broken;
 mod bundled;
+mod cache;
 mod conformance;
 mod embedding;
 mod export;
