@@ -17,7 +17,7 @@ pub(crate) use self::{
     wiring::Wiring,
 };
 use crate::{
-    error::{ModelError, words},
+    error::{ModelError, is_memory, words},
     graph::{Graph, Opener},
     place::Place,
     settings::Settings,
@@ -60,7 +60,7 @@ impl Decoder {
         let side = if graph.scan.is_row_wise { Side::Start } else { Side::End };
         let next = Wiring::new(graph, &names, false)?;
         let first = match &place.first {
-            Some(file) => Some(Wiring::new(opener.open(&place.graphs, file)?, &names, true)?),
+            Some(file) => Some(Wiring::new(opener.open(&place.graphs, file)?, &names, true)?.giving(&next)?),
             None => None,
         };
         let shapes = next.shapes(settings)?;
@@ -169,10 +169,7 @@ impl Decoder {
 impl RunError {
     fn of(error: &ort::Error) -> Self {
         let words = words(error);
-        let is_memory = ["Failed to allocate memory", "bad_alloc", "out of memory"]
-            .iter()
-            .any(|sign| words.contains(sign));
-        if is_memory { Self::Memory } else { Self::Refused(words) }
+        if is_memory(&words) { Self::Memory } else { Self::Refused(words) }
     }
 }
 

@@ -78,9 +78,14 @@ pub(crate) enum ModelError {
 }
 
 impl ModelError {
-    /// The error for the runtime: somebody has to replace the model at `path`.
-    pub(crate) fn broken(&self, path: &Path) -> LoadError {
-        LoadError::Broken { path: path.to_owned(), reason: self.to_string() }
+    /// The error for the runtime: somebody has to replace the model at `path`, unless it just does not fit.
+    pub(crate) fn of(&self, path: &Path) -> LoadError {
+        match self {
+            Self::Library { words, .. } if is_memory(words) => {
+                LoadError::Memory { what: "the weights and a first run".into() }
+            }
+            _ => LoadError::Broken { path: path.to_owned(), reason: self.to_string() },
+        }
     }
 
     /// Inputs and outputs that are missing, and those that are unknown.
@@ -103,6 +108,11 @@ pub(crate) fn words<R>(error: &ort::Error<R>) -> String {
     }
 }
 
+/// Whether the library's words say that there is no memory.
+pub(crate) fn is_memory(words: &str) -> bool {
+    ["Failed to allocate memory", "bad_alloc", "out of memory"].iter().any(|sign| words.contains(sign))
+}
+
 /// The first few of `names`.
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 8;
@@ -111,5 +121,40 @@ fn list(names: &[String]) -> String {
         _ if names.is_empty() => "nothing".to_owned(),
         None | Some(0) => shown,
         Some(more) => format!("{shown} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_no_broken_model() {
+        let check = |words: &str, expected: &str| {
+            let error = ModelError::Library {
+                file: "a.onnx".into(),
+                what: "could not be loaded",
+                words: words.into(),
+            };
+            let error = error.of(Path::new("model")).to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        check("std::bad_alloc", "not enough memory");
+        check(
+            "no such operator",
+            "model could not be loaded: `a.onnx` could not be loaded: no such operator",
+        );
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let check = |n: usize, expected: &str| {
+            let names: Vec<String> = (0..n).map(|n| n.to_string()).collect();
+            assert_eq!(list(&names), expected);
+        };
+        check(0, "nothing");
+        check(2, "`0`, `1`");
+        check(8, "`0`, `1`, `2`, `3`, `4`, `5`, `6`, `7`");
+        check(10, "`0`, `1`, `2`, `3`, `4`, `5`, `6`, `7` and 2 more");
     }
 }

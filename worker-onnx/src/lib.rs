@@ -60,7 +60,7 @@ impl Backend for Onnx {
         let options = Options::parse(&spec.options)?;
         let opener = Opener { library: &self.library, options: &options, threads: spec.threads };
         opener.check_provider()?;
-        let model = load(spec, &opener).map_err(|error| error.broken(&spec.path))?;
+        let model = load(spec, &opener).map_err(|error| error.of(&spec.path))?;
         progress.report(1.0);
         Ok(model)
     }

@@ -9,6 +9,7 @@ use crate::error::ModelError;
 
 /// The folder that exports put their graphs into, beside the other files.
 const GRAPHS: &str = "onnx";
+const GENAI: &str = "genai_config.json";
 const FIRST: &str = "decoder_model.onnx";
 const NEXT: &str = "decoder_with_past_model.onnx";
 /// Names that say what is in them, the best first.
@@ -57,11 +58,14 @@ impl Place {
 }
 
 /// The graph of a folder: the one that genai_config.json names, one with a known name, or the only one.
-fn choose(folder: &Folder) -> Result<Option<String>, FolderError> {
+fn choose(folder: &Folder) -> Result<Option<String>, ModelError> {
     let genai = genai(folder)?;
     let named = genai.as_ref().and_then(|genai| genai["model"]["decoder"]["filename"].as_str());
     if let Some(name) = named {
-        return Ok(Some(name.to_owned()));
+        // Weights lie beside their graph, and are looked for in this folder.
+        let is_beside = Path::new(name).components().count() == 1;
+        let elsewhere = || ModelError::damaged(GENAI, format!("the graph `{name}` is in another folder"));
+        return if is_beside { Ok(Some(name.to_owned())) } else { Err(elsewhere()) };
     }
     for name in NAMES {
         if folder.find(name)?.is_some() {
@@ -75,7 +79,7 @@ fn choose(folder: &Folder) -> Result<Option<String>, FolderError> {
 }
 
 fn genai(folder: &Folder) -> Result<Option<Value>, FolderError> {
-    folder.json("genai_config.json")
+    folder.json(GENAI)
 }
 
 /// Whether the folder holds graphs alone, the other files lying in the one that it is in.

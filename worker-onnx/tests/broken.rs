@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     bundled,
-    export::{self, Layout, PLAIN, VOCABULARY},
+    export::{self, Layout, PLAIN, Trait, VOCABULARY},
     onnx::{Dim, F32, Graph, I64},
 };
 
@@ -99,7 +99,17 @@ fn inputs_and_outputs_that_do_not_fit_are_listed() {
         with(|graph| graph.input("pixel_values", F32, &[Dim::Named("n")])),
         &["lacks nothing", "unknown `pixel_values`"],
     );
-    check(replace(&export::graph(Layout { begins: true, ..PLAIN })), &["lacks `past_key_values.0.key`"]);
+    check(replace(&export::graph(Layout::with(&[Trait::Begins]))), &["lacks `past_key_values.0.key`"]);
+    check(
+        |folder| {
+            std::fs::remove_file(folder.join("model.onnx")).expect("it was there");
+            let names = ["input_ids", "past_key_values.1.", "present.1."];
+            let first = Layout { names, ..Layout::with(&[Trait::Begins]) };
+            export::decoder(folder, "decoder_model.onnx", first);
+            export::decoder(folder, "decoder_with_past_model.onnx", PLAIN);
+        },
+        &["`decoder_model.onnx`", "lacks `present.0.key`, `present.0.value`"],
+    );
     let mut other = Graph::default();
     other.input("pixels", F32, &[Dim::Named("n")]);
     other.output("class", F32, &[Dim::Named("n")]);
@@ -153,6 +163,11 @@ fn settings_that_contradict_the_graph_are_named() {
         &["`max_position_embeddings` in config.json is missing"],
     );
     check(|folder| export::write(folder, "config.json", b"{"), &["`config.json` is damaged"]);
+    let elsewhere = json!({"model": {"decoder": {"filename": "sub/model.onnx"}}}).to_string();
+    check(
+        |folder| export::write(folder, "genai_config.json", elsewhere.as_bytes()),
+        &["`genai_config.json` is damaged", "`sub/model.onnx` is in another folder"],
+    );
     check(
         |folder| std::fs::remove_file(folder.join("tokenizer.json")).expect("it was there"),
         &["no tokenizer.json"],

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::{
     bundled,
-    export::{self, Layout, PLAIN, VOCABULARY},
+    export::{self, Layout, PLAIN, Trait, VOCABULARY},
 };
 
 /// Slots that things are done to; the one behind them is kept for references.
@@ -123,7 +123,7 @@ fn deed() -> impl Strategy<Value = Deed> {
 
 #[test]
 fn slots_hold_what_they_were_told_to() {
-    for layout in [PLAIN, Layout { row_wise: true, ..PLAIN }] {
+    for layout in [PLAIN, Layout::with(&[Trait::RowWise])] {
         let slots = RefCell::new(Slots::new(layout));
         proptest!(ProptestConfig::with_cases(64), |(deeds in prop::collection::vec(deed(), 1..16))| {
             let mut slots = slots.borrow_mut();

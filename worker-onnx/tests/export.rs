@@ -29,38 +29,48 @@ const HEAD: Dim = Dim::Fixed(WIDTH as u64 / HEADS);
 pub(crate) struct Layout {
     /// Names of the token ids and of the cache's input and output.
     pub(crate) names: [&'static str; 3],
-    /// With `GroupQueryAttention`, whose lengths are inputs.
-    pub(crate) row_wise: bool,
-    /// Without a cache to take: the first of a pair.
-    pub(crate) begins: bool,
-    /// With an input that says whether there is a cache; a wrong one spoils the logits.
-    pub(crate) merged: bool,
-    /// Takes a single token of each row.
-    pub(crate) one_token: bool,
-    /// Gives the logits of the last token alone.
-    pub(crate) last_only: bool,
-    /// With a head of four bits a number.
-    pub(crate) packed: bool,
-    /// Without heed to the mask.
-    pub(crate) unmasked: bool,
+    pub(crate) traits: &'static [Trait],
     /// The type of the weights.
     pub(crate) element: u64,
     /// The file with the embedding.
     pub(crate) external: Option<&'static str>,
 }
 
+/// What sets a decoder apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trait {
+    /// `GroupQueryAttention`, whose lengths are inputs.
+    RowWise,
+    /// No cache to take: the first of a pair.
+    Begins,
+    /// An input that says whether there is a cache; a wrong one spoils the logits.
+    Merged,
+    /// One token of each row.
+    OneToken,
+    /// The logits of the last token alone.
+    LastOnly,
+    /// A head of four bits a number.
+    Packed,
+    /// No heed to the mask.
+    Unmasked,
+}
+
 pub(crate) const PLAIN: Layout = Layout {
     names: ["input_ids", "past_key_values.0.", "present.0."],
-    row_wise: false,
-    begins: false,
-    merged: false,
-    one_token: false,
-    last_only: false,
-    packed: false,
-    unmasked: false,
+    traits: &[],
     element: F32,
     external: None,
 };
+
+impl Layout {
+    pub(crate) const fn with(traits: &'static [Trait]) -> Self {
+        Self { traits, ..PLAIN }
+    }
+
+    fn is(self, wanted: Trait) -> bool {
+        self.traits.contains(&wanted)
+    }
+}
 
 /// A folder with tokenizer and settings, and no graph.
 pub(crate) fn folder() -> TempDir {
@@ -127,14 +137,14 @@ pub(crate) fn graph(layout: Layout) -> Graph {
     let places = raw(&numbers(POSITIONS * WIDTH, 2), element);
     graph.weights("places", element, &[POSITIONS as u64, width], &places);
 
-    graph.input(tokens, I64, &[B, if layout.one_token { Dim::Fixed(1) } else { N }]);
+    graph.input(tokens, I64, &[B, if layout.is(Trait::OneToken) { Dim::Fixed(1) } else { N }]);
     graph.input("position_ids", I64, &[B, N]);
     graph.node("Gather", &["embedding", tokens], &["embedded"], &[]);
     graph.node("Gather", &["places", "position_ids"], &["placed"], &[]);
     graph.node("Add", &["embedded", "placed"], &["x"], &[]);
     let cache = |graph: &mut Graph, part: &str| {
         graph.output(&format!("{present}{part}"), element, &[B, KV_HEADS, TOTAL, HEAD]);
-        if layout.begins {
+        if layout.is(Trait::Begins) {
             return String::new();
         }
         graph.input(&format!("{past}{part}"), element, &[B, KV_HEADS, PAST, HEAD]);
@@ -142,7 +152,7 @@ pub(crate) fn graph(layout: Layout) -> Graph {
     };
     let (past_key, past_value) = (cache(&mut graph, "key"), cache(&mut graph, "value"));
     let results = ["attended", &format!("{present}key"), &format!("{present}value")];
-    if layout.row_wise {
+    if layout.is(Trait::RowWise) {
         graph.input("seqlens_k", I32, &[B]);
         graph.input("total_sequence_length", I32, &[]);
         let inputs = ["x", "x", "x", &past_key, &past_value, "seqlens_k", "total_sequence_length"];
@@ -151,7 +161,7 @@ pub(crate) fn graph(layout: Layout) -> Graph {
     } else {
         graph.input("attention_mask", I64, &[B, TOTAL]);
         graph.node("Cast", &["attention_mask"], &["mask"], &[("to", I32)]);
-        let mask = if layout.unmasked { "" } else { "mask" };
+        let mask = if layout.is(Trait::Unmasked) { "" } else { "mask" };
         let inputs = ["x", "x", "x", "", mask, "", &past_key, &past_value];
         let attributes = [("num_heads", HEADS), ("unidirectional", 1)];
         graph.node("com.microsoft:MultiHeadAttention", &inputs, &results, &attributes);
@@ -162,10 +172,10 @@ pub(crate) fn graph(layout: Layout) -> Graph {
 
 /// The logits.
 fn finish(graph: &mut Graph, layout: Layout, past_key: &str) {
-    let scores = if layout.last_only || layout.merged { "scores" } else { "logits" };
+    let scores = if layout.is(Trait::LastOnly) || layout.is(Trait::Merged) { "scores" } else { "logits" };
     let (width, vocabulary) = (WIDTH as u64, VOCABULARY as u64);
     let head = numbers(WIDTH * VOCABULARY, 3);
-    if layout.packed {
+    if layout.is(Trait::Packed) {
         // One block for each row of the head, two numbers in each byte.
         let bytes: Vec<u8> = head.chunks(2).map(|pair| (pair[0] * 127.0) as i8 as u8).collect();
         graph.weights("head", U8, &[vocabulary, 1, width / 2], &bytes);
@@ -176,7 +186,7 @@ fn finish(graph: &mut Graph, layout: Layout, past_key: &str) {
         graph.weights("head", layout.element, &[width, vocabulary], &raw(&head, layout.element));
         graph.node("MatMul", &["attended", "head"], &[scores], &[]);
     }
-    if layout.merged {
+    if layout.is(Trait::Merged) {
         graph.input("use_cache_branch", BOOL, &[Dim::Fixed(1)]);
         graph.weights("columns", I64, &[1], &2_i64.to_le_bytes());
         graph.weights("none", I64, &[1], &0_i64.to_le_bytes());
@@ -187,10 +197,10 @@ fn finish(graph: &mut Graph, layout: Layout, past_key: &str) {
         graph.node("Cast", &["is_wrong"], &["wrong"], &[("to", F32)]);
         graph.node("Add", &["scores", "wrong"], &["logits"], &[]);
     }
-    if layout.last_only {
+    if layout.is(Trait::LastOnly) {
         graph.weights("last", I64, &[1], &(-1_i64).to_le_bytes());
         graph.node("Gather", &["scores", "last"], &["logits"], &[("axis", 1)]);
     }
-    let tokens = if layout.last_only { Dim::Fixed(1) } else { N };
+    let tokens = if layout.is(Trait::LastOnly) { Dim::Fixed(1) } else { N };
     graph.output("logits", layout.element, &[B, tokens, Dim::Fixed(VOCABULARY as u64)]);
 }

@@ -10,14 +10,14 @@ use serde_json::json;
 
 use crate::{
     bundled,
-    export::{self, Layout, PLAIN, VOCABULARY},
+    export::{self, Layout, PLAIN, Trait, VOCABULARY},
     onnx::F16,
 };
 
 const EXACT: Tolerance = Tolerance { batched: 1e-5, cut: 5e-5 };
 /// What is said of graphs whose rows cannot be padded.
 const IN_TURN: &str = "one sequence at a time";
-const FIRST: Layout = Layout { begins: true, ..PLAIN };
+const FIRST: Layout = Layout::with(&[Trait::Begins]);
 
 fn engine(folder: &Path, path: &str) -> Box<dyn TextEngine> {
     let model = bundled::try_load(&folder.join(path), folder, (4, 0), &[]).expect("the model loads");
@@ -71,20 +71,20 @@ fn graphs_that_differ_in_their_inputs_say_the_same() {
     check("in its own folder", &[("onnx/model.onnx", PLAIN)], "onnx/model.onnx", EXACT);
     let pair = [("decoder_model.onnx", FIRST), ("decoder_with_past_model.onnx", PLAIN)];
     check("a pair", &pair, "decoder_with_past_model.onnx", EXACT);
-    let one_token = Layout { one_token: true, ..PLAIN };
+    let one_token = Layout::with(&[Trait::OneToken]);
     let pair = [("decoder_model.onnx", FIRST), ("decoder_with_past_model.onnx", one_token)];
     check("a pair, one token at a time", &pair, "decoder_model.onnx", EXACT);
-    let merged = Layout { merged: true, ..PLAIN };
+    let merged = Layout::with(&[Trait::Merged]);
     check("merged", &[("decoder_model_merged.onnx", merged)], "", EXACT);
-    let row_wise = Layout { row_wise: true, ..PLAIN };
+    let row_wise = Layout::with(&[Trait::RowWise]);
     check("row by row", &[("model.onnx", row_wise)], "", EXACT);
-    let last_only = Layout { last_only: true, ..PLAIN };
+    let last_only = Layout::with(&[Trait::LastOnly]);
     check("the last token's logits", &[("model.onnx", last_only)], "", EXACT);
     let external = Layout { external: Some("model.onnx_data"), ..PLAIN };
     check("weights in another file", &[("model.onnx", external)], "", EXACT);
     let half = Layout { element: F16, ..PLAIN };
     check("f16", &[("model.onnx", half)], "", Tolerance { batched: 5e-3, cut: 5e-3 });
-    let unmasked = Layout { unmasked: true, ..PLAIN };
+    let unmasked = Layout::with(&[Trait::Unmasked]);
     check(IN_TURN, &[("model.onnx", unmasked)], "", EXACT);
 }
 
@@ -108,7 +108,7 @@ fn files_may_be_links_into_another_folder_of_the_root() {
 #[test]
 fn weights_of_four_bits_keep_the_laws() {
     let folder = export::folder();
-    export::decoder(folder.path(), "model.onnx", Layout { packed: true, ..PLAIN });
+    export::decoder(folder.path(), "model.onnx", Layout::with(&[Trait::Packed]));
     let mut engine = engine(folder.path(), "");
     check(&mut *engine, &prompts(), EXACT).expect("every law holds");
 }

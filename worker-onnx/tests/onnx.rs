@@ -45,8 +45,12 @@ impl Graph {
     ) {
         let (domain, operator) = operator.split_once(':').unwrap_or(("", operator));
         let mut node = Vec::new();
-        inputs.iter().for_each(|input| bytes(&mut node, 1, input.as_bytes()));
-        outputs.iter().for_each(|output| bytes(&mut node, 2, output.as_bytes()));
+        for input in inputs {
+            bytes(&mut node, 1, input.as_bytes());
+        }
+        for output in outputs {
+            bytes(&mut node, 2, output.as_bytes());
+        }
         bytes(&mut node, 4, operator.as_bytes());
         for (name, value) in attributes {
             let mut attribute = Vec::new();
@@ -83,11 +87,13 @@ impl Graph {
     /// The file.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut graph = Vec::new();
-        self.nodes.iter().for_each(|node| bytes(&mut graph, 1, node));
         bytes(&mut graph, 2, b"test");
-        self.initializers.iter().for_each(|tensor| bytes(&mut graph, 5, tensor));
-        self.inputs.iter().for_each(|port| bytes(&mut graph, 11, port));
-        self.outputs.iter().for_each(|port| bytes(&mut graph, 12, port));
+        let parts = [(1, &self.nodes), (5, &self.initializers), (11, &self.inputs), (12, &self.outputs)];
+        for (field, messages) in parts {
+            for message in messages {
+                bytes(&mut graph, field, message);
+            }
+        }
 
         let mut model = Vec::new();
         number(&mut model, 1, 8);
@@ -104,7 +110,9 @@ impl Graph {
 
 fn tensor(name: &str, element: u64, dims: &[u64]) -> Vec<u8> {
     let mut tensor = Vec::new();
-    dims.iter().for_each(|&dim| number(&mut tensor, 1, dim));
+    for &dim in dims {
+        number(&mut tensor, 1, dim);
+    }
     number(&mut tensor, 2, element);
     bytes(&mut tensor, 8, name.as_bytes());
     tensor

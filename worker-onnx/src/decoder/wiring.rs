@@ -54,6 +54,16 @@ impl Wiring {
         Ok(wiring)
     }
 
+    /// The first graph of a pair: what it gives has to be what `next` takes.
+    pub(crate) fn giving(self, next: &Self) -> Result<Self, ModelError> {
+        let lacks = next.presents.iter().filter(|name| !self.presents.contains(name)).cloned();
+        let lacks: Vec<String> = lacks.collect();
+        if !lacks.is_empty() {
+            return Err(ModelError::ports(&self.graph.file, &lacks, &[]));
+        }
+        Ok(Self { parts: next.parts.clone(), presents: next.presents.clone(), ..self })
+    }
+
     /// The input that is for `role`.
     pub(crate) fn input(&self, role: Role) -> Option<&Port> {
         self.inputs().find(|(_, known)| *known == role).map(|(port, _)| port)
