@@ -13,8 +13,8 @@ mod trunk;
 
 use impetus_runtime::engine::Progress;
 
-pub(crate) use self::{cache::KvCache, trunk::Trunk};
 use self::layer::{GatedNames, PROJECTIONS, gated};
+pub(crate) use self::{cache::KvCache, trunk::Trunk};
 use crate::{
     config::DecoderConfig,
     error::ModelError,

@@ -61,7 +61,9 @@ pub(crate) enum ModelError {
         reason: String,
     },
     /// An option that stock models do not have.
-    #[error("the option `{option}` cannot be set for `{architecture}`, which runs through candle's stock model in F32")]
+    #[error(
+        "the option `{option}` cannot be set for `{architecture}`, which runs through candle's stock model in F32"
+    )]
     StockOption {
         /// Its name.
         option: &'static str,

@@ -8,10 +8,13 @@ mod tests;
 pub(super) use family::Bias;
 pub(crate) use layer::{ExpertNames, Experts, FeedForwardConfig, LayerConfig};
 
-use super::{
-    Activation, CONTEXT, HEAD_SIZES, HEADS, LAYERS, RopeConfig, VOCABULARY, WIDTHS, field::Fields, positive, rope::{self, RopeDefaults},
-};
 use self::family::Family;
+use super::{
+    Activation, CONTEXT, HEAD_SIZES, HEADS, LAYERS, RopeConfig, VOCABULARY, WIDTHS,
+    field::Fields,
+    positive,
+    rope::{self, RopeDefaults},
+};
 use crate::error::ModelError;
 
 /// The whole shape of a decoder.

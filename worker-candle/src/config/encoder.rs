@@ -170,10 +170,7 @@ impl Family {
         n_ropes: usize,
     ) -> Result<Vec<EncoderLayerConfig>, ModelError> {
         let Some(window) = self.window else {
-            return Ok(vec![
-                EncoderLayerConfig { reach: None, rope: (n_ropes > 0).then_some(0) };
-                n_layers
-            ]);
+            return Ok(vec![EncoderLayerConfig { reach: None, rope: (n_ropes > 0).then_some(0) }; n_layers]);
         };
         let reach = fields.size_or(window.width, window.default_width, &CONTEXT)? / 2;
         let every = fields.size_or(window.every, window.default_every, &LAYERS)?;

@@ -9,7 +9,7 @@ use crate::{
         cache::{KvCache, Planes},
     },
     error::ModelError,
-    kernel::{Matrix, PARALLEL_MULTIPLICATIONS, mix, multiply_into, score, soften},
+    kernel::{Matrix, PARALLEL_MULTIPLICATIONS, Strided, mix, multiply_into, products, soften},
     layer::{Linear, Part, RmsNorm},
     plan::PlannedChunk,
     weights::Weights,
@@ -201,7 +201,8 @@ impl Attention {
             let first = self.horizon(position);
             let start = first * stride + offset;
             scores.resize(position + 1 - first, 0.0);
-            score(query, &task.planes.keys[start..], stride, &mut scores);
+            let keys = Strided { values: &task.planes.keys[start..], depth: self.head_size, stride };
+            products(keys, query, &mut scores);
             self.soften(&mut scores);
             mix(&scores, &task.planes.values[start..], stride, attended);
         }

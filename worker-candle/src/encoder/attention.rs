@@ -141,7 +141,8 @@ impl Attention {
         let (begin, end) = (self.seen(task.first, length).start, self.seen(last, length).end);
         let n_keys = end - begin;
         let column = task.head * self.head_size;
-        let at = |row: usize, part: usize| &qkv[(task.text.rows.start + row) * stride + part * width + column..];
+        let at =
+            |row: usize, part: usize| &qkv[(task.text.rows.start + row) * stride + part * width + column..];
 
         let queries = Matrix { values: at(task.first, 0), row_stride: stride, column_stride: 1 };
         let keys = Matrix { values: at(begin, 1), row_stride: 1, column_stride: stride };

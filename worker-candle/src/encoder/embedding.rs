@@ -23,11 +23,7 @@ pub(super) struct Embedding {
 }
 
 impl Embedding {
-    pub(super) fn load(
-        config: &EncoderConfig,
-        weights: &Weights,
-        prefix: &str,
-    ) -> Result<Self, ModelError> {
+    pub(super) fn load(config: &EncoderConfig, weights: &Weights, prefix: &str) -> Result<Self, ModelError> {
         let (names, width) = (config.names, config.width);
         let table = |name: &str, rows| weights.tensor(&format!("{prefix}{name}.weight"), &[rows, width]);
         let words = table(names.words, config.vocabulary)?;

@@ -79,14 +79,14 @@ fn every_family_keeps_the_law() {
 #[test]
 fn impossible_inputs_are_rejected() {
     let mut engine = engine(&json!({"model_type": "bert", "num_hidden_layers": 1}));
-    let mut check = |input: &[TokenId], expected: &str| {
-        match engine.embed(&[&[TokenId(1)], input], &mut Vectors::new(LIMITS.dimensions)) {
-            Err(StepError::Rejected { slots, reason }) => {
-                assert_eq!(slots.iter().map(|slot| slot.0).collect::<Vec<_>>(), [1]);
-                assert!(reason.contains(expected), "{reason}");
-            }
-            other => panic!("{other:?}"),
+    let mut check = |input: &[TokenId], expected: &str| match engine
+        .embed(&[&[TokenId(1)], input], &mut Vectors::new(LIMITS.dimensions))
+    {
+        Err(StepError::Rejected { slots, reason }) => {
+            assert_eq!(slots.iter().map(|slot| slot.0).collect::<Vec<_>>(), [1]);
+            assert!(reason.contains(expected), "{reason}");
         }
+        other => panic!("{other:?}"),
     };
     check(&[], "0 tokens");
     check(&[TokenId(1); 101], "101 tokens for a model of 100");

@@ -66,7 +66,8 @@ impl EmbeddingEngine for Embedder {
     fn embed(&mut self, inputs: &[&[TokenId]], vectors: &mut Vectors) -> Result<(), StepError> {
         self.reject(inputs)?;
         let plan = Plan::of_inputs(inputs);
-        let rows = self.network.hidden(&plan).map_err(|error| StepError::Fatal { reason: error.to_string() })?;
+        let rows =
+            self.network.hidden(&plan).map_err(|error| StepError::Fatal { reason: error.to_string() })?;
         let width = self.limits.dimensions as usize;
         let mut vector = vec![0.0; width];
         for chunk in &plan.chunks {

@@ -32,14 +32,6 @@ macro_rules! dispatched {
 pub(super) use dispatched;
 
 dispatched!(
-    /// The dot products of one weight row with each row of `inputs`, into `outputs`.
-    dots, dots_body, (weight: &[f32], inputs: &[f32], outputs: &mut [f32])
-);
-dispatched!(
-    /// The dot product of `query` with a vector in each row of `keys`, which lie `stride` apart.
-    score, score_body, (query: &[f32], keys: &[f32], stride: usize, scores: &mut [f32])
-);
-dispatched!(
     /// The sum of the vectors in the rows of `values`, which lie `stride` apart, each times its share.
     mix, mix_body, (shares: &[f32], values: &[f32], stride: usize, sum: &mut [f32])
 );
@@ -48,21 +40,15 @@ dispatched!(
     widen, widen_body, (source: &[bf16], target: &mut [f32])
 );
 
-#[inline(always)]
-fn dots_body<const FUSED: bool>(weight: &[f32], inputs: &[f32], outputs: &mut [f32]) {
-    for (input, output) in inputs.chunks_exact(weight.len()).zip(outputs) {
-        *output = dot::<FUSED>(weight, input);
-    }
-}
-
 /// A fused multiplication and addition where the processor has one; elsewhere it would be a slow call.
 #[inline(always)]
 pub(super) fn multiply_add<const FUSED: bool>(a: f32, b: f32, sum: f32) -> f32 {
     if FUSED { a.mul_add(b, sum) } else { a * b + sum }
 }
 
+/// The dot product of two vectors of the same length.
 #[inline(always)]
-fn dot<const FUSED: bool>(a: &[f32], b: &[f32]) -> f32 {
+pub(super) fn dot<const FUSED: bool>(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [[0.0_f32; LANES]; SUMS];
     let (a_blocks, b_blocks) = (a.chunks_exact(SUMS * LANES), b.chunks_exact(SUMS * LANES));
     let (a_rest, b_rest) = (a_blocks.remainder(), b_blocks.remainder());
@@ -82,13 +68,6 @@ fn dot<const FUSED: bool>(a: &[f32], b: &[f32]) -> f32 {
     }
     let rest = a_rest.iter().zip(b_rest).fold(0.0, |sum, (&a, &b)| multiply_add::<FUSED>(a, b, sum));
     total.iter().sum::<f32>() + rest
-}
-
-#[inline(always)]
-fn score_body<const FUSED: bool>(query: &[f32], keys: &[f32], stride: usize, scores: &mut [f32]) {
-    for (key, score) in keys.chunks(stride).zip(scores) {
-        *score = dot::<FUSED>(query, &key[..query.len()]);
-    }
 }
 
 #[inline(always)]

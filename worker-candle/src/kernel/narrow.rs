@@ -2,10 +2,12 @@
 
 use rayon::prelude::*;
 
-use super::{PARALLEL_MULTIPLICATIONS, WeightRows, dispatch};
+use super::{PARALLEL_MULTIPLICATIONS, Strided, WeightRows, products};
 
 /// Weight rows that a thread takes at a time.
 const ROWS_PER_TASK: usize = 32;
+/// Weight rows that are converted to F32 at a time, so that they stay in the cache until they are used.
+const ROWS_AT_ONCE: usize = 8;
 
 /// `inputs` (rows of `depth`) times the transposed weight (rows of `depth`), into `outputs` (rows as wide as the
 /// weight has rows).
@@ -33,9 +35,10 @@ pub(crate) fn multiply_narrow(weight: WeightRows, depth: usize, inputs: &[f32], 
 fn by_weight_rows(weight: WeightRows, depth: usize, inputs: &[f32], outputs: &mut [f32]) {
     let n_inputs = inputs.len() / depth;
     let task = |scratch: &mut Vec<f32>, (first, outputs): (usize, &mut [f32])| {
-        for (idx, outputs) in outputs.chunks_exact_mut(n_inputs).enumerate() {
-            let start = (first * ROWS_PER_TASK + idx) * depth;
-            dispatch::dots(weight.widened(start, start + depth, scratch), inputs, outputs);
+        for (idx, outputs) in outputs.chunks_mut(ROWS_AT_ONCE * n_inputs).enumerate() {
+            let start = (first * ROWS_PER_TASK + idx * ROWS_AT_ONCE) * depth;
+            let end = start + outputs.len() / n_inputs * depth;
+            products(Strided::dense(weight.widened(start, end, scratch), depth), inputs, outputs);
         }
     };
     let multiplications = outputs.len() * depth;

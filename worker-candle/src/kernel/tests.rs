@@ -1,6 +1,6 @@
 use half::{bf16, f16};
 
-use super::{Matrix, WeightRows, mix, multiply_into, multiply_narrow, multiply_wide, score};
+use super::{Matrix, Strided, WeightRows, mix, multiply_into, multiply_narrow, multiply_wide, products};
 
 /// Numbers that a short binary fraction holds, so that all three types agree.
 fn numbers(n: usize, seed: usize) -> Vec<f32> {
@@ -47,6 +47,7 @@ fn both_products_are_right_for_every_type() {
     check(1, 1, 1);
     check(1, 33, 31);
     check(3, 70, 65);
+    check(5, 71, 40);
     check(8, 256, 96);
     check(40, 1500, 700);
 }
@@ -54,16 +55,18 @@ fn both_products_are_right_for_every_type() {
 /// What the engine's promise about batches rests on.
 #[test]
 fn a_row_does_not_depend_on_its_neighbours() {
-    let (width, depth) = (515, 384);
+    let (width, depth) = (133, 100);
     let weight = numbers(width * depth, 3);
     let inputs: Vec<f32> = (0..40 * depth).map(|idx| (idx as f32 * 0.37).sin()).collect();
     let mut all = vec![0.0; 40 * width];
     multiply_narrow(WeightRows::F32(&weight), depth, &inputs, &mut all);
-    for row in 0..40 {
-        let mut alone = vec![0.0; width];
-        let input = &inputs[row * depth..(row + 1) * depth];
-        multiply_narrow(WeightRows::F32(&weight), depth, input, &mut alone);
-        assert_eq!(alone, all[row * width..(row + 1) * width], "row {row}");
+    for together in 1..8 {
+        for row in 0..40 - together {
+            let mut some = vec![0.0; together * width];
+            let inputs = &inputs[row * depth..(row + together) * depth];
+            multiply_narrow(WeightRows::F32(&weight), depth, inputs, &mut some);
+            assert_eq!(some, all[row * width..(row + together) * width], "{together} from row {row} on");
+        }
     }
 }
 
@@ -72,7 +75,7 @@ fn attention_products_skip_the_other_heads() {
     // Three rows of two heads of size two; head one.
     let keys = [9.0, 9.0, 1.0, 2.0, 9.0, 9.0, 3.0, 4.0, 9.0, 9.0, 5.0, 6.0];
     let mut scores = [0.0; 3];
-    score(&[1.0, 10.0], &keys[2..], 4, &mut scores);
+    products(Strided { values: &keys[2..], depth: 2, stride: 4 }, &[1.0, 10.0], &mut scores);
     assert_close(&scores, &[21.0, 43.0, 65.0], "scores");
     let mut sum = [f32::NAN; 2];
     mix(&[1.0, 0.0, 2.0], &keys[2..], 4, &mut sum);

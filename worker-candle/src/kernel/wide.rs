@@ -40,7 +40,7 @@ pub(crate) fn multiply_wide(weight: WeightRows, depth: usize, inputs: &[f32], ou
     BAND.with_borrow_mut(|scratch| {
         for first in (0..width).step_by(band) {
             let rows = band.min(width - first);
-            let values = weight.widened(first * depth, (first + rows) * depth, scratch);
+            let values = weight.widened_by_all(first * depth, (first + rows) * depth, scratch);
             let right = Matrix { values, row_stride: 1, column_stride: depth };
             let shape = [n_inputs, rows, depth];
             multiply_into(left, right, shape, &mut outputs[first..], width, threads(shape));

@@ -1,6 +1,10 @@
 //! Normalisation of rows: by the root mean square (arXiv:1910.07467), or by mean and variance (arXiv:1607.06450).
 
-use crate::{error::ModelError, kernel::dots, weights::Weights};
+use crate::{
+    error::ModelError,
+    kernel::{Strided, products},
+    weights::Weights,
+};
 
 /// Divides vectors by their root mean square and multiplies them by weights.
 pub(crate) struct RmsNorm {
@@ -38,9 +42,7 @@ impl RmsNorm {
     /// Normalises each row of `rows` in place.
     pub(crate) fn apply(&self, rows: &mut [f32]) {
         for row in rows.chunks_exact_mut(self.weights.len()) {
-            let mut square = [0.0];
-            dots(row, row, &mut square);
-            let factor = 1.0 / (square[0] / self.weights.len() as f32 + self.epsilon).sqrt();
+            let factor = 1.0 / (dot(row, row) / self.weights.len() as f32 + self.epsilon).sqrt();
             row.iter_mut().zip(&self.weights).for_each(|(value, weight)| *value *= factor * weight);
         }
     }
@@ -65,7 +67,8 @@ impl LayerNorm {
         // The first BERT's names, which conversions of it still have.
         let is_old = weights.has(&format!("{name}.gamma"));
         let (weight, bias) = if is_old { ("gamma", "beta") } else { ("weight", "bias") };
-        let bias = if has_bias { weights.vector(&format!("{name}.{bias}"), width)? } else { vec![0.0; width] };
+        let bias =
+            if has_bias { weights.vector(&format!("{name}.{bias}"), width)? } else { vec![0.0; width] };
         Ok(Self {
             weights: weights.vector(&format!("{name}.{weight}"), width)?,
             bias,
@@ -78,12 +81,9 @@ impl LayerNorm {
     pub(crate) fn apply(&self, rows: &mut [f32]) {
         let width = self.weights.len();
         for row in rows.chunks_exact_mut(width) {
-            let mut sum = [0.0];
-            dots(&self.ones, row, &mut sum);
-            let mean = sum[0] / width as f32;
+            let mean = dot(&self.ones, row) / width as f32;
             row.iter_mut().for_each(|value| *value -= mean);
-            dots(row, row, &mut sum);
-            let factor = 1.0 / (sum[0] / width as f32 + self.epsilon).sqrt();
+            let factor = 1.0 / (dot(row, row) / width as f32 + self.epsilon).sqrt();
             for ((value, weight), bias) in row.iter_mut().zip(&self.weights).zip(&self.bias) {
                 *value = *value * factor * weight + bias;
             }
@@ -96,4 +96,10 @@ impl LayerNorm {
         self.apply(&mut normalised);
         normalised
     }
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut product = [0.0];
+    products(Strided::dense(a, a.len()), b, &mut product);
+    product[0]
 }

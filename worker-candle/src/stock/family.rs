@@ -56,7 +56,11 @@ const FAMILIES: &[Family] = &[
         model_type: "phi",
         module: "phi",
         load: |config, tensors| {
-            stock(config, |config| phi::Model::new(&config, tensors), |model, tokens, _| model.forward(tokens))
+            stock(
+                config,
+                |config| phi::Model::new(&config, tensors),
+                |model, tokens, _| model.forward(tokens),
+            )
         },
         appends: false,
         assumed: &[("tie_word_embeddings", Assumed::Flag(false))],
@@ -156,7 +160,9 @@ const FAMILIES: &[Family] = &[
         load: |mut config, tensors| {
             use granitemoehybrid::{GraniteMoeHybrid, GraniteMoeHybridCache, GraniteMoeHybridConfig};
             if config["position_embedding_type"] != "rope" {
-                candle_core::bail!("config.json: `position_embedding_type` is not rope, which alone is supported");
+                candle_core::bail!(
+                    "config.json: `position_embedding_type` is not rope, which alone is supported"
+                );
             }
             // Newer files say what kind of attention.
             for kind in config["layer_types"].as_array_mut().into_iter().flatten() {
@@ -172,10 +178,7 @@ const FAMILIES: &[Family] = &[
             Ok(Box::new(Stock::new((model, cache), forward)))
         },
         tied: true,
-        assumed: &[
-            ("tie_word_embeddings", Assumed::Flag(true)),
-            ("num_local_experts", Assumed::Number(0)),
-        ],
+        assumed: &[("tie_word_embeddings", Assumed::Flag(true)), ("num_local_experts", Assumed::Number(0))],
         ..PLAIN
     },
     Family {

@@ -53,7 +53,10 @@ fn flatten_rope(settings: &mut Map<String, Value>) -> Result<(), ModelError> {
         let Some(rope) = settings.remove(name) else { continue };
         let kind = rope["rope_type"].as_str().or(rope["type"].as_str()).unwrap_or("default");
         if kind != "default" {
-            return Err(ModelError::config(name, format!("asks for `{kind}`; only default is supported here")));
+            return Err(ModelError::config(
+                name,
+                format!("asks for `{kind}`; only default is supported here"),
+            ));
         }
         for name in ["rope_theta", "partial_rotary_factor"] {
             if let Some(value) = rope.get(name) {

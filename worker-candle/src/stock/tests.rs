@@ -87,7 +87,8 @@ fn every_family_keeps_the_laws() {
             "residual_multiplier": 0.5, "position_embedding_type": "rope"}),
         json!({"model_type": "mamba"}),
     ] {
-        if let Err(violation) = check(&mut engine(&changes), &prompts, Tolerance { batched: 0.0, cut: 1e-3 }) {
+        if let Err(violation) = check(&mut engine(&changes), &prompts, Tolerance { batched: 0.0, cut: 1e-3 })
+        {
             panic!("{changes}: {violation}");
         }
     }
@@ -107,7 +108,10 @@ fn what_a_stock_model_cannot_do_is_refused() {
         assert!(expected.iter().all(|word| error.contains(word)), "{changes}: {error}");
     };
     check(json!({"model_type": "olmo", "hidden_size": 1_u64 << 40}), &["hidden_size"]);
-    check(json!({"model_type": "olmo", "max_position_embeddings": 1_u64 << 40}), &["max_position_embeddings"]);
+    check(
+        json!({"model_type": "olmo", "max_position_embeddings": 1_u64 << 40}),
+        &["max_position_embeddings"],
+    );
     check(json!({"model_type": "olmo", "rope_scaling": {"type": "yarn"}}), &["rope_scaling", "yarn"]);
     check(json!({"model_type": "starcoder2", "tie_word_embeddings": false}), &["tie_word_embeddings"]);
     check(json!({"model_type": "mamba", "state_size": 32}), &["state_size", "16"]);
@@ -130,7 +134,9 @@ fn a_cache_goes_back_to_nothing_or_stays() {
         batch.push(SlotId(1), position, &[TokenId(1)], Want::Last);
         match (engine.step(&batch, &mut Rows::new(VOCABULARY)), expected) {
             (Ok(()), None) => {}
-            (Err(StepError::Rejected { reason, .. }), Some(words)) => assert!(reason.contains(words), "{reason}"),
+            (Err(StepError::Rejected { reason, .. }), Some(words)) => {
+                assert!(reason.contains(words), "{reason}")
+            }
             (other, _) => panic!("{other:?}"),
         }
     };

@@ -127,7 +127,11 @@ fn rotated(fields: &Fields, n_layers: usize) -> Result<Vec<bool>, ModelError> {
     Ok((1..=n_layers).map(|n| interval.is_none_or(|interval| !n.is_multiple_of(interval))).collect())
 }
 
-fn feed_forwards(fields: &Fields, family: &Family, n_layers: usize) -> Result<Vec<FeedForwardConfig>, ModelError> {
+fn feed_forwards(
+    fields: &Fields,
+    family: &Family,
+    n_layers: usize,
+) -> Result<Vec<FeedForwardConfig>, ModelError> {
     let Some(names) = family.experts else {
         let width = fields.size("intermediate_size", &WIDTHS)?;
         return Ok(vec![FeedForwardConfig::Dense { width }; n_layers]);

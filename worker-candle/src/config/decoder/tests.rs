@@ -28,8 +28,7 @@ fn with(mut config: Value, changes: &Value) -> Value {
 #[test]
 fn what_is_wrong_is_named() {
     let check = |changes: Value, expected: &[&str]| {
-        let error =
-            parse(&with(llama(), &changes)).expect_err("the config is wrong").to_string();
+        let error = parse(&with(llama(), &changes)).expect_err("the config is wrong").to_string();
         assert!(expected.iter().all(|word| error.contains(word)), "{changes}: {error}");
     };
     check(json!({"model_type": null}), &["model_type", "missing"]);
@@ -43,7 +42,10 @@ fn what_is_wrong_is_named() {
     check(json!({"hidden_act": "swiglu"}), &["hidden_act", "swiglu", "silu"]);
     check(json!({"tie_word_embeddings": "yes"}), &["tie_word_embeddings"]);
     check(json!({"rope_theta": 0}), &["rope_theta"]);
-    check(json!({"rope_scaling": {"rope_type": "ntk", "factor": 2}}), &["rope_type", "ntk", "dynamic, llama3"]);
+    check(
+        json!({"rope_scaling": {"rope_type": "ntk", "factor": 2}}),
+        &["rope_type", "ntk", "dynamic, llama3"],
+    );
     check(json!({"use_bidirectional_attention": true}), &["use_bidirectional_attention", "causal"]);
     check(json!({"rope_scaling": {"type": "linear"}}), &["factor", "missing"]);
     check(
@@ -117,8 +119,11 @@ fn experts_are_where_the_config_puts_them() {
     let changes = json!({"model_type": "qwen3_moe", "num_experts": 8, "num_experts_per_tok": 2,
         "moe_intermediate_size": 16, "mlp_only_layers": [3], "decoder_sparse_step": 2});
     let config = parse(&with(llama(), &changes)).unwrap();
-    let dense: Vec<_> =
-        config.layers.iter().map(|layer| matches!(layer.feed_forward, FeedForwardConfig::Dense { .. })).collect();
+    let dense: Vec<_> = config
+        .layers
+        .iter()
+        .map(|layer| matches!(layer.feed_forward, FeedForwardConfig::Dense { .. }))
+        .collect();
     assert_eq!(dense, [true, false, true, true]);
     assert_eq!(config.head_size, 16);
 }

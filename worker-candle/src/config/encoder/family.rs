@@ -138,12 +138,8 @@ const BERT: Family = Family {
     fixed: &[("is_decoder", false)],
 };
 
-const ROBERTA: Family = Family {
-    model_type: "roberta",
-    positions: Positions::BehindPadding(1),
-    norm_epsilon: 1e-5,
-    ..BERT
-};
+const ROBERTA: Family =
+    Family { model_type: "roberta", positions: Positions::BehindPadding(1), norm_epsilon: 1e-5, ..BERT };
 
 const DISTILBERT: Family = Family {
     model_type: "distilbert",
@@ -226,11 +222,7 @@ const NOMIC: Family = Family {
 
 const MODERN: Family = Family {
     model_type: "modernbert",
-    settings: &Settings {
-        norm_epsilon: &["norm_eps"],
-        activation: &["hidden_activation"],
-        ..BERT_SETTINGS
-    },
+    settings: &Settings { norm_epsilon: &["norm_eps"], activation: &["hidden_activation"], ..BERT_SETTINGS },
     names: &Names {
         words: "embeddings.tok_embeddings",
         positions: None,
