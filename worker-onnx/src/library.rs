@@ -1,6 +1,7 @@
 //! ONNX Runtime itself: where its shared library is, and how it comes up.
 
 use std::{
+    error::Error,
     ffi::CStr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -68,7 +69,11 @@ fn failed(reason: String) -> LoadError {
 fn unusable(path: &Path, error: &LoadDynamicError) -> String {
     let path = path.display();
     match error {
-        LoadDynamicError::Dlopen { error, .. } => format!("{path} could not be opened ({error}): {REMEDY}"),
+        LoadDynamicError::Dlopen { error, .. } => {
+            // The loader's own words.
+            let words = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            format!("{path} could not be opened ({words}): {REMEDY}")
+        }
         LoadDynamicError::BadVersion { version_str, .. } => {
             format!("{path} is version {version_str}, and 1.{} or a later one is needed", ort::MINOR_VERSION)
         }
@@ -159,6 +164,7 @@ mod tests {
         let path = place.path().join("libonnxruntime.so");
         std::fs::write(&path, "text").unwrap();
         let error = Library::load(&path).map(|_| ()).expect_err("it is text").to_string();
-        assert!(error.contains("libonnxruntime.so") && error.contains(VARIABLE), "{error}");
+        let expected = ["libonnxruntime.so", VARIABLE, "ONNX Runtime could not be initialised"];
+        assert!(expected.iter().all(|word| error.contains(word)), "{error}");
     }
 }
