@@ -30,7 +30,8 @@ const OUTPUTS: [&str; 2] = ["lm_head", "language_model.lm_head"];
 pub(crate) struct Decoder {
     trunk: Trunk,
     output: Linear,
-    logits_divisor: f32,
+    /// None where logits stay as they are.
+    logits_divisor: Option<f32>,
     final_soft_cap: Option<f32>,
     bytes: u64,
 }
@@ -64,7 +65,7 @@ impl Decoder {
         let bytes = trunk.layers_bytes() + output.bytes() + if is_shared { 0 } else { embedding_bytes };
         progress.report(1.0);
         let final_soft_cap = config.final_soft_cap.map(|cap| cap as f32);
-        let logits_divisor = config.logits_divisor as f32;
+        let logits_divisor = config.logits_divisor.map(|divisor| divisor as f32);
         Ok(Self { trunk, output, logits_divisor, final_soft_cap, bytes })
     }
 
@@ -84,8 +85,10 @@ impl Decoder {
         }
         self.trunk.normalise(&mut wanted);
         let mut logits = self.output.forward(&wanted, &plan.wanted_segments)?;
-        if self.logits_divisor != 1.0 {
-            logits.iter_mut().for_each(|logit| *logit /= self.logits_divisor);
+        if let Some(divisor) = self.logits_divisor {
+            for logit in &mut logits {
+                *logit /= divisor;
+            }
         }
         if let Some(cap) = self.final_soft_cap {
             for logit in &mut logits {

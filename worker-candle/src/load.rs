@@ -50,7 +50,11 @@ pub(crate) fn load(spec: &ModelSpec, options: Options, progress: &Progress) -> R
         (ModelConfig::Decoder(decoder), None) => source.decoder(decoder),
         (ModelConfig::Decoder(decoder), Some(pooling)) => source.embedding_decoder(decoder, pooling),
         (ModelConfig::Encoder(encoder), pooling) => source.encoder(encoder, pooling.unwrap_or_default()),
-        (ModelConfig::Other { architecture }, _) => stock::load(&source, &architecture),
+        (ModelConfig::Other { architecture }, None) => stock::load(&source, &architecture),
+        (ModelConfig::Other { architecture: name }, Some(_)) => {
+            let known: Vec<_> = ModelConfig::families().collect();
+            Err(ModelError::Architecture { name, known: format!("for embeddings {}", known.join(", ")) })
+        }
     }?;
     info!(
         architecture = model.card.architecture,
@@ -78,7 +82,7 @@ impl Source<'_> {
         };
         let row = config.kv_heads * config.head_size;
         let cache = KvCache::new(slots as usize, config.layers.len(), row);
-        let mut card = self.card(config.architecture, config.trained_context, decoder.bytes());
+        let mut card = card(config.architecture, config.trained_context, decoder.bytes());
         card.chat_template = chat_template;
         let task = Task::Generate(Box::new(CandleEngine::new(decoder, cache, limits)));
         Ok(Model { task, vocabulary, card })
@@ -90,7 +94,7 @@ impl Source<'_> {
         let network = Network::Encoder(Encoder::load(&config, &weights, self.progress)?);
         // Rotary embeddings say of themselves how far they reach, tables end.
         let limits = self.embedding_limits(&network, &pooling, config.context, config.vocabulary);
-        let card = self.card(config.architecture, config.context, network.bytes());
+        let card = card(config.architecture, config.context, network.bytes());
         let task = Task::Embed(Box::new(Embedder::new(network, pooling, limits)));
         Ok(Model { task, vocabulary, card })
     }
@@ -103,7 +107,7 @@ impl Source<'_> {
         let cache = KvCache::passing(INPUTS_PER_CALL as usize, config.kv_heads * config.head_size);
         let network = Network::Decoder { trunk, cache };
         let limits = self.embedding_limits(&network, &pooling, context as usize, config.vocabulary);
-        let card = self.card(config.architecture, config.trained_context, network.bytes());
+        let card = card(config.architecture, config.trained_context, network.bytes());
         let task = Task::Embed(Box::new(Embedder::new(network, pooling, limits)));
         self.progress.report(1.0);
         Ok(Model { task, vocabulary, card })
@@ -127,18 +131,6 @@ impl Source<'_> {
         context_tokens
     }
 
-    /// What the model says of itself, without a chat template.
-    pub(crate) fn card(&self, architecture: String, trained: usize, weights_bytes: u64) -> Card {
-        Card {
-            architecture,
-            trained_context_tokens: u32::try_from(trained).unwrap_or(u32::MAX),
-            chat_template: None,
-            devices: vec!["cpu".into()],
-            weights_bytes,
-            implementation: String::new(),
-        }
-    }
-
     fn embedding_limits(
         &self,
         network: &Network,
@@ -158,5 +150,17 @@ impl Source<'_> {
             dimensions: network.dimensions() as u32,
             vocabulary: vocabulary as u32,
         }
+    }
+}
+
+/// What the model says of itself, without a chat template.
+pub(crate) fn card(architecture: String, trained: usize, weights_bytes: u64) -> Card {
+    Card {
+        architecture,
+        trained_context_tokens: u32::try_from(trained).unwrap_or(u32::MAX),
+        chat_template: None,
+        devices: vec!["cpu".into()],
+        weights_bytes,
+        implementation: String::new(),
     }
 }

@@ -20,7 +20,7 @@ use self::{engine::StockEngine, family::Family, sequence::Sequence, tensor::Tens
 use crate::{
     config::ModelConfig,
     error::{ModelError, words},
-    load::{Source, TOKENS_PER_STEP},
+    load::{Source, TOKENS_PER_STEP, card},
     weights::Weights,
 };
 
@@ -52,7 +52,7 @@ pub(crate) fn load(source: &Source, architecture: &str) -> Result<Model, ModelEr
         chunks_per_step: 1,
         vocabulary: sizes.vocabulary as u32,
     };
-    let mut card = source.card(architecture.to_owned(), trained, bytes.total());
+    let mut card = card(architecture.to_owned(), trained, bytes.total());
     card.chat_template = chat_template;
     card.implementation = format!("candle-transformers {}", family.module);
     source.progress.report(1.0);

@@ -25,32 +25,39 @@ fn write(path: &Path, name: &str, contents: impl AsRef<[u8]>) {
     std::fs::write(path.join(name), contents).expect("a file can be written");
 }
 
+fn read(file: &Path) -> Vec<u8> {
+    std::fs::read(file).expect("a file can be read")
+}
+
 /// Changes one setting of `config.json`.
 fn configure(path: &Path, name: &str, value: Value) {
     let file = path.join("config.json");
-    let mut config: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let mut config: Value = serde_json::from_slice(&read(&file)).expect("it is JSON");
     config[name] = value;
-    std::fs::write(file, config.to_string()).unwrap();
+    write(path, "config.json", config.to_string());
 }
 
 /// Changes the bytes of the weights.
 fn edit(path: &Path, change: impl Fn(&mut Vec<u8>)) {
     let file = path.join("model.safetensors");
-    let mut bytes = std::fs::read(&file).unwrap();
+    let mut bytes = read(&file);
     change(&mut bytes);
-    std::fs::write(file, bytes).unwrap();
+    write(path, "model.safetensors", bytes);
 }
 
 #[test]
 fn damaged_safetensors_are_refused() {
     check(|path| edit(path, |bytes| bytes.truncate(bytes.len() / 2)), &["model.safetensors", "damaged"]);
     check(|path| edit(path, |bytes| bytes.truncate(100)), &["model.safetensors", "damaged"]);
-    check(|path| edit(path, |bytes| bytes.clear()), &["model.safetensors", "damaged"]);
+    check(|path| edit(path, Vec::clear), &["model.safetensors", "damaged"]);
     // A header of almost 2^64 bytes.
     check(|path| edit(path, |bytes| bytes[..8].fill(0xfe)), &["model.safetensors", "damaged"]);
     check(|path| edit(path, |bytes| bytes[8..200].fill(b'{')), &["model.safetensors", "damaged"]);
     check(|path| edit(path, |bytes| bytes[8..200].fill(0xff)), &["model.safetensors", "damaged"]);
-    check(|path| std::fs::remove_file(path.join("model.safetensors")).unwrap(), &["no weights", "*.safetensors"]);
+    check(
+        |path| std::fs::remove_file(path.join("model.safetensors")).unwrap(),
+        &["no weights", "*.safetensors"],
+    );
 }
 
 #[test]
@@ -82,8 +89,18 @@ fn a_config_that_does_not_fit_is_refused_by_its_setting() {
     check(set("vocab_size", json!(1 << 22)), &["embed_tokens", "4194304"]);
     check(set("max_position_embeddings", json!(-1)), &["max_position_embeddings", "-1"]);
     check(set("rope_theta", json!("1e4")), &["rope_theta"]);
-    check(set("model_type", json!("perceiver")), &["`perceiver`", "llama", "bert", "modernbert", "olmo2", "mamba"]);
+    check(
+        set("model_type", json!("perceiver")),
+        &["`perceiver`", "llama", "bert", "modernbert", "olmo2", "mamba"],
+    );
     check(set("model_type", json!("olmo2")), &["olmo2", "missing", "model.safetensors"]);
+    // Stock models generate; a folder that says how to pool wants vectors.
+    let pooled = |path: &Path| {
+        configure(path, "model_type", json!("olmo2"));
+        std::fs::create_dir(path.join("1_Pooling")).expect("a folder can be made");
+        write(path, "1_Pooling/config.json", "{}");
+    };
+    check(pooled, &["`olmo2`", "embeddings", "bert"]);
     check(set("model_type", json!("bert")), &["word_embeddings", "missing"]);
     check(|path| write(path, "config.json", "{"), &["config.json", "damaged"]);
     check(|path| write(path, "config.json", "[]"), &["config.json", "damaged"]);
@@ -137,7 +154,8 @@ fn archive(pickle: &[u8]) -> Vec<u8> {
             crc = (crc >> 1) ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 };
         }
     }
-    let sizes = [(!crc).to_le_bytes(), (pickle.len() as u32).to_le_bytes(), (pickle.len() as u32).to_le_bytes()];
+    let sizes =
+        [(!crc).to_le_bytes(), (pickle.len() as u32).to_le_bytes(), (pickle.len() as u32).to_le_bytes()];
     let sizes = sizes.concat();
     let length = (name.len() as u16).to_le_bytes();
     let mut zip = Vec::new();

@@ -59,7 +59,7 @@ pub(crate) struct DecoderConfig {
     /// What the parts that layers add are multiplied by.
     pub(crate) residual_scale: f64,
     /// What logits are divided by.
-    pub(crate) logits_divisor: f64,
+    pub(crate) logits_divisor: Option<f64>,
     /// The embedding is the output matrix too.
     pub(crate) tied: bool,
     pub(crate) activation: Activation,
@@ -125,7 +125,7 @@ impl DecoderConfig {
                 None => family.is_gemma.then(|| (width as f64).sqrt()),
             },
             residual_scale: multiplier("residual_multiplier")?.unwrap_or(1.0),
-            logits_divisor: multiplier("logits_scaling")?.unwrap_or(1.0),
+            logits_divisor: multiplier("logits_scaling")?,
             tied: match outer.flag("tie_word_embeddings")? {
                 Some(tied) => tied,
                 None => fields.flag("tie_word_embeddings")?.unwrap_or(family.tied),
@@ -159,10 +159,9 @@ fn activation(fields: &Fields, family: &Family) -> Result<Activation, ModelError
     // Gemma has both; the first is the one that counts, the second stems from its early conversion.
     let field = if fields.has("hidden_activation") { "hidden_activation" } else { "hidden_act" };
     match fields.text(field)? {
-        None if family.is_gemma => Ok(Activation::GeluTanh),
-        None => Ok(Activation::Silu),
         // The first Gemma's files say gelu and mean the approximation that it was trained with.
-        Some("gelu") if family.is_gemma => Ok(Activation::GeluTanh),
+        None | Some("gelu") if family.is_gemma => Ok(Activation::GeluTanh),
+        None => Ok(Activation::Silu),
         Some(name) => Activation::of(field, name),
     }
 }

@@ -137,13 +137,11 @@ impl Family {
                 1 + fields.size_or("pad_token_id", padding, &(0..=usize::MAX / 2))?
             }
         };
-        match trained.checked_sub(first) {
-            Some(context @ 1..) => Ok((Some((trained, first)), context)),
-            _ => {
-                let problem = format!("is {trained}, of which the first {first} are not used");
-                Err(ModelError::config("max_position_embeddings", problem))
-            }
+        if trained <= first {
+            let problem = format!("is {trained}, of which the first {first} are not used");
+            return Err(ModelError::config("max_position_embeddings", problem));
         }
+        Ok((Some((trained, first)), trained - first))
     }
 
     fn ropes(

@@ -4,17 +4,17 @@ use std::path::Path;
 
 use impetus_runtime::{
     engine::{
-        Batch, Limits, Progress, Rows, SlotId, StepError, TextEngine, TokenId, Want,
-        conformance::{Tolerance, check},
+        Batch, EmbeddingLimits, Limits, Progress, Rows, SlotId, StepError, TextEngine, TokenId, Want,
+        conformance::{Tolerance, check, check_embedding},
     },
-    huggingface::Folder,
+    huggingface::{Folder, Pooling},
 };
 use serde_json::{Value, json};
 
 use crate::{
     config::{DecoderConfig, ModelConfig},
-    decoder::{Decoder, KvCache},
-    engine::CandleEngine,
+    decoder::{Decoder, KvCache, Trunk},
+    engine::{CandleEngine, Embedder, Network},
     error::ModelError,
     option::Options,
     testing::random_folder,
@@ -92,6 +92,32 @@ fn every_family_keeps_the_laws() {
 fn merged(one: &Value, other: &Value) -> Value {
     let objects = [one, other].into_iter().filter_map(Value::as_object);
     objects.flatten().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+#[test]
+fn hidden_states_make_vectors() {
+    let source = json!({"model_type": "qwen3", "hidden_size": 32, "num_hidden_layers": 3,
+        "num_attention_heads": 4, "head_dim": 8, "intermediate_size": 48, "vocab_size": VOCABULARY});
+    let config = parse(&source);
+    let trunk = |path: &Path| {
+        let weights = Weights::open(&Folder::open(path, path)?, &source, Options::default())?;
+        Trunk::load(&config, &weights, CONTEXT_TOKENS as usize, &Progress::new(|_| {}))
+    };
+    let place = random_folder(trunk);
+    let limits = EmbeddingLimits {
+        context_tokens: CONTEXT_TOKENS,
+        tokens_per_step: 256,
+        inputs_per_step: 4,
+        padded: false,
+        dimensions: 32,
+        vocabulary: VOCABULARY,
+    };
+    let cache = KvCache::passing(4, config.kv_heads * config.head_size);
+    let network = Network::Decoder { trunk: trunk(place.path()).unwrap(), cache };
+    let mut engine = Embedder::new(network, Pooling::default(), limits);
+    let inputs: Vec<Vec<TokenId>> =
+        [3_u32, 20, 1, 64].map(|n| (0..n).map(|idx| TokenId((idx * 7 + n) % VOCABULARY)).collect()).to_vec();
+    check_embedding(&mut engine, &inputs, 0.0).unwrap();
 }
 
 /// The engine refuses what it cannot compute and keeps what it holds.

@@ -127,7 +127,8 @@ mod avx {
         let mut lanes = [0.0; LANES];
         // SAFETY: the array has room for a register.
         unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), sum) };
-        let [a, b, c, d, e, f, g, h] = lanes;
-        ((a + e) + (c + g)) + ((b + f) + (d + h))
+        let [first, second] = [&lanes[..4], &lanes[4..]];
+        let halved: [f32; 4] = std::array::from_fn(|lane| first[lane] + second[lane]);
+        (halved[0] + halved[2]) + (halved[1] + halved[3])
     }
 }

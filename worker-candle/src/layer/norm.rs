@@ -82,7 +82,9 @@ impl LayerNorm {
         let width = self.weights.len();
         for row in rows.chunks_exact_mut(width) {
             let mean = dot(&self.ones, row) / width as f32;
-            row.iter_mut().for_each(|value| *value -= mean);
+            for value in &mut *row {
+                *value -= mean;
+            }
             let factor = 1.0 / (dot(row, row) / width as f32 + self.epsilon).sqrt();
             for ((value, weight), bias) in row.iter_mut().zip(&self.weights).zip(&self.bias) {
                 *value = *value * factor * weight + bias;

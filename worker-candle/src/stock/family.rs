@@ -184,7 +184,7 @@ const FAMILIES: &[Family] = &[
     Family {
         model_type: "mamba",
         module: "mamba",
-        load: |config, tensors| Ok(Box::new(Recurrent::load(read(config)?, tensors)?)),
+        load: |config, tensors| Ok(Box::new(Recurrent::load(&read(config)?, &tensors)?)),
         tied: true,
         assumed: &[
             ("state_size", Assumed::Number(16)),
@@ -221,9 +221,9 @@ impl From<Assumed> for Value {
 }
 
 impl Recurrent {
-    fn load(config: mamba::Config, tensors: VarBuilder) -> Result<Self> {
-        let state = mamba::State::new(1, &config, DType::F32, &Device::Cpu)?;
-        Ok(Self { model: Arc::new(mamba::Model::new(&config, tensors.pp("backbone"))?), state })
+    fn load(config: &mamba::Config, tensors: &VarBuilder) -> Result<Self> {
+        let state = mamba::State::new(1, config, DType::F32, &Device::Cpu)?;
+        Ok(Self { model: Arc::new(mamba::Model::new(config, tensors.pp("backbone"))?), state })
     }
 }
 

@@ -135,7 +135,7 @@ fn a_cache_goes_back_to_nothing_or_stays() {
         match (engine.step(&batch, &mut Rows::new(VOCABULARY)), expected) {
             (Ok(()), None) => {}
             (Err(StepError::Rejected { reason, .. }), Some(words)) => {
-                assert!(reason.contains(words), "{reason}")
+                assert!(reason.contains(words), "{reason}");
             }
             (other, _) => panic!("{other:?}"),
         }

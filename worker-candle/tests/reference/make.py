@@ -251,7 +251,7 @@ def finish(folder: Path, model: Any) -> None:
 
 
 def embed(folder: Path, model: Any, mode: str) -> None:
-    """Writes the tokenizer, the files of sentence-transformers, and some inputs with their vectors."""
+    """Writes the tokenizer, the files of sentence-transformers, and inputs with their vectors."""
     shutil.copyfile(BUNDLED / "tokenizer.json", folder / "tokenizer.json")
     steps = ["", "1_Pooling", "2_Normalize"]
     kinds = ["Transformer", "Pooling", "Normalize"]
