@@ -108,8 +108,7 @@ impl Decoder {
     ) -> Result<(Group, Vec<Vec<f32>>), RunError> {
         let n_tokens = tokens.first().map_or(0, |tokens| tokens.len());
         let wants_all = wants.contains(&Want::All);
-        let one_by_one =
-            (group.columns > 0 && self.next.takes_one_token()) || (wants_all && self.gives_last_only);
+        let one_by_one = self.takes_one_token(group) || (wants_all && self.gives_last_only);
         let mut rows = vec![Vec::new(); wants.len()];
         if n_tokens <= 1 || !one_by_one {
             let (group, logits) = self.run(group, tokens, wants_all)?;
@@ -126,6 +125,12 @@ impl Decoder {
             state = Some(later);
         }
         state.map(|state| (state, rows)).ok_or_else(|| RunError::Refused("a chunk without tokens".into()))
+    }
+
+    /// Whether the graph that computes `group` takes a single token of each row.
+    fn takes_one_token(&self, group: &Group) -> bool {
+        let begins = self.first.is_some() && group.columns == 0;
+        !begins && self.next.takes_one_token()
     }
 
     /// One run of one graph.

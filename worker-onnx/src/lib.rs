@@ -11,7 +11,7 @@ mod option;
 mod place;
 mod settings;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use impetus_runtime::{
     engine::{Backend, Card, Limits, LoadError, Model, ModelSpec, Progress, Task},
@@ -45,11 +45,18 @@ pub struct Onnx {
     library: Library,
 }
 
+impl Onnx {
+    /// ONNX Runtime from the shared library at `path`, wherever it would be looked for otherwise.
+    pub fn from_library(path: &Path) -> Result<Self, LoadError> {
+        Ok(Self { library: Library::open(path)? })
+    }
+}
+
 impl Backend for Onnx {
     const FORMAT: &'static str = "onnx";
 
     fn start(_threads: u32) -> Result<Self, LoadError> {
-        Ok(Self { library: Library::open()? })
+        Ok(Self { library: Library::find()? })
     }
 
     fn version(&self) -> String {

@@ -35,13 +35,18 @@ static LIBRARY: Mutex<Option<Library>> = Mutex::new(None);
 
 impl Library {
     /// Finds and initialises the library.
-    pub(crate) fn open() -> Result<Self, LoadError> {
+    pub(crate) fn find() -> Result<Self, LoadError> {
+        let path = find().ok_or_else(|| failed(format!("its library was not found: {REMEDY}")))?;
+        Self::open(&path)
+    }
+
+    /// Initialises the library at `path`, unless the process has one already.
+    pub(crate) fn open(path: &Path) -> Result<Self, LoadError> {
         let mut known = LIBRARY.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(library) = &*known {
             return Ok(library.clone());
         }
-        let path = find().ok_or_else(|| failed(format!("its library was not found: {REMEDY}")))?;
-        let library = Self::load(&path)?;
+        let library = Self::load(path)?;
         debug!(path = %path.display(), version = library.version, "ONNX Runtime is up");
         *known = Some(library.clone());
         Ok(library)

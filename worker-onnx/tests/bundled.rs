@@ -14,13 +14,20 @@ pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../bundled/tiny/impetus-tiny-onnx")
 }
 
-/// The library, where the caller or `tools/setup` says that it is.
+/// The library, where the caller says that it is, or where tools/setup puts it.
 pub(crate) fn start() -> Onnx {
-    assert!(
-        std::env::var_os("ORT_DYLIB_PATH").is_some(),
-        "ORT_DYLIB_PATH is not set: run tools/setup and source .tools/env"
-    );
-    Onnx::start(2).expect("ONNX Runtime comes up")
+    if std::env::var_os("ORT_DYLIB_PATH").is_some() {
+        return Onnx::start(2).expect("ONNX Runtime comes up");
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/onnxruntime");
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let library = entries
+        .map(|entry| entry.path())
+        .find(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libonnxruntime."))
+        })
+        .expect("run tools/setup, or set ORT_DYLIB_PATH to the library of ONNX Runtime");
+    Onnx::from_library(&library).expect("ONNX Runtime comes up")
 }
 
 /// Loads the model at `path`, whose files may lie anywhere in `root`.

@@ -74,6 +74,7 @@ fn graphs_that_differ_in_their_inputs_say_the_same() {
     let one_token = Layout::with(&[Trait::OneToken]);
     let pair = [("decoder_model.onnx", FIRST), ("decoder_with_past_model.onnx", one_token)];
     check("a pair, one token at a time", &pair, "decoder_model.onnx", EXACT);
+    check("one token at a time", &[("model.onnx", Layout::with(&[Trait::OneToken]))], "", EXACT);
     let merged = Layout::with(&[Trait::Merged]);
     check("merged", &[("decoder_model_merged.onnx", merged)], "", EXACT);
     let row_wise = Layout::with(&[Trait::RowWise]);

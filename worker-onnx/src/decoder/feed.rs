@@ -1,11 +1,7 @@
 //! What goes into a run, input by input.
 
 use impetus_runtime::engine::TokenId;
-use ort::{
-    Result,
-    session::SessionInputValue,
-    value::{DynValue, Tensor},
-};
+use ort::{Result, session::SessionInputValue, value::Tensor};
 
 use super::{
     cache::{Group, Side},
@@ -26,14 +22,7 @@ pub(super) struct Feed<'a> {
 impl<'a> Feed<'a> {
     /// The values of all inputs, in the graph's order.
     pub(super) fn values(&self, wiring: &Wiring) -> Result<Vec<SessionInputValue<'a>>> {
-        let value = |(port, role)| match role {
-            Role::Past(part) => {
-                let place = wiring.parts.iter().position(|known| *known == part).unwrap_or(0);
-                Ok(SessionInputValue::from(&self.group.tensors[place]))
-            }
-            _ => self.value(port, role).map(SessionInputValue::from),
-        };
-        wiring.inputs().map(value).collect()
+        wiring.inputs().map(|(port, role)| self.value(wiring, port, role)).collect()
     }
 
     /// Columns after the run.
@@ -49,10 +38,14 @@ impl<'a> Feed<'a> {
         self.tokens.first().map_or(0, |tokens| tokens.len())
     }
 
-    fn value(&self, port: &Port, role: Role) -> Result<DynValue> {
+    fn value(&self, wiring: &Wiring, port: &Port, role: Role) -> Result<SessionInputValue<'a>> {
         let (n_rows, n_tokens, total) = (self.tokens.len(), self.n_tokens(), self.total_columns());
         let by_token = vec![n_rows, n_tokens];
-        match role {
+        let value = match role {
+            Role::Past(part) => {
+                let place = wiring.parts.iter().position(|known| *known == part).unwrap_or(0);
+                return Ok(SessionInputValue::from(&self.group.tensors[place]));
+            }
             Role::Tokens => {
                 let ids = self.tokens.iter().flat_map(|tokens| tokens.iter().map(|token| i64::from(token.0)));
                 port.integers(by_token, ids.collect())
@@ -62,17 +55,7 @@ impl<'a> Feed<'a> {
                 port.integers(by_token, positions.map(|n| n as i64).collect())
             }
             Role::TokenTypes => port.integers(by_token, vec![0; n_rows * n_tokens]),
-            Role::Mask => {
-                let mask = self.group.rows().flat_map(|row| {
-                    let n_real = row.tokens + n_tokens;
-                    let is_real = move |column| match self.side {
-                        Side::Start => column < n_real,
-                        Side::End => column >= total - n_real,
-                    };
-                    (0..total).map(move |column| i64::from(is_real(column)))
-                });
-                port.integers(vec![n_rows, total], mask.collect())
-            }
+            Role::Mask => port.integers(vec![n_rows, total], self.mask(total)),
             Role::LastTokens => {
                 let last = self.group.rows().map(|row| (row.tokens + n_tokens) as i64 - 1);
                 let shape = if port.dimensions.len() == 2 { vec![n_rows, 1] } else { vec![n_rows] };
@@ -85,7 +68,20 @@ impl<'a> Feed<'a> {
             Role::KeptLogits => port.number(i64::from(!self.wants_all)),
             Role::PastColumns => port.number(self.group.columns as i64),
             Role::TotalColumns => port.number(total as i64),
-            Role::Past(_) => unreachable!("the caller passes the cache itself"),
-        }
+        };
+        value.map(SessionInputValue::from)
+    }
+
+    /// By row, 1 for the columns that hold tokens after the run.
+    fn mask(&self, total: usize) -> Vec<i64> {
+        let by_row = self.group.rows().flat_map(|row| {
+            let n_real = row.tokens + self.n_tokens();
+            let is_real = move |column| match self.side {
+                Side::Start => column < n_real,
+                Side::End => column >= total - n_real,
+            };
+            (0..total).map(move |column| i64::from(is_real(column)))
+        });
+        by_row.collect()
     }
 }

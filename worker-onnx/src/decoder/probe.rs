@@ -38,9 +38,10 @@ impl Decoder {
     fn measure(&mut self) -> Result<(), RunError> {
         let mut cache = self.cache();
         let id = cache.gather(&[SlotId(0)]).map_err(|error| RunError::of(&error))?;
-        let (_, logits) = self.run(cache.group(id), &[&[TokenId(0), TokenId(0)]], true)?;
+        let tokens = &[TokenId(0); 2][usize::from(self.takes_one_token(cache.group(id)))..];
+        let (_, logits) = self.run(cache.group(id), &[tokens], true)?;
         self.vocabulary = logits.vocabulary();
-        self.gives_last_only = logits.n_tokens() == 1;
+        self.gives_last_only = logits.n_tokens() < tokens.len();
         Ok(())
     }
 
