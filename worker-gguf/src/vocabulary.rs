@@ -76,7 +76,7 @@ impl Vocabulary for GgufVocabulary {
     }
 
     fn encode_input(&self, text: &str) -> Result<Vec<TokenId>, TokenizeError> {
-        self.tokenize(text, true, false)
+        self.tokenize(text, true, true)
     }
 
     fn begin_text(&self) -> &str {

@@ -18,10 +18,10 @@ pub trait Vocabulary: Send + Sync {
     /// chat template needs it; a begin token is added where the model wants one and the text has none.
     fn encode(&self, text: &str, special: bool) -> Result<Vec<TokenId>, TokenizeError>;
 
-    /// Tokenizes `text` as an input of an embedding model, with the tokens that the model wants around one. The
-    /// empty text gives those alone.
+    /// Tokenizes `text` as an input of an embedding model, with the tokens that the model wants around one; names of
+    /// control tokens become those tokens, as in sentence-transformers. The empty text gives the edges alone.
     fn encode_input(&self, text: &str) -> Result<Vec<TokenId>, TokenizeError> {
-        self.encode(text, false)
+        self.encode(text, true)
     }
 
     /// The text of the token that begins a text, for templates; empty when the model has none.

@@ -12,14 +12,15 @@ use nix::{
     unistd::Pid,
 };
 
+/// What a command gets of the test's own environment: where programs are, and ONNX Runtime (see `tools/setup`).
+const INHERITED: [&str; 2] = ["PATH", "ORT_DYLIB_PATH"];
+
 /// A command with a clean environment, whose home is `home`.
 #[expect(clippy::disallowed_methods, reason = "tests start programs as a user does")]
 pub(crate) fn command(program: &Path, home: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("HOME", home).current_dir(home);
-    if let Some(path) = std::env::var_os("PATH") {
-        command.env("PATH", path);
-    }
+    command.envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     command
 }
 
