@@ -3,12 +3,14 @@
 
 use impetus_runtime::engine::{
     Model, TokenId,
-    conformance::{Tolerance, check},
+    conformance::{Tolerance, check, check_reference},
 };
 
 use crate::bundled;
 
 const SLOTS: u32 = 8;
+/// Made by `tests/reference/logits.py`, which is no engine.
+const LOGITS: &str = include_str!("../../tests/reference/logits.json");
 const CONTEXT_TOKENS: u32 = 256;
 
 #[test]
@@ -38,6 +40,8 @@ fn the_bundled_model_keeps_every_law() {
         check(&mut *engine, &prompts(&whole), tolerance)
     };
     check(&mut *engine, &prompts(&whole), Tolerance { batched: 0.0, cut: 3e-5 }).expect("every law holds");
+    let difference = check_reference(&mut *engine, LOGITS, 1e-3).expect("the logits are right");
+    println!("logits differ from the reference's by {difference:.1e} of their magnitude");
     // The laws hold for weights in other types as well; the roundings are other ones, and quantized activations
     // make them large.
     for option in [("dtype", "bf16"), ("dtype", "f16")] {

@@ -4,11 +4,13 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use impetus_runtime::engine::{
     Backend, Model, ModelSpec, Progress, TokenId,
-    conformance::{Tolerance, check},
+    conformance::{Tolerance, check, check_reference},
 };
 use impetus_worker_gguf::Gguf;
 
 const SLOTS: u32 = 8;
+/// Made by `tests/reference/logits.py`, which is no engine.
+const LOGITS: &str = include_str!("../../tests/reference/logits.json");
 
 /// One process loads one model, so all laws run here, one after the other.
 #[test]
@@ -45,4 +47,6 @@ fn the_bundled_model_keeps_every_law() {
         .map(|n| whole.iter().cycle().skip(n * 3).take(9 + n * 5).copied().collect())
         .collect();
     check(&mut *engine, &prompts, Tolerance { batched: 0.0, cut: 1e-5 }).expect("every law holds");
+    let difference = check_reference(&mut *engine, LOGITS, 1e-3).expect("the logits are right");
+    println!("logits differ from the reference's by {difference:.1e} of their magnitude");
 }

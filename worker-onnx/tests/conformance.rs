@@ -2,12 +2,14 @@
 
 use impetus_runtime::engine::{
     Backend, Model, TokenId,
-    conformance::{Tolerance, check},
+    conformance::{Tolerance, check, check_reference},
 };
 
 use crate::bundled;
 
 const SLOTS: u32 = 8;
+/// Made by `tests/reference/logits.py`, which is no engine.
+const LOGITS: &str = include_str!("../../tests/reference/logits.json");
 const CONTEXT_TOKENS: u32 = 256;
 
 #[test]
@@ -26,6 +28,8 @@ fn the_bundled_model_keeps_every_law() {
     let text = "count from 1 to 20, then say hello to the world: ünïcödé and 日本語 too, please";
     let whole = vocabulary.encode(text, true).unwrap();
     check(&mut *engine, &prompts(&whole), Tolerance { batched: 1e-5, cut: 5e-5 }).expect("every law holds");
+    let difference = check_reference(&mut *engine, LOGITS, 1e-3).expect("the logits are right");
+    println!("logits differ from the reference's by {difference:.1e} of their magnitude");
 }
 
 /// Ragged prompts, short and long.

@@ -6,7 +6,7 @@ mod embedding;
 mod reference;
 
 pub use embedding::check_embedding;
-pub use reference::{Reference, check_reference};
+pub use reference::check_reference;
 
 use super::{Batch, Rows, SlotId, StepError, TextEngine, TokenId, Want};
 

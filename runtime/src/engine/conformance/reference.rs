@@ -7,20 +7,21 @@ use serde::Deserialize;
 use super::{Violation, relative_difference};
 use crate::engine::{Batch, Rows, SlotId, TextEngine, TokenId, Want};
 
-/// A prompt and some of its rows of logits, as `tests/reference/logits.json` has them.
+/// A prompt and some of its rows of logits.
 #[derive(Debug, Deserialize)]
-pub struct Reference {
+struct Reference {
     tokens: Vec<u32>,
     rows: BTreeMap<usize, Vec<f32>>,
 }
 
-/// Computes the prompt of `reference` at once and token by token. Logits may differ by `tolerance`, relative to the
-/// row's largest magnitude; the largest difference is the answer.
+/// Computes the prompt of `reference`, a text like that of `tests/reference/logits.json`, at once and token by token.
+/// Logits may differ by `tolerance`, relative to the row's largest magnitude; the largest difference is the answer.
 pub fn check_reference(
     engine: &mut dyn TextEngine,
-    reference: &Reference,
+    reference: &str,
     tolerance: f32,
 ) -> Result<f32, Violation> {
+    let reference: Reference = serde_json::from_str(reference).expect("the reference is readable");
     let tokens: Vec<TokenId> = reference.tokens.iter().copied().map(TokenId).collect();
     let mut rows = Rows::new(engine.limits().vocabulary);
     let mut largest = 0.0_f32;
@@ -58,15 +59,16 @@ mod tests {
 
     #[test]
     fn other_logits_are_found() {
-        let tokens = vec![3, 1, 4];
         let mut engine = FakeEngine::new(LIMITS, Faults::default());
         let mut rows = Rows::new(LIMITS.vocabulary);
         let mut batch = Batch::default();
         batch.push(SlotId(0), 0, &[TokenId(3), TokenId(1), TokenId(4)], Want::All);
         engine.step(&batch, &mut rows).unwrap();
-        let mut reference = Reference { tokens, rows: BTreeMap::from([(2, rows.row(2).to_vec())]) };
-        assert!(check_reference(&mut engine, &reference, 0.0).is_ok());
-        reference.rows.get_mut(&2).unwrap()[5] += 1.0;
-        assert!(check_reference(&mut engine, &reference, 1e-3).is_err());
+        let mut row = rows.row(2).to_vec();
+        let reference =
+            |row: &[f32]| serde_json::json!({"tokens": [3, 1, 4], "rows": {"2": row}}).to_string();
+        assert!(check_reference(&mut engine, &reference(&row), 1e-6).is_ok());
+        row[5] += 1.0;
+        assert!(check_reference(&mut engine, &reference(&row), 1e-3).is_err());
     }
 }
