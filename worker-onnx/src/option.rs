@@ -85,12 +85,12 @@ impl Options {
                 }
                 "pooling" => {
                     parsed.pooling = match value.as_str() {
-                        "auto" => None,
+                        "file" => None,
                         "mean" => Some(PoolingMode::Mean),
                         "cls" => Some(PoolingMode::Cls),
                         "last" => Some(PoolingMode::Last),
                         "max" => Some(PoolingMode::Max),
-                        _ => return Err(refuse("one of auto, mean, cls, last, max")),
+                        _ => return Err(refuse("one of file, mean, cls, last, max")),
                     }
                 }
                 _ => return Err(refuse("the options are provider, graph_optimization, pooling")),
@@ -181,6 +181,6 @@ mod tests {
     fn valid_options_are_taken() {
         assert_eq!(parse("graph_optimization", "basic").unwrap().graph_optimization, Optimization::Basic);
         assert_eq!(parse("pooling", "cls").unwrap().pooling, Some(PoolingMode::Cls));
-        assert_eq!(parse("pooling", "auto").unwrap().pooling, None);
+        assert_eq!(parse("pooling", "file").unwrap().pooling, None);
     }
 }
