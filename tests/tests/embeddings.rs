@@ -128,7 +128,7 @@ async fn a_model_is_asked_for_what_it_does() {
         body["model"] = json!(model);
         let refusal = server.http.refused(&body).await;
         assert_eq!((refusal.status, refusal.param.as_deref()), (400, Some("model")), "{}", refusal.message);
-        assert!(refusal.message.contains("/v1/embeddings"), "{}", refusal.message);
+        assert!(refusal.message.contains("is an embedding model"), "{}", refusal.message);
     }
 }
 

@@ -127,7 +127,7 @@ fn models(reply: &StatusReply) -> String {
     if reply.models.is_empty() {
         return "no models; put some into a folder of models.dirs\n".into();
     }
-    let mut table = Table::new(&["MODEL", "FORMAT", "STATE", "SIZE", "PATH"]);
+    let mut table = Table::new(&["MODEL", "FORMAT", "STATE", "SIZE", "PATH", "DETAIL"]);
     for model in &reply.models {
         table.row([
             model.name.clone(),
@@ -135,6 +135,7 @@ fn models(reply: &StatusReply) -> String {
             model.state.clone(),
             size(model.size_bytes),
             model.path.clone(),
+            model.detail.clone(),
         ]);
     }
     table.to_string()

@@ -32,6 +32,7 @@ fn worker(worker: &WorkerStatus) -> Value {
         "format": worker.format,
         "model": some(&worker.model),
         "state": worker.state,
+        "detail": some(&worker.detail),
         "pid": known(worker.pid),
         "restarts": worker.restarts,
         "last_exit": some(&worker.last_exit),
@@ -48,6 +49,7 @@ fn model(model: &ModelStatus) -> Value {
         "state": model.state,
         "path": model.path,
         "size_bytes": model.size_bytes,
+        "detail": some(&model.detail),
     })
 }
 

@@ -44,14 +44,24 @@ fn reply() -> StatusReply {
             ..GatewayStatus::default()
         }),
         workers: vec![ready, standby, backoff],
-        models: vec![ModelStatus {
-            name: "impetus-tiny".into(),
-            format: "gguf".into(),
-            state: "ready".into(),
-            path: "/models/impetus-tiny.gguf".into(),
-            size_bytes: 10_600_000,
-            ..ModelStatus::default()
-        }],
+        models: vec![
+            ModelStatus {
+                name: "impetus-tiny".into(),
+                format: "gguf".into(),
+                state: "ready".into(),
+                path: "/models/impetus-tiny.gguf".into(),
+                size_bytes: 10_600_000,
+                ..ModelStatus::default()
+            },
+            ModelStatus {
+                name: "half".into(),
+                format: "candle".into(),
+                state: "broken".into(),
+                path: "/models/half".into(),
+                detail: "it is cut".into(),
+                ..ModelStatus::default()
+            },
+        ],
         uptime_s: 3_700,
         supervisor_pid: 4709,
         version: "0.1.0".into(),
@@ -69,8 +79,9 @@ fn for_people() {
     gguf-2  gguf    -             standby  4712  -      0       -         0 s         0         starting
     gguf-3  gguf    other         backoff  -     -      0       -         -           0         start 2 in 0.4 s; last exit: exited with code 4
 
-    MODEL         FORMAT  STATE  SIZE      PATH
-    impetus-tiny  gguf    ready  10.1 MiB  /models/impetus-tiny.gguf
+    MODEL         FORMAT  STATE   SIZE      PATH                       DETAIL
+    impetus-tiny  gguf    ready   10.1 MiB  /models/impetus-tiny.gguf
+    half          candle  broken  -         /models/half               it is cut
     ");
 }
 
@@ -89,6 +100,7 @@ fn for_programs() {
           "format": "gguf",
           "model": "impetus-tiny",
           "state": "ready",
+          "detail": null,
           "pid": 4711,
           "restarts": 1,
           "last_exit": "killed by SIGKILL",
@@ -104,6 +116,7 @@ fn for_programs() {
           "format": "gguf",
           "model": null,
           "state": "standby",
+          "detail": "starting",
           "pid": 4712,
           "restarts": 0,
           "last_exit": null,
@@ -119,6 +132,7 @@ fn for_programs() {
           "format": "gguf",
           "model": "other",
           "state": "backoff",
+          "detail": "start 2 in 0.4 s",
           "pid": null,
           "restarts": 0,
           "last_exit": "exited with code 4",
@@ -136,7 +150,16 @@ fn for_programs() {
           "format": "gguf",
           "state": "ready",
           "path": "/models/impetus-tiny.gguf",
-          "size_bytes": 10600000
+          "size_bytes": 10600000,
+          "detail": null
+        },
+        {
+          "name": "half",
+          "format": "candle",
+          "state": "broken",
+          "path": "/models/half",
+          "size_bytes": 0,
+          "detail": "it is cut"
         }
       ]
     }
