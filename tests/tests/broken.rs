@@ -133,7 +133,8 @@ fn evil_pickle(dir: &Path) {
 
 /// An operator that nobody has defined.
 fn unknown_operator(dir: &Path) {
-    let known = b"RMSNormalization";
+    // Field 4 of a node is the operator's name, of 16 bytes.
+    let known = b"\x22\x10RMSNormalization";
     let mut bytes = fs::read(dir.join("model.onnx")).unwrap();
     let at =
         bytes.windows(known.len()).position(|window| window == known).expect("the graph has this operator");

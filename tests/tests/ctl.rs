@@ -29,6 +29,7 @@ async fn status_as_json_has_its_stable_shape() {
             "format",
             "model",
             "state",
+            "detail",
             "pid",
             "restarts",
             "last_exit",
@@ -49,7 +50,8 @@ async fn status_as_json_has_its_stable_shape() {
     let path = server.path("models/impetus-tiny.gguf");
     assert_eq!(
         status["models"],
-        json!([{"name": "impetus-tiny", "format": "gguf", "state": "ready", "path": path, "size_bytes": size}])
+        json!([{"name": "impetus-tiny", "format": "gguf", "state": "ready", "path": path, "size_bytes": size,
+            "detail": null}])
     );
 }
 
