@@ -9,6 +9,6 @@ mod vocabulary;
 
 pub use error::FolderError;
 pub use folder::Folder;
-pub use pooling::{Pooling, PoolingMode, normalise};
+pub use pooling::{Pooling, PoolingMode};
 pub use template::chat_template;
 pub use vocabulary::HuggingFaceVocabulary;

@@ -4,5 +4,4 @@ mod broken;
 mod bundled;
 mod conformance;
 mod embedding;
-mod greedy;
 mod reference;

@@ -2,9 +2,8 @@
 
 use std::num::NonZeroU32;
 
-use impetus_runtime::{
-    engine::{EmbeddingEngine, EmbeddingLimits, ModelSpec, StepError, TokenId, Vectors},
-    huggingface::normalise,
+use impetus_runtime::engine::{
+    EmbeddingEngine, EmbeddingLimits, ModelSpec, StepError, TokenId, Vectors, embedding::normalise,
 };
 use llama_cpp_2::{
     DecodeError,

@@ -1,14 +1,12 @@
 //! The vocabulary in the GGUF file.
 
-use impetus_runtime::engine::{TokenId, TokenizeError, Vocabulary};
+use impetus_runtime::engine::{Pieces, TokenId, TokenizeError, Vocabulary};
 use llama_cpp_2::{model::LlamaModel, token::LlamaToken};
 
 /// llama.cpp's vocabulary, its pieces read out once.
 pub(crate) struct GgufVocabulary {
     model: &'static LlamaModel,
-    /// The bytes of all tokens, and where each ends.
-    pieces: Vec<u8>,
-    ends: Vec<u32>,
+    pieces: Pieces,
     is_end: Vec<bool>,
     longest_piece_bytes: usize,
     begin_text: String,
@@ -19,7 +17,7 @@ impl GgufVocabulary {
     pub(crate) fn new(model: &'static LlamaModel) -> Self {
         let vocab = model.vocab();
         let n_tokens = vocab.n_tokens();
-        let (mut pieces, mut ends, mut is_end) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut pieces, mut is_end) = (Pieces::default(), Vec::new());
         // Names of control tokens count here: a prompt may spell them.
         let mut longest_piece_bytes = 1;
         for id in 0..n_tokens {
@@ -27,8 +25,7 @@ impl GgufVocabulary {
             let piece = vocab.token_to_piece(token, false, None);
             let name_bytes = vocab.text(token).map_or(0, |name| name.to_bytes().len());
             longest_piece_bytes = longest_piece_bytes.max(piece.len()).max(name_bytes);
-            pieces.extend_from_slice(&piece);
-            ends.push(pieces.len() as u32);
+            pieces.push(&piece);
             is_end.push(vocab.is_eog(token));
         }
         let name = |token: LlamaToken| {
@@ -39,7 +36,7 @@ impl GgufVocabulary {
                 .unwrap_or_default()
         };
         let (begin_text, end_text) = (name(vocab.bos()), name(vocab.eos()));
-        Self { model, pieces, ends, is_end, longest_piece_bytes, begin_text, end_text }
+        Self { model, pieces, is_end, longest_piece_bytes, begin_text, end_text }
     }
 
     /// Tokens of `text`; with `edges` those that the model wants around it, with `special` those that it names.
@@ -55,14 +52,11 @@ impl GgufVocabulary {
 
 impl Vocabulary for GgufVocabulary {
     fn size(&self) -> u32 {
-        self.ends.len() as u32
+        self.pieces.size()
     }
 
     fn piece(&self, token: TokenId) -> &[u8] {
-        let idx = token.0 as usize;
-        let Some(&end) = self.ends.get(idx) else { return &[] };
-        let start = idx.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.pieces[start as usize..end as usize]
+        self.pieces.get(token)
     }
 
     fn is_end(&self, token: TokenId) -> bool {

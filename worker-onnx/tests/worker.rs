@@ -6,6 +6,5 @@ mod cache;
 mod conformance;
 mod embedding;
 mod export;
-mod greedy;
 mod layouts;
 mod onnx;

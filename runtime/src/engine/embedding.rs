@@ -76,3 +76,13 @@ impl Vectors {
         self.values.chunks_exact(self.width)
     }
 }
+
+/// Scales `vector` to the length one; one of length zero stays.
+pub fn normalise(vector: &mut [f32]) {
+    let length = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+    if length > 0.0 {
+        for x in vector {
+            *x = (f64::from(*x) / length) as f32;
+        }
+    }
+}

@@ -34,10 +34,38 @@ pub trait Vocabulary: Send + Sync {
     fn longest_piece_bytes(&self) -> usize;
 }
 
+/// The bytes of all tokens of a vocabulary, one behind the other, for a [`Vocabulary`] to be made of.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+}
+
 /// A text that could not be tokenized.
 #[derive(Debug, thiserror::Error)]
 #[error("the text could not be tokenized: {reason}")]
 pub struct TokenizeError {
     /// The tokenizer's words.
     pub reason: String,
+}
+
+impl Pieces {
+    /// Adds the next token, which stands for `piece`.
+    pub fn push(&mut self, piece: &[u8]) {
+        self.bytes.extend_from_slice(piece);
+        self.ends.push(self.bytes.len() as u32);
+    }
+
+    /// Number of tokens.
+    pub fn size(&self) -> u32 {
+        self.ends.len() as u32
+    }
+
+    /// The bytes of `token`; none where there is no such token.
+    pub fn get(&self, token: TokenId) -> &[u8] {
+        let idx = token.0 as usize;
+        let Some(&end) = self.ends.get(idx) else { return &[] };
+        let start = idx.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[start as usize..end as usize]
+    }
 }

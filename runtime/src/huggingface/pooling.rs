@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::{Folder, FolderError};
+use crate::engine::embedding::normalise;
 
 /// How vectors are made. Without any of the files: the mean, normalised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,16 +84,6 @@ impl Pooling {
 impl Default for Pooling {
     fn default() -> Self {
         Self { mode: PoolingMode::Mean, normalise: true, max_tokens: None }
-    }
-}
-
-/// Scales `vector` to the length one; one of length zero stays.
-pub fn normalise(vector: &mut [f32]) {
-    let length = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
-    if length > 0.0 {
-        for x in vector {
-            *x = (f64::from(*x) / length) as f32;
-        }
     }
 }
 

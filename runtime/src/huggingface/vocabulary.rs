@@ -11,7 +11,7 @@ use tracing::warn;
 
 use self::{ending::Endings, piece::Coding};
 use super::{Folder, FolderError};
-use crate::engine::{TokenId, TokenizeError, Vocabulary};
+use crate::engine::{Pieces, TokenId, TokenizeError, Vocabulary};
 
 /// The tokenizer, its pieces read out once.
 pub struct HuggingFaceVocabulary {
@@ -19,9 +19,7 @@ pub struct HuggingFaceVocabulary {
     special: Tokenizer,
     /// Takes them for text.
     plain: Tokenizer,
-    /// The bytes of all tokens, and where each ends.
-    pieces: Vec<u8>,
-    ends: Vec<u32>,
+    pieces: Pieces,
     is_end: Vec<bool>,
     longest_piece_bytes: usize,
     /// The token that texts begin with.
@@ -57,30 +55,29 @@ impl HuggingFaceVocabulary {
         let mut plain = special.clone();
         plain.set_encode_special_tokens(true);
         let added = special.get_added_tokens_decoder();
-        let (mut pieces, mut ends) = (Vec::new(), Vec::with_capacity(size));
+        let (mut pieces, mut piece) = (Pieces::default(), Vec::new());
         // Names of control tokens count here: a prompt may spell them.
         let mut longest_piece_bytes = 1;
         for id in 0..size as u32 {
-            let start = pieces.len();
+            piece.clear();
             match (added.get(&id), special.id_to_token(id)) {
                 (Some(token), _) => {
                     longest_piece_bytes = longest_piece_bytes.max(token.content.len());
                     if !token.special {
-                        pieces.extend_from_slice(token.content.as_bytes());
+                        piece.extend_from_slice(token.content.as_bytes());
                     }
                 }
-                (None, Some(token)) => coding.append(&token, &mut pieces),
+                (None, Some(token)) => coding.append(&token, &mut piece),
                 (None, None) => {}
             }
-            longest_piece_bytes = longest_piece_bytes.max(pieces.len() - start);
-            ends.push(pieces.len() as u32);
+            longest_piece_bytes = longest_piece_bytes.max(piece.len());
+            pieces.push(&piece);
         }
         let is_end = (0..size as u32).map(|id| endings.ends.contains(&id)).collect();
         Self {
             special,
             plain,
             pieces,
-            ends,
             is_end,
             longest_piece_bytes,
             begin: endings.begin.map(TokenId),
@@ -104,14 +101,11 @@ impl HuggingFaceVocabulary {
 
 impl Vocabulary for HuggingFaceVocabulary {
     fn size(&self) -> u32 {
-        self.ends.len() as u32
+        self.pieces.size()
     }
 
     fn piece(&self, token: TokenId) -> &[u8] {
-        let idx = token.0 as usize;
-        let Some(&end) = self.ends.get(idx) else { return &[] };
-        let start = idx.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.pieces[start as usize..end as usize]
+        self.pieces.get(token)
     }
 
     fn is_end(&self, token: TokenId) -> bool {

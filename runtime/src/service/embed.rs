@@ -11,8 +11,7 @@ use tokio::sync::oneshot;
 use super::{Service, TOKENIZE_DEADLINE, blocking};
 use crate::{
     embedding::Input,
-    engine::{EmbeddingLimits, TokenId, Vocabulary},
-    huggingface,
+    engine::{EmbeddingLimits, TokenId, Vocabulary, embedding::normalise},
     run::engine_thread::Work,
 };
 
@@ -63,7 +62,7 @@ impl Service {
             let mut values = answer.await.map_err(gone)?.map_err(|error| rules.about(idx, error))?;
             if (dimensions as usize) < values.len() {
                 values.truncate(dimensions as usize);
-                huggingface::normalise(&mut values);
+                normalise(&mut values);
             }
             embeddings.push(Embedding { values, tokens, truncated });
         }

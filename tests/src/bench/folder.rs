@@ -48,7 +48,7 @@ pub(super) fn onnx(dir: &Path, source: &Path, element: Element) -> anyhow::Resul
     made_once(&path, |unfinished| {
         let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         #[allow(clippy::disallowed_methods)] // a tool, not a process of the product
-        let status = Command::new("python3")
+        let status = Command::new(std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into()))
             .arg(project.join("bundled/tiny/onnx_export.py"))
             .args([source, unfinished])
             .args(["--external", "--dtype", element.name()])

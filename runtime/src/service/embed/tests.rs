@@ -105,7 +105,7 @@ async fn fewer_dimensions_are_a_shorter_vector_of_length_one() {
         service().embed(request).await.map(|mut reply| reply.embeddings.remove(0).values)
     };
     let mut short = expected("abc")[..3].to_vec();
-    huggingface::normalise(&mut short);
+    normalise(&mut short);
     assert_eq!(of(3).await.unwrap(), short);
     assert_eq!(of(5).await.unwrap(), expected("abc"));
     assert_eq!(of(6).await.unwrap_err().param, "dimensions");
