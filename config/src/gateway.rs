@@ -24,6 +24,14 @@ pub struct GatewayConfig {
     pub write_timeout_s: u64,
     /// Seconds a request may wait for its model to become ready.
     pub acquire_timeout_s: u64,
+    /// Requests for one model that may wait while others are generated; more are refused.
+    pub max_queue: usize,
+    /// Seconds that a request may wait for its turn once its model is ready.
+    pub queue_timeout_s: u64,
+    /// Seconds that a request may take in all, lost workers and waiting included; 0 is without bound.
+    pub request_timeout_s: u64,
+    /// Seconds that a request which crashed a worker alone is remembered, and refused at once when it comes again.
+    pub poison_memory_s: u64,
     /// Seconds of silence after which a stream gets an event that carries nothing.
     pub keep_alive_s: u64,
     /// Inputs of an embedding model that are too long are cut, and named in the answer's head, instead of refused.
@@ -41,6 +49,10 @@ impl Default for GatewayConfig {
             body_timeout_s: 30,
             write_timeout_s: 30,
             acquire_timeout_s: 600,
+            max_queue: 256,
+            queue_timeout_s: 600,
+            request_timeout_s: 0,
+            poison_memory_s: 600,
             keep_alive_s: 10,
             truncate_inputs: false,
         }

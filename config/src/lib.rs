@@ -1,6 +1,7 @@
 //! Every setting of Impetus, declared once: a file per section, each value from its default, the configuration
 //! file, `IMPETUS_SECTION__KEY` or `--set section.key=value`, the later winning.
 
+mod budget;
 mod describe;
 mod error;
 mod gateway;
@@ -10,6 +11,7 @@ mod load;
 mod log;
 mod models;
 mod place;
+mod size;
 mod suggest;
 mod supervisor;
 mod validate;
@@ -19,12 +21,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use budget::{BudgetConfig, Quota};
 pub use error::{ConfigError, Hint};
 pub use gateway::GatewayConfig;
 pub use layer::Origin;
 pub use load::{Loaded, load};
 pub use log::{LogConfig, LogFormat, Rotation};
 pub use models::{ModelEntry, ModelsConfig};
+pub use size::Size;
 pub use supervisor::SupervisorConfig;
 pub use workers::WorkerConfig;
 
@@ -38,6 +42,8 @@ pub struct Config {
     pub supervisor: SupervisorConfig,
     /// Where models are found.
     pub models: ModelsConfig,
+    /// How much memory workers may hold together.
+    pub budget: BudgetConfig,
     /// How the worker of each format is run, by format name.
     pub workers: BTreeMap<String, WorkerConfig>,
     /// Log files of all processes.
@@ -49,7 +55,8 @@ pub struct Config {
 
 impl Config {
     /// The names of all sections.
-    pub(crate) const SECTIONS: &[&str] = &["gateway", "supervisor", "models", "workers", "log", "model"];
+    pub(crate) const SECTIONS: &[&str] =
+        &["gateway", "supervisor", "models", "budget", "workers", "log", "model"];
 }
 
 impl Default for Config {
@@ -62,6 +69,7 @@ impl Default for Config {
             gateway: GatewayConfig::default(),
             supervisor: SupervisorConfig::default(),
             models: ModelsConfig::default(),
+            budget: BudgetConfig::default(),
             workers: ["gguf", "candle", "onnx"].map(worker).into(),
             log: LogConfig::default(),
             model: Vec::new(),

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Size;
+
 /// Where models are found.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +46,9 @@ pub struct ModelEntry {
     /// Loaded when the server starts.
     #[serde(default)]
     pub preload: bool,
+    /// RAM that its worker is given, in place of what is computed from the file and measured.
+    #[serde(default)]
+    pub memory: Option<Size>,
     /// Settings of its format, over those of `[workers.<format>.options]`.
     #[serde(default)]
     pub options: BTreeMap<String, String>,

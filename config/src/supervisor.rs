@@ -26,13 +26,17 @@ pub struct SupervisorConfig {
     pub backoff_initial_ms: u64,
     /// The longest delay before a restart, in milliseconds.
     pub backoff_max_ms: u64,
-    /// Seconds that a worker with pending work may go without a step before it is replaced. A step of a large
-    /// model on a slow machine takes many.
+    /// Seconds that a worker with pending work may go without a step before it is replaced, beyond four times the
+    /// longest step seen of it.
     pub hang_timeout_s: u64,
+    /// Seconds that a worker's first step may take; how long a step takes is not known before.
+    pub first_step_timeout_s: u64,
     /// Seconds that a worker may go without a word, which it says twice a second, before it is replaced.
     pub silence_timeout_s: u64,
     /// Seconds that a loading worker may go without progress before it is replaced.
     pub load_timeout_s: u64,
+    /// Seconds that workers and gateway go on without a supervisor; one that starts within them takes them over.
+    pub orphan_grace_s: u64,
 }
 
 impl Default for SupervisorConfig {
@@ -53,9 +57,11 @@ impl Default for SupervisorConfig {
             restart_window_s: 300,
             backoff_initial_ms: 200,
             backoff_max_ms: 30_000,
-            hang_timeout_s: 120,
-            silence_timeout_s: 5,
+            hang_timeout_s: 5,
+            first_step_timeout_s: 60,
+            silence_timeout_s: 3,
             load_timeout_s: 120,
+            orphan_grace_s: 15,
         }
     }
 }

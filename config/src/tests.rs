@@ -349,6 +349,7 @@ fn the_example_shows_every_setting_with_its_default() {
         pin: false,
         ttl: Some(0),
         preload: false,
+        memory: Some(Size(6 << 30)),
         options: BTreeMap::new(),
     });
     assert_eq!(toml::from_str::<Config>(&shown).unwrap(), known);

@@ -29,6 +29,7 @@ type Checked = Result<(), Problem>;
 pub(crate) fn check(config: &Config) -> Checked {
     gateway(config)?;
     supervisor(config)?;
+    budget(config)?;
     log(config)?;
     for (format, worker) in &config.workers {
         worker_of(format, worker)?;
@@ -46,6 +47,10 @@ fn gateway(config: &Config) -> Checked {
     within(gateway.body_timeout_s, 1..=YEAR_S, at("body_timeout_s"))?;
     within(gateway.write_timeout_s, 1..=YEAR_S, at("write_timeout_s"))?;
     within(gateway.acquire_timeout_s, 1..=YEAR_S, at("acquire_timeout_s"))?;
+    within(gateway.max_queue as u64, 1..=100_000, at("max_queue"))?;
+    within(gateway.queue_timeout_s, 1..=YEAR_S, at("queue_timeout_s"))?;
+    within(gateway.request_timeout_s, 0..=YEAR_S, at("request_timeout_s"))?;
+    within(gateway.poison_memory_s, 0..=YEAR_S, at("poison_memory_s"))?;
     within(gateway.keep_alive_s, 1..=YEAR_S, at("keep_alive_s"))
 }
 
@@ -63,7 +68,18 @@ fn supervisor(config: &Config) -> Checked {
         .map_err(|problem| Problem { because: Some(at("backoff_initial_ms")), ..problem })?;
     within(supervisor.hang_timeout_s, 1..=YEAR_S, at("hang_timeout_s"))?;
     within(supervisor.silence_timeout_s, 2..=YEAR_S, at("silence_timeout_s"))?;
+    within(supervisor.first_step_timeout_s, 1..=YEAR_S, at("first_step_timeout_s"))?;
+    within(supervisor.orphan_grace_s, 0..=3600, at("orphan_grace_s"))?;
     within(supervisor.load_timeout_s, 1..=YEAR_S, at("load_timeout_s"))
+}
+
+fn budget(config: &Config) -> Checked {
+    let budget = &config.budget;
+    let at = |name: &str| key(&["budget", name]);
+    let is_factor = budget.margin.is_finite() && (1.0..=10.0).contains(&budget.margin);
+    require(is_factor, at("margin"), "a number from 1.0 to 10.0")?;
+    within(budget.wait_s, 0..=YEAR_S, at("wait_s"))?;
+    within(budget.turn_s, 0..=YEAR_S, at("turn_s"))
 }
 
 fn log(config: &Config) -> Checked {

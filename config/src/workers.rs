@@ -22,6 +22,8 @@ pub struct WorkerConfig {
     pub threads: u32,
     /// Workers kept started without a model.
     pub standby: u32,
+    /// Whether workers give up what they do not need before they open a model.
+    pub sandbox: bool,
     /// Settings of this format alone, handed to the worker as they are.
     pub options: BTreeMap<String, String>,
 }
@@ -35,6 +37,7 @@ impl Default for WorkerConfig {
             context: 0,
             threads: 0,
             standby: 1,
+            sandbox: true,
             options: BTreeMap::new(),
         }
     }

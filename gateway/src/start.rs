@@ -142,6 +142,7 @@ mod tests {
             config_json: serde_json::to_string(&Config::default()).unwrap(),
             supervisor_socket: "/nonexistent/supervisor.sock".into(),
             log: None,
+            adoption: None,
         }
     }
 

@@ -79,7 +79,8 @@ fn live<B: Backend>(mut link: Link) -> Result<(), End> {
     let ended = engine.spawn(started_tx, placed, loaded_tx);
     let outcome = match started.recv() {
         Ok(Ok(version)) => {
-            reporter.send(report::Message::Standby(Standby { engine: version.clone() }));
+            reporter
+                .send(report::Message::Standby(Standby { engine: version.clone(), sandbox: String::new() }));
             serve_placed::<B>(link, &standby, &place, loaded, ended, &version, &reporter, counters)
         }
         Ok(Err(error)) => Err(load_failed(&error)),
@@ -152,7 +153,7 @@ async fn serve(
         .serve_with_incoming(incoming);
 
     info!(model = spec.model, slots = description.slots, context = description.context_tokens, "serving");
-    reporter.send(report::Message::Serving(Serving { description: Some(description) }));
+    reporter.send(report::Message::Serving(Serving { description: Some(description), peaks: Vec::new() }));
     tokio::select! {
         result = server => result.map_err(|error| refuse("serving", &error)),
         _ = ended => Err(End::EngineFailed),

@@ -80,6 +80,37 @@ pub enum ExitCause {
     Unknown,
 }
 
+impl ExitCause {
+    /// Whether a request that was being computed can have brought this about: a crash, a step without end, a lack
+    /// of memory. An end from outside, by whoever sent SIGKILL or stopped the process, says nothing of requests.
+    pub fn may_be_request(&self) -> bool {
+        match self {
+            Self::Hung { what, .. } => *what == Hang::Step,
+            Self::Exited { .. } | Self::Garbled(_) => true,
+            Self::Signalled { signal, memory_ran_out, .. } => *memory_ran_out || is_crash(*signal),
+            Self::Stopped | Self::LoadFailed(_) | Self::NotStarted(_) | Self::Unknown => false,
+        }
+    }
+
+    /// Whether somebody other than the worker and the supervisor ended it, which is nothing to hold against it.
+    pub fn is_from_outside(&self) -> bool {
+        matches!(self, Self::Signalled { signal, memory_ran_out: false, .. } if !is_crash(*signal))
+    }
+
+    /// Whether it ended for lack of memory.
+    pub fn is_memory(&self) -> bool {
+        matches!(self, Self::Signalled { memory_ran_out: true, .. })
+    }
+}
+
+/// Whether a process brings this signal upon itself.
+fn is_crash(signal: i32) -> bool {
+    use Signal::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, SIGXFSZ};
+    [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, SIGXFSZ]
+        .iter()
+        .any(|own| *own as i32 == signal)
+}
+
 /// What a hanging worker failed to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hang {

@@ -13,7 +13,7 @@ use impetus_models::{Catalog, FormatPattern, Model, ModelName, NameError, Place}
 use impetus_proto::{Code, Error, launch::WorkerSpec};
 use tokio::{sync::Mutex, time::Instant};
 
-use crate::fleet::Manifest;
+use crate::{budget::Memory, fleet::Manifest};
 
 /// The model that is the default when there are several and none is configured.
 const BUNDLED: &str = "impetus-tiny";
@@ -182,6 +182,9 @@ impl Library {
             pin: entry.is_some_and(|entry| entry.pin),
             ttl: entry.and_then(|entry| entry.ttl).filter(|seconds| *seconds > 0).map(Duration::from_secs),
             modified: model.modified,
+            size_bytes: model.size_bytes,
+            footprint: Memory::ram(model.size_bytes),
+            fixed: entry.and_then(|entry| entry.memory).map(|size| Memory::ram(size.0)),
         }
     }
 

@@ -4,8 +4,10 @@ mod acquire;
 mod load;
 mod logs;
 mod models;
+mod reload;
 mod restart;
 mod status;
+mod swap;
 mod unload;
 mod version;
 mod watch;
@@ -23,8 +25,8 @@ use impetus_proto::{
     endpoint::{self, Incoming},
     supervisor::{
         AcquireEvent, AcquireRequest, LoadReply, LoadRequest, LogLines, LogsRequest, ModelsReply,
-        ModelsRequest, RestartReply, RestartRequest, StatusReply, StatusRequest, UnloadReply, UnloadRequest,
-        VersionReply, VersionRequest, WatchRequest,
+        ModelsRequest, ReloadReply, ReloadRequest, RestartReply, RestartRequest, StatusReply, StatusRequest,
+        SwapReply, SwapRequest, UnloadReply, UnloadRequest, VersionReply, VersionRequest, WatchRequest,
         supervisor_server::{Supervisor, SupervisorServer},
     },
 };
@@ -110,6 +112,14 @@ impl Supervisor for Control {
 
     async fn restart(&self, request: Request<RestartRequest>) -> Result<Response<RestartReply>, Status> {
         Ok(Response::new(self.answer_restart(request.into_inner()).await?))
+    }
+
+    async fn swap(&self, request: Request<SwapRequest>) -> Result<Response<SwapReply>, Status> {
+        Ok(Response::new(self.answer_swap(request.into_inner()).await?))
+    }
+
+    async fn reload(&self, _: Request<ReloadRequest>) -> Result<Response<ReloadReply>, Status> {
+        Ok(Response::new(self.answer_reload().await?))
     }
 
     async fn logs(&self, request: Request<LogsRequest>) -> Result<Response<Self::LogsStream>, Status> {

@@ -26,6 +26,7 @@ pub use snapshot::{ModelRow, Snapshot, WorkerRow};
 
 use self::{pool::Pool, resident::Resident};
 use crate::{
+    budget::Memory,
     leases::{Lease, LeaseId, LeaseState, Releases},
     policy::restart::Limits,
     shutdown::Phase,
@@ -48,6 +49,12 @@ pub struct Manifest {
     pub ttl: Option<Duration>,
     /// When its file was last written: another one deserves another try.
     pub modified: Option<SystemTime>,
+    /// Bytes of its files.
+    pub size_bytes: u64,
+    /// What its worker will hold, by formula; measured peaks count more.
+    pub footprint: Memory,
+    /// What its worker is given whatever is computed or measured.
+    pub fixed: Option<Memory>,
 }
 
 /// How the workers of one format are run.

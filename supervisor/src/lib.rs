@@ -3,6 +3,7 @@
 //! token path.
 
 pub mod attribution;
+pub mod budget;
 pub mod catalog;
 pub mod channel;
 pub mod cli;

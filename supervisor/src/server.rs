@@ -133,6 +133,7 @@ fn gateway_settings(config: &Config, places: &Places) -> Result<GatewaySettings>
         config_json: serde_json::to_string(config).context("cannot tell the gateway its configuration")?,
         supervisor_socket: places.control_socket().to_string_lossy().into_owned(),
         log: Some(log_spec(config)),
+        adoption: None,
     };
     Ok(GatewaySettings {
         program: places.program(&config.gateway.command),

@@ -40,9 +40,18 @@ pub struct Birth {
 #[derive(Debug, Clone, Default)]
 pub struct Orders {
     /// The model to load.
-    pub place: Option<Arc<WorkerSpec>>,
+    pub place: Option<Arc<Placement>>,
     /// Whether to go.
     pub leave: Leave,
+}
+
+/// A model for a worker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Placement {
+    /// What it is told.
+    pub spec: WorkerSpec,
+    /// RAM, in bytes, at which it is killed; `None`: no limit.
+    pub limit_bytes: Option<u64>,
 }
 
 /// Whether, and how fast, a worker is to go.

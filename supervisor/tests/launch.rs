@@ -17,6 +17,8 @@ async fn launched(script: &str, descriptors: Vec<OwnedFd>) -> (String, Option<i3
         environment: Vec::new(),
         oom_score_adjust: 500,
         working_dir: "/".into(),
+        cgroup_files: Vec::new(),
+        file_size_limit_bytes: 0,
     };
     let Launched { mut child, channel, mut stdout, mut stderr } = launcher.launch(launch).unwrap();
     let (mut out, mut err) = (String::new(), String::new());
@@ -92,6 +94,8 @@ async fn the_channel_carries_what_the_child_writes() {
         environment: Vec::new(),
         oom_score_adjust: 0,
         working_dir: "/".into(),
+        cgroup_files: Vec::new(),
+        file_size_limit_bytes: 0,
     };
     let Launched { mut child, mut channel, .. } = launcher.launch(launch).unwrap();
     let mut said = [0; 5];
@@ -112,6 +116,8 @@ async fn a_program_that_is_not_there_is_named() {
         environment: Vec::new(),
         oom_score_adjust: 0,
         working_dir: "/".into(),
+        cgroup_files: Vec::new(),
+        file_size_limit_bytes: 0,
     };
     let mut launched = launcher.launch(launch).unwrap();
     let mut words = String::new();

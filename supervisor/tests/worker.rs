@@ -21,7 +21,7 @@ use impetus_supervisor::{
     launch::Launcher,
     logs::{LogSettings, Logs},
     policy::health::Patience,
-    worker::{Birth, Event, Leave, Nursery, Orders, Processes, Timeouts, What, WorkerId},
+    worker::{Birth, Event, Leave, Nursery, Orders, Placement, Processes, Timeouts, What, WorkerId},
 };
 use prost::Message;
 use tempfile::TempDir;
@@ -50,11 +50,13 @@ fn standby() -> String {
 
 fn serving(model: &str) -> String {
     let description = Description { model: model.into(), slots: 4, ..Description::default() };
-    standby() + HEAR + &say(report::Message::Serving(Serving { description: Some(description) }))
+    standby()
+        + HEAR
+        + &say(report::Message::Serving(Serving { description: Some(description), peaks: Vec::new() }))
 }
 
 fn tick(steps: u64, pending: u32) -> String {
-    say(report::Message::Tick(Tick { steps, pending, stats: None }))
+    say(report::Message::Tick(Tick { steps, pending, ..Tick::default() }))
 }
 
 /// All scripts. They are written before the first of them runs: one that is still open for writing anywhere cannot
@@ -128,7 +130,9 @@ impl Life {
                 What::Started { .. } => "started",
                 What::Waiting => {
                     let spec = WorkerSpec { model: "m".into(), ..WorkerSpec::default() };
-                    self.orders.send_modify(|orders| orders.place = Some(Arc::new(spec)));
+                    self.orders.send_modify(|orders| {
+                        orders.place = Some(Arc::new(Placement { spec, limit_bytes: None }))
+                    });
                     "waiting"
                 }
                 What::Progress(_) => "progress",

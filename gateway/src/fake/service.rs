@@ -138,7 +138,7 @@ impl s::supervisor_server::Supervisor for Service {
             tokio::time::sleep(delay).await;
             yield event(s::acquire_event::Event::Loading(s::Loading { progress: 0.5 }));
             let endpoint = state.worker_uri.clone();
-            let ready = s::Ready { endpoint, model: MODEL.into(), worker_id: "gguf-1".into() };
+            let ready = s::Ready { endpoint, model: MODEL.into(), worker_id: "gguf-1".into(), slots: 4 };
             yield event(s::acquire_event::Event::Ready(ready));
             deaths.changed().await.ok();
             yield Err(Error::new(Code::Unavailable, "the worker is gone").into());
@@ -159,6 +159,14 @@ impl s::supervisor_server::Supervisor for Service {
 
     async fn load(&self, _: Request<s::LoadRequest>) -> Answer<s::LoadReply> {
         Err(Status::unimplemented("fake"))
+    }
+
+    async fn swap(&self, _: Request<s::SwapRequest>) -> Answer<s::SwapReply> {
+        Err(Status::unimplemented("not faked"))
+    }
+
+    async fn reload(&self, _: Request<s::ReloadRequest>) -> Answer<s::ReloadReply> {
+        Err(Status::unimplemented("not faked"))
     }
 
     async fn unload(&self, _: Request<s::UnloadRequest>) -> Answer<s::UnloadReply> {

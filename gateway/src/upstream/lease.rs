@@ -70,7 +70,11 @@ impl Upstream {
     }
 
     async fn acquire(&self, model: &str, request_id: &str) -> Result<Lease, Error> {
-        let message = AcquireRequest { model: model.to_owned(), request_id: request_id.to_owned() };
+        let message = AcquireRequest {
+            model: model.to_owned(),
+            request_id: request_id.to_owned(),
+            ..AcquireRequest::default()
+        };
         let request = with_id(message, request_id);
         let channel = self.connections.get(&self.supervisor, "the supervisor").await?;
         let mut events = SupervisorClient::new(channel).acquire(request).await?.into_inner();
@@ -84,7 +88,7 @@ impl Upstream {
                 Some(acquire_event::Event::Loading(loading)) => {
                     debug!(progress = loading.progress, "loading");
                 }
-                None => {}
+                Some(acquire_event::Event::Ended(_)) | None => {}
             }
         }
         Err(Error::new(Code::Unavailable, "the supervisor ended the wait for a worker"))

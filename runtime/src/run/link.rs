@@ -137,5 +137,5 @@ fn write_reports(stream: &mut UnixStream, outgoing: &mpsc::Receiver<Outgoing>, c
 
 fn tick(model: &str, counters: &Counters) -> Tick {
     let (steps, pending) = counters.progress();
-    Tick { steps, pending, stats: Some(counters.stats(model)) }
+    Tick { steps, pending, stats: Some(counters.stats(model)), ..Tick::default() }
 }

@@ -32,6 +32,7 @@ fn entry(name: &str) -> ModelEntry {
         pin: false,
         ttl: None,
         preload: false,
+        memory: None,
         options: BTreeMap::new(),
     }
 }

@@ -38,6 +38,7 @@ fn told(state: LeaseState) -> AcquireEvent {
             endpoint: hold.endpoint,
             model: hold.model,
             worker_id: hold.worker.to_string(),
+            slots: 0,
         }),
         LeaseState::Ended(error) => Event::Queued(Queued { reason: error.message }),
     };

@@ -20,6 +20,7 @@ impl Control {
             uptime_s: (now - self.started).as_secs(),
             supervisor_pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
+            pools: Vec::new(),
         })
     }
 
@@ -51,5 +52,6 @@ fn worker_status(row: &WorkerRow, now: Instant) -> WorkerStatus {
         slots_total: row.slots_total,
         uptime_s: row.started.map(|started| (now - started).as_secs()).unwrap_or_default(),
         leases: row.leases,
+        ..WorkerStatus::default()
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     attribution::ExitCause,
     leases::{Hold, Lease, LeaseId, LeaseState},
     policy::restart::Restart,
-    worker::{Leave, Nursery, State, WorkerId},
+    worker::{Leave, Nursery, Placement, State, WorkerId},
 };
 
 /// The hint that a refusal carries, in seconds.
@@ -147,7 +147,7 @@ impl<N: Nursery> Fleet<N> {
         };
         let mut spec = resident.manifest.spec.clone();
         spec.socket = self.settings.runtime_dir.join(format!("{id}.sock")).to_string_lossy().into_owned();
-        entry.orders.send_modify(|orders| orders.place = Some(spec.into()));
+        entry.orders.send_modify(|orders| orders.place = Some(Placement { spec, limit_bytes: None }.into()));
         entry.model = Some(model.to_owned());
         entry.state = State::Loading { progress: 0.0 };
         entry.useful_since = None;

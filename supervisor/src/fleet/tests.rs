@@ -52,11 +52,19 @@ impl Actor {
         self.tell(What::Waiting).await;
     }
 
-    async fn placed(&mut self) -> Arc<WorkerSpec> {
-        self.orders.wait_for(|orders| orders.place.is_some()).await.unwrap().place.clone().unwrap()
+    async fn placed(&mut self) -> WorkerSpec {
+        self.orders
+            .wait_for(|orders| orders.place.is_some())
+            .await
+            .unwrap()
+            .place
+            .clone()
+            .unwrap()
+            .spec
+            .clone()
     }
 
-    async fn serve(&mut self) -> Arc<WorkerSpec> {
+    async fn serve(&mut self) -> WorkerSpec {
         let spec = self.placed().await;
         self.tell(What::Progress(0.5)).await;
         self.tell(What::Serving(Box::new(Description { slots: 4, ..Description::default() }))).await;
@@ -114,7 +122,16 @@ impl Play {
 
 fn manifest(model: &str) -> Arc<Manifest> {
     let spec = WorkerSpec { model: model.into(), path: "/m".into(), ..WorkerSpec::default() };
-    Arc::new(Manifest { spec, format: "gguf".into(), pin: false, ttl: None, modified: None })
+    Arc::new(Manifest {
+        spec,
+        format: "gguf".into(),
+        pin: false,
+        ttl: None,
+        modified: None,
+        size_bytes: 0,
+        footprint: Memory::default(),
+        fixed: None,
+    })
 }
 
 fn crash() -> ExitCause {

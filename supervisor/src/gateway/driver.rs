@@ -118,6 +118,8 @@ impl Driver {
             environment: Vec::new(),
             oom_score_adjust: OOM_SCORE_ADJUST,
             working_dir: self.settings.working_dir.clone(),
+            cgroup_files: Vec::new(),
+            file_size_limit_bytes: 0,
         };
         Process::start(&self.launcher, launch, self.source.clone())
     }

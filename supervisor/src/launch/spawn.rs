@@ -35,6 +35,10 @@ pub struct Launch {
     pub oom_score_adjust: i32,
     /// Where it runs.
     pub working_dir: PathBuf,
+    /// Files of control groups that it writes its id to before it becomes the program.
+    pub cgroup_files: Vec<String>,
+    /// What it may write to any one file, in bytes; 0: without bound.
+    pub file_size_limit_bytes: u64,
 }
 
 /// A started child and the supervisor's ends of what connects them.
@@ -134,6 +138,8 @@ fn send(mut channel: &StdStream, launch: Launch) -> io::Result<()> {
         descriptors: u32::try_from(launch.descriptors.len()).map_err(io::Error::other)?,
         oom_score_adjust: launch.oom_score_adjust,
         working_dir: text(launch.working_dir)?,
+        cgroup_files: launch.cgroup_files,
+        file_size_limit_bytes: launch.file_size_limit_bytes,
     };
     let frame = spec.encode_length_delimited_to_vec();
     let numbers: Vec<_> =

@@ -90,6 +90,8 @@ impl Driver {
             environment: threads(self.birth.threads),
             oom_score_adjust: OOM_SCORE_ADJUST,
             working_dir: self.setup.working_dir.clone(),
+            cgroup_files: Vec::new(),
+            file_size_limit_bytes: 0,
         };
         let mut process = match Process::start(&self.setup.launcher, launch, source) {
             Ok(process) => process,
@@ -119,6 +121,8 @@ impl Driver {
             format: self.birth.format.clone(),
             log: Some(self.setup.log.clone()),
             threads: self.birth.threads,
+            adoption: None,
+            sandbox: None,
         };
         send(process, to_worker::Message::Standby(spec)).await?;
         let patience = self.setup.timeouts.load;
@@ -138,8 +142,8 @@ impl Driver {
     async fn standing_by(&mut self, process: &mut Process) -> Result<WorkerSpec, Ending> {
         loop {
             let placed = self.orders.borrow_and_update().place.clone();
-            if let Some(spec) = placed {
-                return Ok(WorkerSpec::clone(&spec));
+            if let Some(placement) = placed {
+                return Ok(placement.spec.clone());
             }
             self.hear(process, None).await?;
         }

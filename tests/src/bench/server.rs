@@ -160,7 +160,8 @@ impl Server {
 
     /// Has the model loaded.
     pub(super) fn worker(&mut self) -> anyhow::Result<Worker> {
-        let request = AcquireRequest { model: MODEL.into(), request_id: "bench".into() };
+        let request =
+            AcquireRequest { model: MODEL.into(), request_id: "bench".into(), ..AcquireRequest::default() };
         self.runtime.block_on(async {
             let mut lease = self.supervisor.acquire(request).await?.into_inner();
             loop {

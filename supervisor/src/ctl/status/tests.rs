@@ -65,6 +65,7 @@ fn reply() -> StatusReply {
         uptime_s: 3_700,
         supervisor_pid: 4709,
         version: "0.1.0".into(),
+        pools: Vec::new(),
     }
 }
 
