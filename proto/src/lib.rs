@@ -1,12 +1,15 @@
 //! What Impetus' processes say to each other: generated messages and services, the one error that crosses a
-//! process boundary, the framing of the inherited channel, and the settings every client shares.
+//! process boundary, the framing of the inherited channel and what comes with it, how a child finds its next
+//! supervisor, and the settings every client shares.
 //!
 //! `worker` is what a worker serves, `supervisor` what the supervisor serves, `launch` what travels on the
 //! descriptor that a child inherits.
 
+pub mod adoption;
 pub mod channel;
 pub mod endpoint;
 mod error;
+pub mod passing;
 
 pub use error::{Code, Error};
 pub use impetus::{launch::v1 as launch, supervisor::v1 as supervisor, worker::v1 as worker};
