@@ -84,8 +84,13 @@ impl From<Error> for Failure {
             Code::WrongModel => (StatusCode::SERVICE_UNAVAILABLE, SERVER, "wrong_model"),
             Code::DeadlineExceeded => (StatusCode::GATEWAY_TIMEOUT, SERVER, "deadline_exceeded"),
             Code::Conflict => (StatusCode::CONFLICT, INVALID, "conflict"),
+            Code::QueueFull => (StatusCode::TOO_MANY_REQUESTS, SERVER, "queue_full"),
+            Code::QueueTimeout => (StatusCode::TOO_MANY_REQUESTS, SERVER, "queue_timeout"),
         };
-        let waiting_helps = matches!(error.code(), Code::NoCapacity | Code::Unavailable | Code::WrongModel);
+        let waiting_helps = matches!(
+            error.code(),
+            Code::NoCapacity | Code::Unavailable | Code::WrongModel | Code::QueueFull | Code::QueueTimeout
+        );
         let retry_after_s = match error.retry_after_s {
             0 => waiting_helps.then_some(RESTART_S),
             seconds => Some(seconds),
@@ -122,5 +127,7 @@ mod tests {
         check(Code::WrongModel, 0, 503, "wrong_model", Some(1));
         check(Code::DeadlineExceeded, 0, 504, "deadline_exceeded", None);
         check(Code::Conflict, 0, 409, "conflict", None);
+        check(Code::QueueFull, 0, 429, "queue_full", Some(1));
+        check(Code::QueueTimeout, 5, 429, "queue_timeout", Some(5));
     }
 }

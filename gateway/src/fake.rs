@@ -196,7 +196,7 @@ impl Drop for Fake {
 
 /// A request that names the fake's model by its alias.
 pub(crate) fn request() -> Request {
-    Request { id: "req-1".into(), model: ALIAS.into(), generate: GenerateRequest::default() }
+    Request { id: "req-1".into(), model: ALIAS.into(), generate: GenerateRequest::default(), keep_alive: None }
 }
 
 pub(crate) fn accepted() -> Step {

@@ -28,6 +28,9 @@ pub(crate) struct Request {
     pub(crate) model: String,
     /// What the worker gets; its `model` and `resume` are filled in here.
     pub(crate) generate: GenerateRequest,
+    /// Seconds that the model stays loaded after its last request, as the supervisor takes them; absent: as
+    /// configured.
+    pub(crate) keep_alive: Option<i64>,
 }
 
 /// The way to the supervisor and to the workers it lends.

@@ -53,7 +53,7 @@ fn grpc_code(code: Code) -> tonic::Code {
         Code::ModelNotFound => tonic::Code::NotFound,
         Code::ModelLoadFailed | Code::WrongModel | Code::Conflict => tonic::Code::FailedPrecondition,
         Code::WorkerCrashed => tonic::Code::Aborted,
-        Code::NoCapacity => tonic::Code::ResourceExhausted,
+        Code::NoCapacity | Code::QueueFull | Code::QueueTimeout => tonic::Code::ResourceExhausted,
         Code::Unavailable => tonic::Code::Unavailable,
         Code::DeadlineExceeded => tonic::Code::DeadlineExceeded,
     }
@@ -99,12 +99,12 @@ mod tests {
 
     #[test]
     fn every_code_survives_a_status() {
-        for number in 1..=12 {
-            let code = Code::try_from(number).expect("codes 1 to 12 are defined");
+        for number in 1..=14 {
+            let code = Code::try_from(number).expect("codes 1 to 14 are defined");
             let error = Error::new(code, "m").with_param("p").with_retry_after(3);
             assert_eq!(Error::from(Status::from(error.clone())), error);
         }
-        assert!(Code::try_from(13).is_err(), "a new code must be added to this test's range");
+        assert!(Code::try_from(15).is_err(), "a new code must be added to this test's range");
     }
 
     #[test]

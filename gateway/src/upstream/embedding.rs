@@ -40,6 +40,9 @@ pub(crate) struct EmbeddingRequest {
     pub(crate) dimensions: u32,
     /// Cut what is too long instead of refusing it.
     pub(crate) truncate: bool,
+    /// Seconds that the model stays loaded after its last request, as the supervisor takes them; absent: as
+    /// configured.
+    pub(crate) keep_alive: Option<i64>,
 }
 
 /// The vectors of all inputs, in their order.

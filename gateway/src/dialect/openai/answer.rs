@@ -99,7 +99,8 @@ pub(super) async fn answer<S: Shape>(
     params: Params,
 ) -> Result<Response, Refusal> {
     let Params { model, generate, delivery, ignored } = params;
-    let request = upstream::Request { id: record.id().clone(), model: model.clone(), generate };
+    let request =
+        upstream::Request { id: record.id().clone(), model: model.clone(), generate, keep_alive: None };
     let mut events = record.observe(upstream::generate(gateway.upstream.clone(), request));
 
     let mut response = if delivery.is_streamed {

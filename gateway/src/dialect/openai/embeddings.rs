@@ -63,7 +63,7 @@ pub(super) async fn create(
     let Params { model, inputs, dimensions, encoding, ignored } = params(&body)?;
     drop(body);
     let truncate = gateway.truncate_inputs;
-    let request = EmbeddingRequest { id: record.id().clone(), model, inputs, dimensions, truncate };
+    let request = EmbeddingRequest { id: record.id().clone(), model, inputs, dimensions, truncate, keep_alive: None };
     let embedded = record.observe_embedding(upstream::embed(&gateway.upstream, request)).await?;
 
     let mut headers = HeaderMap::new();
