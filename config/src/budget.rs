@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Size;
+use crate::{Size, size::EXPECTED_OR_AUTO};
 
 /// How much memory workers may hold together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,7 +56,11 @@ impl TryFrom<String> for Quota {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        if text == "auto" { Ok(Self::Auto) } else { text.parse().map(Self::Fixed) }
+        if text == "auto" {
+            Ok(Self::Auto)
+        } else {
+            text.parse().map(Self::Fixed).map_err(|_: &str| EXPECTED_OR_AUTO)
+        }
     }
 }
 

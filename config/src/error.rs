@@ -8,7 +8,7 @@ use std::{
 
 use figment::error::Kind;
 
-use crate::{Origin, key::Key, suggest};
+use crate::{Origin, key::Key, size, suggest};
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -154,6 +154,9 @@ fn expected(key: &Key, kind: Kind) -> Cow<'static, str> {
         "gateway.listen" => return "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".into(),
         "log.format" => return "json or text".into(),
         "log.rotation" => return "minutely, hourly, daily or never".into(),
+        "budget.ram" | "budget.gpu" => return size::EXPECTED_OR_AUTO.into(),
+        "budget.ram_reserve" | "budget.gpu_reserve" => return size::EXPECTED.into(),
+        name if name.starts_with("model[") && name.ends_with("].memory") => return size::EXPECTED.into(),
         _ => {}
     }
     match kind {

@@ -13,7 +13,7 @@ use figment::{
 use crate::{Config, ConfigError, key::Key, place::Places};
 
 /// What the names of environment variables that are settings begin with.
-const PREFIX: &str = "IMPETUS_";
+pub(crate) const PREFIX: &str = "IMPETUS_";
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

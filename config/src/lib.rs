@@ -3,6 +3,7 @@
 
 mod budget;
 mod describe;
+mod diff;
 mod error;
 mod gateway;
 mod key;

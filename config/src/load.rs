@@ -10,7 +10,7 @@ use figment::{Figment, Provider, value::Value};
 use crate::{
     Config, ConfigError, Origin,
     key::Key,
-    layer::Layer,
+    layer::{self, Layer},
     place::{self, Places},
     validate,
 };
@@ -23,6 +23,7 @@ pub struct Loaded {
     /// The file that was read, and the one that would have been when there is none.
     pub(crate) file: FileUsed,
     layers: Layers,
+    sources: Sources,
 }
 
 /// The configuration file of a run.
@@ -43,11 +44,12 @@ struct Layers {
 }
 
 /// What a configuration is read from.
-pub(crate) struct Sources<'s> {
-    pub(crate) file: Option<&'s Path>,
+#[derive(Debug, Clone)]
+pub(crate) struct Sources {
+    pub(crate) file: Option<PathBuf>,
     pub(crate) default_file: Option<PathBuf>,
     pub(crate) variables: Vec<(String, String)>,
-    pub(crate) sets: &'s [String],
+    pub(crate) sets: Vec<String>,
     pub(crate) places: Places,
 }
 
@@ -57,17 +59,19 @@ pub(crate) struct Sources<'s> {
 pub fn load(file: Option<&Path>, sets: &[String]) -> Result<Loaded, ConfigError> {
     let mut variables: Vec<_> = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+        .filter(|(name, _)| name.starts_with(layer::PREFIX))
         .collect();
     // `IMPETUS_WORKERS` goes before `IMPETUS_WORKERS__GGUF__SLOTS`, whatever the order in the environment.
     variables.sort();
+    let (file, sets) = (file.map(Path::to_path_buf), sets.to_vec());
     Sources { file, default_file: place::default_file(), variables, sets, places: Places::of_process() }
         .load()
 }
 
-impl Sources<'_> {
+impl Sources {
     pub(crate) fn load(self) -> Result<Loaded, ConfigError> {
-        let file = match (self.file, self.default_file) {
-            (Some(path), _) => FileUsed::Named(path.into()),
+        let file = match (self.file.clone(), self.default_file.clone()) {
+            (Some(path), _) => FileUsed::Named(path),
             (None, Some(path)) if matches!(path.try_exists(), Ok(false)) => FileUsed::NoneIn(path),
             (None, Some(path)) => FileUsed::InDefaultPlace(path),
             (None, None) => FileUsed::NoDefaultPlace,
@@ -79,7 +83,7 @@ impl Sources<'_> {
         for (name, value) in &self.variables {
             layers.extend(Layer::variable(name, value, &self.places)?);
         }
-        for argument in self.sets {
+        for argument in &self.sets {
             layers.push(Layer::argument(argument, &self.places)?);
         }
         let layers = Layers::merge(layers);
@@ -94,11 +98,17 @@ impl Sources<'_> {
             let value = problem.key.find(&settings);
             return Err(ConfigError::invalid(&problem.key, origin, value, problem.expected));
         }
-        Ok(Loaded { config, file, layers })
+        Ok(Loaded { config, file, layers, sources: self })
     }
 }
 
 impl Loaded {
+    /// Reads the same sources again: the same file, or the one that is in the default place by now, and the
+    /// environment and arguments as they were.
+    pub fn again(&self) -> Result<Self, ConfigError> {
+        self.sources.clone().load()
+    }
+
     /// Where the value of a setting, such as `gateway.listen`, comes from.
     pub fn origin(&self, key: &str) -> Origin {
         Key::parse(key).map_or(Origin::Default, |key| self.origin_of(&key))

@@ -16,7 +16,10 @@ pub struct Size(
 const UNITS: &[(&str, u64)] =
     &[("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
-const EXPECTED: &str = "a whole number of B, KiB, MiB, GiB or TiB, such as 512MiB";
+/// What a size is, for whoever wrote something else.
+pub(crate) const EXPECTED: &str = "a whole number of B, KiB, MiB, GiB or TiB in quotes, such as \"512MiB\"";
+pub(crate) const EXPECTED_OR_AUTO: &str =
+    "\"auto\", or a whole number of B, KiB, MiB, GiB or TiB in quotes, such as \"12GiB\"";
 
 impl FromStr for Size {
     type Err = &'static str;
@@ -33,8 +36,10 @@ impl FromStr for Size {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, unit) =
-            UNITS.iter().find(|(_, unit)| self.0 >= *unit && self.0 % unit == 0).unwrap_or(&("B", 1));
+        let (name, unit) = UNITS
+            .iter()
+            .find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit))
+            .unwrap_or(&("B", 1));
         write!(f, "{}{name}", self.0 / unit)
     }
 }

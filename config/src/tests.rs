@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use crate::{
-    Config, ConfigError, Loaded, LogFormat, ModelEntry, Origin, WorkerConfig, load::Sources, place::Places,
+    Config, ConfigError, Loaded, LogFormat, ModelEntry, Origin, Size, WorkerConfig, load::Sources,
+    place::Places,
 };
 
 /// Loads from text as a file, variables and `--set` arguments.
@@ -19,10 +20,10 @@ fn load(
     }
     let sets: Vec<_> = sets.iter().map(ToString::to_string).collect();
     let loaded = Sources {
-        file: file.map(|_| &*path),
+        file: file.map(|_| path.clone()),
         default_file: Some(dir.path().join("absent.toml")),
         variables: variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
-        sets: &sets,
+        sets,
         places: Places { cwd: "/cwd".into(), home: Some("/home/me".into()) },
     }
     .load();
@@ -63,6 +64,8 @@ fn values_outside_files_are_toml_or_bare_words() {
     };
     check("gateway.listen=[::1]:9", |c| c.gateway.listen.to_string(), "[::1]:9");
     check("gateway.listen=\"0.0.0.0:80\"", |c| c.gateway.listen.to_string(), "0.0.0.0:80");
+    check("budget.ram=auto", |c| format!("{:?}", c.budget.ram), "Auto");
+    check("budget.ram=12GiB", |c| String::from(c.budget.ram), "12GiB");
     check("gateway.truncate_inputs=true", |c| c.gateway.truncate_inputs.to_string(), "true");
     check("log.level=info,hyper=off", |c| c.log.level.clone(), "info,hyper=off");
     check("models.default=2024-01-01", |c| format!("{:?}", c.models.default), "Some(\"2024-01-01\")");
@@ -125,6 +128,26 @@ fn an_error_names_place_key_value_and_what_was_expected() {
     check("log.format = 'xml'", "c.toml:1: log.format = \"xml\": expected json or text");
     check("log.rotation = 1", "c.toml:1: log.rotation = 1: expected minutely, hourly, daily or never");
     check("log.level = 3", "c.toml:1: log.level = 3: expected a string in quotes");
+    check(
+        "[budget]\nram = 12",
+        "c.toml:2: budget.ram = 12: expected \"auto\", or a whole number of B, KiB, MiB, GiB or TiB in quotes, such \
+         as \"12GiB\"",
+    );
+    check(
+        "[budget]\nram = '12 GB'",
+        "c.toml:2: budget.ram = \"12 GB\": expected \"auto\", or a whole number of B, KiB, MiB, GiB or TiB in quotes, \
+         such as \"12GiB\"",
+    );
+    check(
+        "[budget]\nram_reserve = 'auto'",
+        "c.toml:2: budget.ram_reserve = \"auto\": expected a whole number of B, KiB, MiB, GiB or TiB in quotes, such \
+         as \"512MiB\"",
+    );
+    check(
+        "[[model]]\nname = 'a'\nmemory = 6.5",
+        "c.toml:3: model[0].memory = 6.5: expected a whole number of B, KiB, MiB, GiB or TiB in quotes, such as \
+         \"512MiB\"",
+    );
     check("log = 3", "c.toml:1: log = 3: expected a table of settings");
     check("models.dirs = '/a'", "c.toml:1: models.dirs = \"/a\": expected a list");
     check("models.dirs = ['/a',\n 5]", "c.toml:2: models.dirs[1] = 5: expected a path");
@@ -231,6 +254,9 @@ fn values_that_no_server_can_run_with_are_refused() {
     check("supervisor.runtime_dir=", "the path of a folder, which has no default when HOME is not set");
     check("supervisor.max_starts=0", "a number from 1 to 1000");
     check("supervisor.backoff_max_ms=100", "a number from 200 to 31536000000");
+    check("budget.ram=0B", "at least \"1MiB\"");
+    check("budget.margin=0.9", "a number from 1.0 to 10.0");
+    check("budget.margin=nan", "a number from 1.0 to 10.0");
     check("workers.gguf.slots=0", "a number from 1 to 256");
     check("workers.gguf.slots=257", "a number from 1 to 256");
     check("workers.gguf.standby=17", "a number from 0 to 16");
@@ -248,6 +274,7 @@ fn values_that_no_server_can_run_with_are_refused() {
         "a name that no other model or alias has",
     );
     check("model=[{name=\"a\",slots=0}]", "a number from 1 to 256");
+    check("model=[{name=\"a\",memory=\"1B\"}]", "at least \"1MiB\"");
     check("model=[{name=\"a\",ttl=99999999999}]", "a number from 0 to 31536000");
 }
 
@@ -267,7 +294,7 @@ fn the_file_in_the_default_place_is_read_when_none_is_named() {
     let load = || {
         let places = Places { cwd: "/cwd".into(), home: Some("/home/me".into()) };
         let default_file = Some(default_file.clone());
-        Sources { file: None, default_file, variables: Vec::new(), sets: &[], places }.load().unwrap()
+        Sources { file: None, default_file, variables: Vec::new(), sets: Vec::new(), places }.load().unwrap()
     };
     assert!(load().describe().starts_with("# configuration file: none; there is no "));
     fs::write(&default_file, "log.format = 'text'").unwrap();
@@ -278,11 +305,67 @@ fn the_file_in_the_default_place_is_read_when_none_is_named() {
 }
 
 #[test]
+fn read_again_it_is_what_the_same_sources_say_by_then() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.toml");
+    let write = |text: &str| fs::write(&path, text).unwrap();
+    write("[log]\nkeep = 2\nlevel = 'warn'");
+    let sources = Sources {
+        file: Some(path.clone()),
+        default_file: None,
+        variables: vec![("IMPETUS_LOG__LEVEL".into(), "debug".into())],
+        sets: vec!["gateway.max_queue=9".into()],
+        places: Places { cwd: "/cwd".into(), home: None },
+    };
+    let loaded = sources.load().unwrap();
+    write("[log]\nkeep = 3\nlevel = 'error'");
+    let again = loaded.again().unwrap();
+    assert_eq!((again.config.log.keep, again.config.gateway.max_queue), (3, 9));
+    assert_eq!(again.changes_from(&loaded), ["log.keep"]);
+    write("[log]\nkeep = 0");
+    let message = again.again().unwrap_err().to_string();
+    assert!(message.contains("c.toml:2: log.keep = 0: expected"), "{message}");
+}
+
+#[test]
+fn changes_are_named_by_their_keys() {
+    let check = |old: &str, new: &str, expected: &[&str]| {
+        let [old, new] = [old, new].map(|text| load(Some(text), &[], &[]).0.unwrap());
+        assert_eq!(new.changes_from(&old), expected);
+        assert_eq!(old.changes_from(&new), expected);
+    };
+    check("", "", &[]);
+    check("", "gateway.listen = '127.0.0.1:8080'", &[]);
+    check("", "budget.ram = '2GiB'", &["budget.ram"]);
+    check("budget.ram = '2GiB'", "budget.ram = '2048MiB'", &[]);
+    check("models.dirs = ['/a', '/b']", "models.dirs = ['/b', '/a']", &["models.dirs"]);
+    check("", "models.default = 'a'\n[workers.gguf]\nslots = 2", &["models.default", "workers.gguf.slots"]);
+    check(
+        "[workers.gguf.options]\nmmap = 'true'",
+        "[workers.gguf.options]\nmmap = 'false'\nmlock = 'true'",
+        &["workers.gguf.options.mlock", "workers.gguf.options.mmap"],
+    );
+    check("", "[workers.gguf.options]\nmmap = 'true'", &["workers.gguf.options.mmap"]);
+    // An entry is itself wherever it stands.
+    check("model = [{name = 'a'}, {name = 'b-1.5'}]", "model = [{name = 'b-1.5'}, {name = 'a'}]", &[]);
+    check(
+        "model = [{name = 'a'}, {name = 'b-1.5', slots = 1}]",
+        "model = [{name = 'b-1.5', slots = 2}, {name = 'a'}]",
+        &["model[b-1.5].slots"],
+    );
+    check(
+        "",
+        "model = [{name = 'a'}]",
+        &["model[a].aliases", "model[a].name", "model[a].pin", "model[a].preload"],
+    );
+}
+
+#[test]
 fn without_a_home_folder_nothing_of_other_people_is_read() {
     let load = |set: &str| {
-        let sets = [set.to_owned()];
+        let sets = vec![set.to_owned()];
         let places = Places { cwd: "/cwd".into(), home: None };
-        Sources { file: None, default_file: None, variables: Vec::new(), sets: &sets, places }.load()
+        Sources { file: None, default_file: None, variables: Vec::new(), sets, places }.load()
     };
     let message = load("supervisor.state_dir=~/state").unwrap_err().to_string();
     assert!(message.contains("supervisor.state_dir = \"\""), "{message}");

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashSet, ops::RangeInclusive};
 
-use crate::{Config, ModelEntry, WorkerConfig, key::Key};
+use crate::{Config, ModelEntry, Quota, Size, WorkerConfig, key::Key};
 
 /// Seconds in a year: longer times are slips, and would overflow the clock.
 const YEAR_S: u64 = 365 * 24 * 3600;
@@ -11,7 +11,11 @@ const SLOTS: RangeInclusive<u64> = 1..=256;
 /// Tokens of context of one slot, 0 being the model's own; engines count in 32 bits.
 const CONTEXT: RangeInclusive<u64> = 0..=1 << 24;
 
+/// The least memory that any worker can do with.
+const LEAST: Size = Size(1 << 20);
+
 const FOLDER_OF_OURS: &str = "the path of a folder, which has no default when HOME is not set";
+const AT_LEAST: &str = "at least \"1MiB\"";
 const MODEL_NAME: &str = "a name of at most 256 characters without spaces or control characters";
 
 /// A value that no server can run with.
@@ -76,6 +80,9 @@ fn supervisor(config: &Config) -> Checked {
 fn budget(config: &Config) -> Checked {
     let budget = &config.budget;
     let at = |name: &str| key(&["budget", name]);
+    // A GPU may be left unused; without RAM there is no worker.
+    let has_ram = !matches!(budget.ram, Quota::Fixed(ram) if ram < LEAST);
+    require(has_ram, at("ram"), AT_LEAST)?;
     let is_factor = budget.margin.is_finite() && (1.0..=10.0).contains(&budget.margin);
     require(is_factor, at("margin"), "a number from 1.0 to 10.0")?;
     within(budget.wait_s, 0..=YEAR_S, at("wait_s"))?;
@@ -138,6 +145,7 @@ fn model<'c>(idx: usize, entry: &'c ModelEntry, taken: &mut HashSet<&'c str>) ->
     }
     let has_path = entry.path.as_ref().is_none_or(|path| !path.as_os_str().is_empty());
     require(has_path, at("path"), "the path of a file or folder")?;
+    require(entry.memory.is_none_or(|memory| memory >= LEAST), at("memory"), AT_LEAST)?;
     within(entry.context.unwrap_or(0).into(), CONTEXT, at("context"))?;
     within(entry.slots.unwrap_or(1).into(), SLOTS, at("slots"))?;
     within(entry.ttl.unwrap_or(0), 0..=YEAR_S, at("ttl"))
