@@ -1,10 +1,13 @@
 //! Why a child process ended, in a sentence for people.
 
 mod last_words;
+mod sentence;
+#[cfg(test)]
+mod tests;
 
-use std::{fmt, os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
+use std::{os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
 
-use impetus_proto::Error;
+use impetus_proto::{Code, Error};
 use nix::sys::signal::Signal;
 
 use crate::launch::shim::CANNOT_EXECUTE;
@@ -25,6 +28,8 @@ pub enum Intent {
     Stalled(Duration),
     /// It was killed for what it sent on its channel.
     Garbled(String),
+    /// It was killed for holding this many bytes, which is more than it may.
+    OverLimit(u64),
 }
 
 /// Everything known about an end.
@@ -38,8 +43,29 @@ pub struct Facts {
     pub failed: Option<Error>,
     /// The last lines it wrote, escaped.
     pub last_words: Vec<String>,
-    /// Whether the kernel ended some process of this machine for lack of memory during its life.
+    /// Bytes at which it is killed, if it is held to any.
+    pub limit_bytes: Option<u64>,
+    /// What its control group says of a kill for lack of memory.
+    pub kernel_kill: Option<KernelKill>,
+    /// Whether the kernel ended some process of this machine for lack of memory during its life; a hint for one that
+    /// has no control group of its own.
     pub memory_ran_out: bool,
+}
+
+/// The kernel ended a process of a control group for lack of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KernelKill {
+    /// The most that the group has held, in bytes, where the kernel counts that.
+    pub peak_bytes: Option<u64>,
+}
+
+/// Who ended a process for lack of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Killer {
+    /// The kernel, as the process' control group counted.
+    Kernel,
+    /// The supervisor, which saw it hold more than it may.
+    Watcher,
 }
 
 /// Why a child ended.
@@ -67,6 +93,15 @@ pub enum ExitCause {
         /// The last lines it wrote.
         last_words: Vec<String>,
     },
+    /// It was ended for the memory that it held.
+    OutOfMemory {
+        /// By whom.
+        by: Killer,
+        /// What it held, in bytes, where that is known.
+        used_bytes: Option<u64>,
+        /// What it might hold, in bytes. The kernel ends a process below that, too, when the machine's memory runs out.
+        limit_bytes: Option<u64>,
+    },
     /// It was ended by a signal that the supervisor did not send.
     Signalled {
         /// The signal's number.
@@ -86,7 +121,7 @@ impl ExitCause {
     pub fn may_be_request(&self) -> bool {
         match self {
             Self::Hung { what, .. } => *what == Hang::Step,
-            Self::Exited { .. } | Self::Garbled(_) => true,
+            Self::Exited { .. } | Self::Garbled(_) | Self::OutOfMemory { .. } => true,
             Self::Signalled { signal, memory_ran_out, .. } => *memory_ran_out || is_crash(*signal),
             Self::Stopped | Self::LoadFailed(_) | Self::NotStarted(_) | Self::Unknown => false,
         }
@@ -97,9 +132,13 @@ impl ExitCause {
         matches!(self, Self::Signalled { signal, memory_ran_out: false, .. } if !is_crash(*signal))
     }
 
-    /// Whether it ended for lack of memory.
+    /// Whether it ended for lack of memory, so that it needs more of it, or a smaller task.
     pub fn is_memory(&self) -> bool {
-        matches!(self, Self::Signalled { memory_ran_out: true, .. })
+        match self {
+            Self::OutOfMemory { .. } | Self::Signalled { memory_ran_out: true, .. } => true,
+            Self::LoadFailed(error) => error.code() == Code::NoCapacity,
+            _ => false,
+        }
     }
 }
 
@@ -122,11 +161,21 @@ pub enum Hang {
     Load,
 }
 
-/// Finds the cause: what the supervisor did outranks what the child said, which outranks the bare status.
+/// Finds the cause: a stop on order explains itself; else what the kernel counted outranks what the supervisor did,
+/// which outranks what the child said, which outranks the bare status.
 pub fn attribute(facts: Facts) -> ExitCause {
     let last_words = last_words::telling(&facts.last_words);
+    let limit_bytes = facts.limit_bytes;
+    if let Some(KernelKill { peak_bytes }) = facts.kernel_kill
+        && facts.intent != Intent::Stop
+    {
+        return ExitCause::OutOfMemory { by: Killer::Kernel, used_bytes: peak_bytes, limit_bytes };
+    }
     match facts.intent {
         Intent::Stop => return ExitCause::Stopped,
+        Intent::OverLimit(used) => {
+            return ExitCause::OutOfMemory { by: Killer::Watcher, used_bytes: Some(used), limit_bytes };
+        }
         Intent::Stuck(after) => return ExitCause::Hung { what: Hang::Step, after },
         Intent::Silent(after) => return ExitCause::Hung { what: Hang::Report, after },
         Intent::Stalled(after) => return ExitCause::Hung { what: Hang::Load, after },
@@ -152,95 +201,4 @@ pub fn attribute(facts: Facts) -> ExitCause {
 pub fn memory_kills() -> Option<u64> {
     let counters = std::fs::read_to_string("/proc/vmstat").ok()?;
     counters.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
-}
-
-impl fmt::Display for ExitCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stopped => f.write_str("stopped on request"),
-            Self::LoadFailed(error) => write!(f, "could not load its model: {error}"),
-            Self::NotStarted(why) => write!(f, "could not be started: {why}"),
-            Self::Hung { what, after } => {
-                let what = match what {
-                    Hang::Step => "it had work and made no step",
-                    Hang::Report => "it gave no sign of life",
-                    Hang::Load => "it made no progress while loading",
-                };
-                write!(f, "hung: {what} for {} s", after.as_secs())
-            }
-            Self::Garbled(how) => write!(f, "broke the protocol: {how}"),
-            Self::Exited { code, last_words } => {
-                write!(f, "exited with code {code}{}", Said(last_words))
-            }
-            Self::Signalled { signal, memory_ran_out, last_words } => {
-                write!(f, "killed by {}", signal_name(*signal))?;
-                if *memory_ran_out {
-                    f.write_str(", probably by the kernel because memory ran out")?;
-                }
-                write!(f, "{}", Said(last_words))
-            }
-            Self::Unknown => f.write_str("ended for an unknown reason"),
-        }
-    }
-}
-
-/// The last words as the end of a sentence.
-struct Said<'a>(&'a [String]);
-
-impl fmt::Display for Said<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, "; it last said: {}", self.0.join(" | ")) }
-    }
-}
-
-fn signal_name(number: i32) -> String {
-    Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use impetus_proto::Code;
-
-    use super::*;
-
-    fn check(status: i32, facts: Facts, expected: &str) {
-        let facts = Facts { status: Some(ExitStatus::from_raw(status)), ..facts };
-        assert_eq!(attribute(facts).to_string(), expected);
-    }
-
-    fn said(words: &[&str]) -> Facts {
-        Facts { last_words: words.iter().map(ToString::to_string).collect(), ..Facts::default() }
-    }
-
-    fn meant(intent: Intent) -> Facts {
-        Facts { intent, ..Facts::default() }
-    }
-
-    #[test]
-    fn every_end_has_a_sentence() {
-        const SIGKILL: i32 = 9;
-        const SIGSEGV: i32 = 11;
-        check(0, Facts::default(), "exited with code 0");
-        check(4 << 8, said(&["a", "b", "c", "d"]), "exited with code 4; it last said: b | c | d");
-        check(SIGSEGV, Facts::default(), "killed by SIGSEGV");
-        check(SIGSEGV | 0x80, said(&["boom"]), "killed by SIGSEGV; it last said: boom");
-        check(SIGKILL, Facts::default(), "killed by SIGKILL");
-        let no_memory = || Facts { memory_ran_out: true, ..Facts::default() };
-        check(SIGKILL, no_memory(), "killed by SIGKILL, probably by the kernel because memory ran out");
-        check(SIGSEGV, no_memory(), "killed by SIGSEGV");
-        check(64, Facts::default(), "killed by signal 64");
-        check(
-            127 << 8,
-            said(&["launch: cannot execute x"]),
-            "could not be started: launch: cannot execute x",
-        );
-        check(SIGKILL, meant(Intent::Stop), "stopped on request");
-        let patience = Duration::from_secs(30);
-        check(SIGKILL, meant(Intent::Stuck(patience)), "hung: it had work and made no step for 30 s");
-        check(SIGKILL, meant(Intent::Silent(patience)), "hung: it gave no sign of life for 30 s");
-        check(SIGKILL, meant(Intent::Stalled(patience)), "hung: it made no progress while loading for 30 s");
-        let failed = Facts { failed: Some(Error::new(Code::ModelLoadFailed, "bad magic")), ..said(&["x"]) };
-        check(3 << 8, failed, "could not load its model: bad magic");
-        assert_eq!(attribute(Facts::default()).to_string(), "ended for an unknown reason");
-    }
 }

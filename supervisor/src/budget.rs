@@ -94,6 +94,17 @@ impl fmt::Display for Memory {
     }
 }
 
+/// The memory of this machine at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pools {
+    /// What workers may hold together.
+    pub limit: Memory,
+    /// What there is.
+    pub total: Memory,
+    /// What nobody uses.
+    pub available: Memory,
+}
+
 /// A number of bytes for people: `512 MiB`, `1.5 GiB`.
 #[derive(Debug, Clone, Copy)]
 pub struct Bytes(

@@ -298,7 +298,7 @@ impl<N: Nursery> Fleet<N> {
             }
             What::Draining(deadline) => entry.state = State::Draining { deadline },
             What::Stopping => entry.state = State::Stopping,
-            What::Exited(_) => {}
+            What::Exited(_) | What::Limited { .. } => {}
         }
         if let Some(model) = self.workers.get(&id).and_then(|entry| entry.model.clone()) {
             self.tell_leases(&model, now);

@@ -13,6 +13,7 @@ pub mod fleet;
 pub mod gateway;
 pub mod launch;
 pub mod leases;
+pub mod limit;
 pub mod lock;
 pub mod logs;
 pub mod memory;

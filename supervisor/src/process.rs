@@ -122,7 +122,15 @@ impl Process {
         }
         let last_words = self.source.last(N_LAST_WORDS, self.first_line);
         self.source.end();
-        attribution::attribute(Facts { status, intent, failed, last_words, memory_ran_out })
+        attribution::attribute(Facts {
+            status,
+            intent,
+            failed,
+            last_words,
+            limit_bytes: None,
+            kernel_kill: None,
+            memory_ran_out,
+        })
     }
 
     fn signal(&self, signal: Signal) {

@@ -17,7 +17,9 @@ use tokio::{
 
 pub use state::State;
 
-use crate::{attribution::ExitCause, launch::Launcher, logs::Logs, policy::health::Patience};
+use crate::{
+    attribution::ExitCause, launch::Launcher, limit::Enforcer, logs::Logs, policy::health::Patience,
+};
 
 /// A worker's name, which no other worker of this server ever has: its format and a number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,6 +86,13 @@ pub enum What {
     Started {
         /// The process.
         pid: u32,
+    },
+    /// It is held to this much RAM.
+    Limited {
+        /// By whom.
+        by: Enforcer,
+        /// How much, in bytes.
+        limit_bytes: u64,
     },
     /// It has initialised its engine and waits for a model.
     Waiting,

@@ -128,6 +128,7 @@ impl Life {
         loop {
             let name = match self.events.recv().await.unwrap().what {
                 What::Started { .. } => "started",
+                What::Limited { .. } => "limited",
                 What::Waiting => {
                     let spec = WorkerSpec { model: "m".into(), ..WorkerSpec::default() };
                     self.orders.send_modify(|orders| {
