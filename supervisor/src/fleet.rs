@@ -1,10 +1,15 @@
 //! Which workers are up. One task owns all of it: it hears commands and what workers do, and gives orders.
-//! What follows from what is in `residency` (models) and `pool` (standbys); this file is the loop around them.
+//! What follows from what is in the files of this folder; this one is the loop around them.
 
+mod alone;
+mod handle;
+mod leasing;
+mod placement;
 mod pool;
 mod residency;
-mod resident;
+mod seat;
 mod snapshot;
+mod successor;
 
 #[cfg(test)]
 mod tests;
@@ -16,18 +21,23 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use impetus_proto::{Code, Error, launch::WorkerSpec, worker::Stats};
+use impetus_proto::{
+    launch::{PoolBytes, WorkerSpec},
+    worker::Stats,
+};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
 
+pub use handle::{FleetHandle, KeepAlive, Restarted, Wanted};
+pub use seat::Role;
 pub use snapshot::{ModelRow, Snapshot, WorkerRow};
 
-use self::{pool::Pool, resident::Resident};
+use self::{handle::Command, pool::Pool, seat::Resident};
 use crate::{
-    budget::Memory,
-    leases::{Lease, LeaseId, LeaseState, Releases},
+    budget::{Memory, Pools},
+    leases::{LeaseId, LeaseState, Releases},
     policy::restart::Limits,
     shutdown::Phase,
     worker::{Birth, Event, Leave, Nursery, Orders, State, What, WorkerId},
@@ -43,7 +53,7 @@ pub struct Manifest {
     pub spec: WorkerSpec,
     /// The format, and so the kind of worker.
     pub format: String,
-    /// Never stopped for being idle.
+    /// Never stopped for being idle, nor to make room.
     pub pin: bool,
     /// Stopped after this long without a lease.
     pub ttl: Option<Duration>,
@@ -79,32 +89,12 @@ pub struct FleetSettings {
     pub drain: Duration,
     /// Where workers' sockets are.
     pub runtime_dir: PathBuf,
-}
-
-/// Gives commands to the fleet.
-#[derive(Debug, Clone)]
-pub struct FleetHandle {
-    commands: mpsc::Sender<Command>,
-    changes: watch::Receiver<u64>,
-}
-
-/// What a restart was about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Restarted {
-    /// A model, which is being placed again.
-    Model(String),
-    /// A standby, whose successor starts.
-    Standby,
-}
-
-#[derive(Debug)]
-enum Command {
-    Acquire { manifest: Arc<Manifest>, reply: oneshot::Sender<Lease> },
-    Place { manifest: Arc<Manifest> },
-    Unload { model: String, reply: oneshot::Sender<()> },
-    Restart { target: String, reply: oneshot::Sender<Option<Restarted>> },
-    Forgive { manifest: Arc<Manifest>, reply: oneshot::Sender<()> },
-    Snapshot { reply: oneshot::Sender<Snapshot> },
+    /// A worker is killed at this many times its footprint.
+    pub margin: f64,
+    /// How long a model waits for room before it is refused.
+    pub wait: Duration,
+    /// How long it waits before one in use has to make room for it.
+    pub turn: Duration,
 }
 
 /// The owner of all workers.
@@ -112,6 +102,7 @@ struct Fleet<N> {
     settings: FleetSettings,
     nursery: N,
     events: mpsc::Sender<Event>,
+    memory: watch::Receiver<Pools>,
     releases: Arc<Releases>,
     changes: watch::Sender<u64>,
     pools: BTreeMap<String, Pool>,
@@ -127,7 +118,8 @@ struct Fleet<N> {
 #[derive(Debug)]
 struct Entry {
     format: String,
-    model: Option<String>,
+    /// What it serves, and what it was told.
+    placed: Option<Placed>,
     state: State,
     orders: watch::Sender<Orders>,
     pid: Option<u32>,
@@ -135,20 +127,38 @@ struct Entry {
     /// When it became useful: as a standby, then as a model's worker.
     useful_since: Option<Instant>,
     stats: Stats,
+    /// The most that it has held.
+    peaks: Memory,
+}
+
+/// A worker's part.
+#[derive(Debug, Clone)]
+struct Placed {
+    model: String,
+    role: Role,
+    manifest: Arc<Manifest>,
+    /// What the budget counts for it.
+    footprint: Memory,
+    /// RAM at which it is killed.
+    limit_bytes: Option<u64>,
+    since: Instant,
 }
 
 #[derive(Debug)]
 struct LeaseEntry {
     model: String,
+    alone: bool,
     /// The worker it was told of.
     worker: Option<WorkerId>,
     states: watch::Sender<LeaseState>,
 }
 
-/// Starts the fleet. It ends after `phase` says so and the last worker is gone.
+/// Starts the fleet, whose workers hold no more than `memory` says. It ends after `phase` says so and the last worker
+/// is gone.
 pub fn start(
     settings: FleetSettings,
     nursery: impl Nursery,
+    memory: watch::Receiver<Pools>,
     phase: watch::Receiver<Phase>,
 ) -> (FleetHandle, tokio::task::JoinHandle<()>) {
     let (commands, incoming) = mpsc::channel(WAITING);
@@ -160,6 +170,7 @@ pub fn start(
         settings,
         nursery,
         events,
+        memory,
         releases: Arc::default(),
         changes,
         pools,
@@ -174,52 +185,14 @@ pub fn start(
     (FleetHandle { commands, changes: watched }, task)
 }
 
-impl FleetHandle {
-    /// A lease on the model, which tells how the wait goes.
-    pub async fn acquire(&self, manifest: Arc<Manifest>) -> Result<Lease, Error> {
-        self.ask(|reply| Command::Acquire { manifest, reply }).await
+impl Entry {
+    fn model(&self) -> Option<&str> {
+        self.placed.as_ref().map(|placed| placed.model.as_str())
     }
 
-    /// Has the model placed, and waits for nothing.
-    pub async fn place(&self, manifest: Arc<Manifest>) -> Result<(), Error> {
-        self.commands.send(Command::Place { manifest }).await.map_err(|_| stopping())
+    fn is_leaving(&self) -> bool {
+        self.orders.borrow().leave != Leave::No
     }
-
-    /// Drains and stops the model's worker; answers when it is gone.
-    pub async fn unload(&self, model: String) -> Result<(), Error> {
-        self.ask(|reply| Command::Unload { model, reply }).await
-    }
-
-    /// Stops what `target`, a model or a worker, names and clears its failure; it is started again. `None` when
-    /// the fleet has never had such a thing.
-    pub async fn restart(&self, target: String) -> Result<Option<Restarted>, Error> {
-        self.ask(|reply| Command::Restart { target, reply }).await
-    }
-
-    /// Clears the failure of the model and of its format's standbys, and ends their backoff.
-    pub async fn forgive(&self, manifest: Arc<Manifest>) -> Result<(), Error> {
-        self.ask(|reply| Command::Forgive { manifest, reply }).await
-    }
-
-    /// How things stand.
-    pub async fn snapshot(&self) -> Result<Snapshot, Error> {
-        self.ask(|reply| Command::Snapshot { reply }).await
-    }
-
-    /// Changes whenever a snapshot would.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.clone()
-    }
-
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| stopping())?;
-        answer.await.map_err(|_| stopping())
-    }
-}
-
-fn stopping() -> Error {
-    Error::new(Code::Unavailable, "the server is stopping")
 }
 
 impl<N: Nursery> Fleet<N> {
@@ -230,11 +203,14 @@ impl<N: Nursery> Fleet<N> {
         mut phase: watch::Receiver<Phase>,
     ) {
         let releases = self.releases.clone();
+        let mut memory = self.memory.clone();
+        let mut is_measured = true;
         while !(self.is_stopping && self.workers.is_empty()) {
             let now = Instant::now();
             self.on_time(now);
+            self.advance(now);
             self.start_standbys(now);
-            let deadline = self.deadline();
+            let deadline = self.deadline(now);
             tokio::select! {
                 biased;
                 changed = phase.changed(), if !matches!(*phase.borrow(), Phase::Hurried) => {
@@ -244,6 +220,7 @@ impl<N: Nursery> Fleet<N> {
                 Some(event) = events.recv() => self.on_event(event, Instant::now()),
                 () = releases.any() => self.on_releases(Instant::now()),
                 Some(command) = commands.recv() => self.on_command(command, Instant::now()),
+                changed = memory.changed(), if is_measured => is_measured = changed.is_ok(),
                 () = sleep_until(deadline.unwrap_or(now)), if deadline.is_some() => {}
             }
         }
@@ -252,12 +229,21 @@ impl<N: Nursery> Fleet<N> {
     fn on_command(&mut self, command: Command, now: Instant) {
         // Whoever asked and no longer waits for the answer needs none.
         match command {
-            Command::Acquire { manifest, reply } => drop(reply.send(self.acquire(&manifest, now))),
+            Command::Acquire { wanted, reply } => drop(reply.send(self.acquire(&wanted, now))),
             Command::Place { manifest } => self.place(&manifest, now),
             Command::Unload { model, reply } => self.unload(&model, reply, now),
             Command::Restart { target, reply } => drop(reply.send(self.restart(&target, now))),
+            Command::Replace { manifest, reply } => self.replace(manifest, reply, now),
+            Command::FitsBeside { manifest, keep, reply } => {
+                let _ = reply.send(self.fits_beside(&manifest, &keep));
+                return;
+            }
             Command::Forgive { manifest, reply } => {
                 self.forgive(&manifest.spec.model, &manifest.format, now);
+                let _ = reply.send(());
+            }
+            Command::Configure { settings, reply } => {
+                self.configure(*settings);
                 let _ = reply.send(());
             }
             Command::Snapshot { reply } => {
@@ -279,19 +265,21 @@ impl<N: Nursery> Fleet<N> {
             What::Waiting => {
                 entry.state = State::Standby { ready: true };
                 entry.useful_since = Some(now);
-                self.on_standby(&id, now);
+                self.on_standby(&id);
             }
             What::Progress(progress) => entry.state = State::Loading { progress },
             What::Serving(description) => {
                 entry.state = State::Ready;
                 entry.useful_since = Some(now);
                 entry.stats.slots_total = description.slots;
+                self.on_serving(&id, now);
             }
             What::Tick(tick) => {
                 let stats = tick.stats.unwrap_or_default();
                 let is_same = (stats.slots_busy, stats.slots_total)
                     == (entry.stats.slots_busy, entry.stats.slots_total);
                 entry.stats = stats;
+                entry.peaks = entry.peaks.max(&memory_of(&tick.peaks));
                 if is_same {
                     return;
                 }
@@ -300,17 +288,8 @@ impl<N: Nursery> Fleet<N> {
             What::Stopping => entry.state = State::Stopping,
             What::Exited(_) | What::Limited { .. } => {}
         }
-        if let Some(model) = self.workers.get(&id).and_then(|entry| entry.model.clone()) {
+        if let Some(model) = self.workers.get(&id).and_then(Entry::model).map(ToOwned::to_owned) {
             self.tell_leases(&model, now);
-        }
-        self.changed();
-    }
-
-    fn on_releases(&mut self, now: Instant) {
-        for id in self.releases.take() {
-            if let Some(lease) = self.leases.remove(&id) {
-                self.after_release(&lease.model, now);
-            }
         }
         self.changed();
     }
@@ -356,22 +335,28 @@ impl<N: Nursery> Fleet<N> {
         };
         let (orders, given) = watch::channel(Orders::default());
         self.nursery.start(birth, given, self.events.clone());
-        let entry = Entry {
+        self.workers.insert(id, Entry::new(format, orders, now));
+        self.changed();
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|version| *version += 1);
+    }
+}
+
+impl Entry {
+    fn new(format: &str, orders: watch::Sender<Orders>, now: Instant) -> Self {
+        Self {
             format: format.into(),
-            model: None,
+            placed: None,
             state: State::Standby { ready: false },
             orders,
             pid: None,
             started: now,
             useful_since: None,
             stats: Stats::default(),
-        };
-        self.workers.insert(id, entry);
-        self.changed();
-    }
-
-    fn changed(&self) {
-        self.changes.send_modify(|version| *version += 1);
+            peaks: Memory::default(),
+        }
     }
 }
 
@@ -391,4 +376,9 @@ fn order(entry: &Entry, leave: Leave) {
         }
         is_faster
     });
+}
+
+/// Peaks as a worker reports them.
+fn memory_of(peaks: &[PoolBytes]) -> Memory {
+    peaks.iter().fold(Memory::default(), |memory, peak| memory.with(&peak.pool, peak.bytes))
 }

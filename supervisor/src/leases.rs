@@ -20,8 +20,19 @@ pub enum LeaseState {
     Loading(f32),
     /// The worker serves.
     Ready(Hold),
-    /// There is nothing to wait for or hold any more. Always the last state.
+    /// There is nothing to wait for. Always the last state.
     Ended(Error),
+    /// The worker that was held is gone. Always the last state.
+    Lost(Loss),
+}
+
+/// The end of a worker, as whoever held it sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// Why it ended, as a sentence without its subject.
+    pub cause: String,
+    /// Whether a request that it was computing can have brought this about.
+    pub may_be_request: bool,
 }
 
 /// The worker that is held.
@@ -33,6 +44,8 @@ pub struct Hold {
     pub endpoint: String,
     /// The model's own name.
     pub model: String,
+    /// Sequences that it generates at once.
+    pub slots: u32,
 }
 
 /// A hold on a model's worker, released when dropped.
@@ -51,6 +64,13 @@ pub(crate) struct Releases {
     notify: Notify,
 }
 
+impl LeaseState {
+    /// Whether no other state follows.
+    pub fn is_last(&self) -> bool {
+        matches!(self, Self::Ended(_) | Self::Lost(_))
+    }
+}
+
 impl Lease {
     pub(crate) fn new(id: LeaseId, states: watch::Receiver<LeaseState>, releases: Arc<Releases>) -> Self {
         Self { id, states, releases, told: false }
@@ -58,10 +78,7 @@ impl Lease {
 
     /// The present state at first, and then each later one.
     pub async fn next(&mut self) -> LeaseState {
-        if self.told
-            && self.states.changed().await.is_err()
-            && !matches!(*self.states.borrow(), LeaseState::Ended(_))
-        {
+        if self.told && self.states.changed().await.is_err() && !self.states.borrow().is_last() {
             return LeaseState::Ended(Error::new(Code::Unavailable, "the supervisor is stopping"));
         }
         self.told = true;
@@ -74,6 +91,10 @@ impl Lease {
             match self.next().await {
                 LeaseState::Ready(hold) => return Ok(hold),
                 LeaseState::Ended(error) => return Err(error),
+                LeaseState::Lost(loss) => {
+                    let message = format!("the worker {}", loss.cause);
+                    return Err(Error::new(Code::Unavailable, message));
+                }
                 LeaseState::Queued(_) | LeaseState::Loading(_) => {}
             }
         }

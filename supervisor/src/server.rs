@@ -12,6 +12,7 @@ use impetus_proto::launch::{GatewaySpec, LogSpec};
 use tokio::time::Instant;
 
 use crate::{
+    budget::{Memory, Pools},
     catalog::Library,
     control::{self, Control},
     fleet::{self, FleetSettings, FormatSettings},
@@ -81,7 +82,10 @@ async fn serve(
     let gateway_settings = gateway_settings(config, places)?;
     let (gateway, gateway_task) =
         gateway::start(gateway_settings, socket, listen, launcher, logs, phase.clone());
-    let (fleet, fleet_task) = fleet::start(fleet_settings(config, places), nursery, phase);
+    let (measured, memory) =
+        tokio::sync::watch::channel(Pools { limit: Memory::ram(u64::MAX), ..Pools::default() });
+    let (fleet, fleet_task) = fleet::start(fleet_settings(config, places), nursery, memory, phase);
+    drop(measured);
     let control = Control { fleet, gateway, library, logs: logs.clone(), started: Instant::now() };
     greeting::greet(&control, &places.control_socket());
     preload(&control).await;
@@ -125,6 +129,9 @@ fn fleet_settings(config: &Config, places: &Places) -> FleetSettings {
         restart: limits(config),
         drain: seconds(config.supervisor.drain_timeout_s),
         runtime_dir: places.runtime_dir.clone(),
+        margin: config.budget.margin,
+        wait: seconds(config.budget.wait_s),
+        turn: seconds(config.budget.turn_s),
     }
 }
 

@@ -3,12 +3,15 @@
 use futures::{StreamExt, stream};
 use impetus_proto::{
     Error,
-    supervisor::{AcquireEvent, AcquireRequest, Loading, Queued, Ready, acquire_event::Event},
+    supervisor::{AcquireEvent, AcquireRequest, Ended, Loading, Queued, Ready, acquire_event::Event},
 };
 use tonic::Status;
 
 use super::{Answers, Control};
-use crate::leases::LeaseState;
+use crate::{
+    fleet::{KeepAlive, Wanted},
+    leases::LeaseState,
+};
 
 impl Control {
     pub(super) async fn answer_acquire(
@@ -17,12 +20,19 @@ impl Control {
     ) -> Result<Answers<AcquireEvent>, Error> {
         let manifest = self.library.find(&request.model).await?;
         tracing::debug!(request_id = request.request_id, model = manifest.spec.model, "lease asked for");
-        let lease = self.fleet.acquire(manifest).await?;
+        let wanted = Wanted {
+            manifest,
+            alone: request.alone,
+            worker: Some(request.worker_id).filter(|id| !id.is_empty()),
+            keep_alive: request.keep_alive_s.map(KeepAlive::from_seconds),
+        };
+        let lease = self.fleet.acquire(wanted).await?;
         // The lease is released when the stream is dropped, which is when the caller goes or after its end.
         let events = stream::unfold(Some(lease), |lease| async move {
             let mut lease = lease?;
             match lease.next().await {
                 LeaseState::Ended(error) => Some((Err(Status::from(error)), None)),
+                state @ LeaseState::Lost(_) => Some((Ok(told(state)), None)),
                 state => Some((Ok(told(state)), Some(lease))),
             }
         });
@@ -38,8 +48,11 @@ fn told(state: LeaseState) -> AcquireEvent {
             endpoint: hold.endpoint,
             model: hold.model,
             worker_id: hold.worker.to_string(),
-            slots: 0,
+            slots: hold.slots,
         }),
+        LeaseState::Lost(loss) => {
+            Event::Ended(Ended { cause: loss.cause, may_be_request: loss.may_be_request })
+        }
         LeaseState::Ended(error) => Event::Queued(Queued { reason: error.message }),
     };
     AcquireEvent { event: Some(event) }

@@ -6,6 +6,7 @@ use impetus_proto::{
 };
 
 use super::Control;
+use crate::fleet::Wanted;
 
 impl Control {
     /// Answers when the model is ready.
@@ -14,7 +15,7 @@ impl Control {
         let model = manifest.spec.model.clone();
         // Whoever loads a model wants it tried again, whatever became of it before.
         self.fleet.forgive(manifest.clone()).await?;
-        let hold = self.fleet.acquire(manifest).await?.ready().await?;
+        let hold = self.fleet.acquire(Wanted::of(manifest)).await?.ready().await?;
         Ok(LoadReply { model, worker_id: hold.worker.to_string() })
     }
 }

@@ -6,7 +6,10 @@ use impetus_proto::{
 };
 
 use super::Control;
-use crate::{fleet::Restarted, gateway};
+use crate::{
+    fleet::{Restarted, Wanted},
+    gateway,
+};
 
 impl Control {
     /// Answers when what was restarted is ready.
@@ -30,7 +33,7 @@ impl Control {
     async fn wait_for(&self, model: &str) -> Result<RestartReply, Error> {
         let manifest = self.library.find(model).await?;
         let target = manifest.spec.model.clone();
-        self.fleet.acquire(manifest).await?.ready().await?;
+        self.fleet.acquire(Wanted::of(manifest)).await?.ready().await?;
         Ok(RestartReply { target })
     }
 }

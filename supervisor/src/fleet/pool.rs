@@ -3,7 +3,10 @@
 use rand::random;
 use tokio::time::Instant;
 
-use super::{Fleet, FormatSettings};
+use super::{
+    Fleet, FormatSettings,
+    seat::{Role, Stage},
+};
 use crate::{
     attribution::ExitCause,
     policy::restart::{History, Restart},
@@ -58,7 +61,7 @@ impl<N: Nursery> Fleet<N> {
         if !pool.history.is_empty() && self.standbys(format).any(|(_, is_ready)| !is_ready) {
             return 0;
         }
-        let n_waiting = self.waiting_models(format).count();
+        let n_waiting = self.seats_without_standby(format).count();
         let missing = (pool.settings.standby + n_waiting).saturating_sub(self.standbys(format).count());
         if pool.history.is_empty() { missing } else { missing.min(1) }
     }
@@ -68,7 +71,7 @@ impl<N: Nursery> Fleet<N> {
         self.workers.iter().filter_map(move |(id, entry)| match entry.state {
             State::Standby { ready }
                 if entry.format == format
-                    && entry.model.is_none()
+                    && entry.placed.is_none()
                     && entry.orders.borrow().leave == Leave::No =>
             {
                 Some((id, ready))
@@ -77,18 +80,27 @@ impl<N: Nursery> Fleet<N> {
         })
     }
 
-    /// A standby has come up: a model that waits gets it.
-    pub(super) fn on_standby(&mut self, id: &WorkerId, now: Instant) {
+    /// A standby has come up, so that workers of its format do start.
+    pub(super) fn on_standby(&mut self, id: &WorkerId) {
         let Some(entry) = self.workers.get(id) else { return };
-        let format = entry.format.clone();
-        if let Some(pool) = self.pools.get_mut(&format) {
+        if let Some(pool) = self.pools.get_mut(&entry.format) {
             pool.broken = None;
         }
-        let first =
-            self.waiting_models(&format).min_by_key(|(_, since)| *since).map(|(name, _)| name.to_owned());
-        if let Some(model) = first {
-            self.give_standby(&model, now);
-        }
+    }
+
+    /// The models of `format` with a seat that lacks nothing but a standby, once for each.
+    fn seats_without_standby(&self, format: &str) -> impl Iterator<Item = &str> {
+        self.residents.iter().flat_map(move |(name, resident)| {
+            let lacks = |role: &Role| {
+                resident.manifest_of(*role).format == format
+                    && matches!(resident.stage(*role), Some(Stage::Waiting { has_room: true, .. }))
+            };
+            [Role::Main, Role::Next, Role::Alone]
+                .into_iter()
+                .filter(lacks)
+                .map(|_| name.as_str())
+                .collect::<Vec<_>>()
+        })
     }
 
     /// A standby has ended without ever having had a model.
@@ -118,7 +130,7 @@ impl<N: Nursery> Fleet<N> {
                 pool.broken = Some(format!("no {format} worker starts: the last one {cause}"));
             }
         }
-        let waiting: Vec<String> = self.waiting_models(format).map(|(name, _)| name.to_owned()).collect();
+        let waiting: Vec<String> = self.seats_without_standby(format).map(ToOwned::to_owned).collect();
         for model in waiting {
             self.tell_leases(&model, now);
         }

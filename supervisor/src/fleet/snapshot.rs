@@ -6,9 +6,12 @@ use tokio::time::Instant;
 
 use super::{
     Fleet,
-    resident::{Resident, Stage},
+    seat::{Resident, Role, Stage},
 };
-use crate::worker::{Nursery, State, WorkerId};
+use crate::{
+    budget::{Memory, Pools},
+    worker::{Nursery, State, WorkerId},
+};
 
 /// All workers, and the models that are or were wanted.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +20,10 @@ pub struct Snapshot {
     pub workers: Vec<WorkerRow>,
     /// By name; a model that is not here was never wanted.
     pub models: BTreeMap<String, ModelRow>,
+    /// The machine's memory.
+    pub pools: Pools,
+    /// What the budget counts for all workers.
+    pub placed: Memory,
 }
 
 /// One worker, alive or about to be.
@@ -44,6 +51,14 @@ pub struct WorkerRow {
     pub started: Option<Instant>,
     /// Leases on it.
     pub leases: u32,
+    /// What it is there for.
+    pub role: Role,
+    /// What the budget counts for it.
+    pub footprint: Memory,
+    /// The most that it has held.
+    pub peaks: Memory,
+    /// RAM at which it is killed.
+    pub limit_bytes: Option<u64>,
 }
 
 /// One model.
@@ -67,23 +82,23 @@ impl<N: Nursery> Fleet<N> {
             .iter()
             .map(|(name, resident)| (name.clone(), self.model_row(resident, now)))
             .collect();
-        Snapshot { workers, models }
+        Snapshot { workers, models, pools: self.memory.borrow().clone(), placed: self.placed() }
     }
 
     fn living_row(&self, id: &WorkerId) -> Option<WorkerRow> {
         let entry = self.workers.get(id)?;
-        let resident = entry.model.as_ref().and_then(|model| self.residents.get(model));
+        let resident = entry.model().and_then(|model| self.residents.get(model));
+        let placed = entry.placed.as_ref();
         let pool = self.pools.get(&entry.format);
         let (restarts, last_exit) = match (resident, pool) {
             (Some(resident), _) => (resident.restarts, resident.last_exit.clone()),
             (None, Some(pool)) => (pool.restarts, pool.last.as_ref().map(|(_, cause)| cause.clone())),
             (None, None) => (0, None),
         };
-        let leases = self.leases.values().filter(|lease| lease.worker.as_ref() == Some(id)).count();
         Some(WorkerRow {
             id: id.clone(),
             format: entry.format.clone(),
-            model: entry.model.clone(),
+            model: entry.model().map(ToOwned::to_owned),
             state: entry.state.clone(),
             pid: entry.pid,
             restarts,
@@ -91,7 +106,11 @@ impl<N: Nursery> Fleet<N> {
             slots_busy: entry.stats.slots_busy,
             slots_total: entry.stats.slots_total,
             started: Some(entry.started),
-            leases: u32::try_from(leases).unwrap_or(u32::MAX),
+            leases: u32::try_from(self.n_holders(id)).unwrap_or(u32::MAX),
+            role: placed.map_or(Role::Main, |placed| placed.role),
+            footprint: placed.map(|placed| placed.footprint.clone()).unwrap_or_default(),
+            peaks: entry.peaks.clone(),
+            limit_bytes: placed.and_then(|placed| placed.limit_bytes),
         })
     }
 
@@ -108,12 +127,13 @@ impl<N: Nursery> Fleet<N> {
     }
 
     fn model_row(&self, resident: &Resident, now: Instant) -> ModelRow {
-        let (state, detail) = match &resident.stage {
+        let (state, detail) = match &resident.main {
             Stage::Absent => ("available", String::new()),
-            Stage::Waiting { .. } => {
+            Stage::Waiting { has_room, .. } => {
                 match self.pools.get(&resident.manifest.format).and_then(|pool| pool.broken.clone()) {
                     Some(reason) => ("failed", reason),
-                    None => ("loading", "waits for a worker to start".into()),
+                    None if *has_room => ("loading", "waits for a worker to start".into()),
+                    None => ("loading", "waits for memory".into()),
                 }
             }
             Stage::Placed(worker) => match self.workers.get(worker).map(|entry| &entry.state) {
@@ -133,11 +153,13 @@ impl<N: Nursery> Fleet<N> {
 
 /// The row of a model whose worker has died.
 fn dead_row(name: &str, resident: &Resident) -> Option<WorkerRow> {
-    let (worker, state) = match &resident.stage {
+    let (worker, state) = match &resident.main {
         Stage::Backoff { until, attempt, worker } => {
             (worker, State::Backoff { until: *until, attempt: *attempt })
         }
-        Stage::Failed { error, worker } => (worker, State::Failed { reason: error.message.clone() }),
+        Stage::Failed { error, worker: Some(worker) } => {
+            (worker, State::Failed { reason: error.message.clone() })
+        }
         _ => return None,
     };
     let row = without_process(
@@ -169,5 +191,9 @@ fn without_process(
         slots_total: 0,
         started: None,
         leases: 0,
+        role: Role::Main,
+        footprint: Memory::default(),
+        peaks: Memory::default(),
+        limit_bytes: None,
     }
 }

@@ -2,11 +2,11 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use impetus_proto::worker::Description;
+use impetus_proto::{Code, Error, worker::Description};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::attribution::ExitCause;
+use crate::{attribution::ExitCause, leases::Lease};
 
 mod laws;
 
@@ -32,6 +32,7 @@ struct Play {
     births: mpsc::Receiver<Actor>,
     fleet: FleetHandle,
     phase: watch::Sender<Phase>,
+    memory: watch::Sender<Pools>,
     end: JoinHandle<()>,
 }
 
@@ -93,11 +94,15 @@ impl Play {
             restart: LIMITS,
             drain: Duration::from_secs(30),
             runtime_dir: "/run".into(),
+            margin: 1.25,
+            wait: Duration::from_mins(1),
+            turn: Duration::from_secs(2),
         };
+        let (memory, measured) = watch::channel(Pools { limit: Memory::ram(100), ..Pools::default() });
         let (stage, births) = mpsc::channel(64);
         let (phase, watched) = watch::channel(Phase::Running);
-        let (fleet, end) = start(settings, Stage(stage), watched);
-        Self { births, fleet, phase, end }
+        let (fleet, end) = start(settings, Stage(stage), measured, watched);
+        Self { births, fleet, phase, memory, end }
     }
 
     async fn next(&mut self) -> Actor {
@@ -112,7 +117,7 @@ impl Play {
     }
 
     async fn acquire(&self, model: &str) -> Lease {
-        self.fleet.acquire(manifest(model)).await.unwrap()
+        self.fleet.acquire(Wanted::of(manifest(model))).await.unwrap()
     }
 
     async fn state(&self, model: &str) -> &'static str {
@@ -178,9 +183,8 @@ async fn a_death_ends_its_leases_and_the_successor_serves_new_ones() {
     lease.ready().await.unwrap();
     let mut second = play.risen().await;
     first.crash().await;
-    let LeaseState::Ended(error) = lease.next().await else { panic!("the lease goes on") };
-    assert_eq!(error.code(), Code::Unavailable);
-    assert_eq!(error.message, "the worker of a exited with code 4; it last said: boom");
+    let LeaseState::Lost(loss) = lease.next().await else { panic!("the lease goes on") };
+    assert_eq!((loss.cause.as_str(), loss.may_be_request), ("exited with code 4; it last said: boom", true));
     let mut again = play.acquire("a").await;
     second.serve().await;
     assert_eq!(again.ready().await.unwrap().worker.as_str(), "gguf-2");
@@ -244,7 +248,7 @@ async fn a_broken_file_is_not_tried_again_until_it_is_another() {
     let mut next = play.risen().await;
     assert!(play.acquire("a").await.ready().await.is_err());
     let replaced = Manifest { modified: Some(SystemTime::UNIX_EPOCH), ..Manifest::clone(&manifest("a")) };
-    let mut lease = play.fleet.acquire(replaced.into()).await.unwrap();
+    let mut lease = play.fleet.acquire(Wanted::of(replaced.into())).await.unwrap();
     next.serve().await;
     lease.ready().await.unwrap();
 }
@@ -292,7 +296,7 @@ async fn an_idle_model_is_stopped_after_its_time_unless_pinned() {
     let pinned = Manifest { pin: true, spec: manifest("pinned").spec.clone(), ..idle.clone() };
     let mut workers = Vec::new();
     for manifest in [pinned, idle] {
-        let mut lease = play.fleet.acquire(manifest.into()).await.unwrap();
+        let mut lease = play.fleet.acquire(Wanted::of(manifest.into())).await.unwrap();
         let mut worker = play.risen().await;
         worker.serve().await;
         lease.ready().await.unwrap();

@@ -1,0 +1,314 @@
+//! Who gets memory: seats that wait, in the order in which they came, idle workers that make room, and turns when all
+//! memory is in use.
+
+use std::{sync::Arc, time::Duration};
+
+use impetus_proto::{Code, Error};
+use tokio::time::Instant;
+
+use super::{
+    Fleet, Manifest, Placed, order,
+    seat::{Role, Seat, Stage},
+};
+use crate::{
+    budget::{Memory, RAM},
+    policy::eviction::{self, Candidate},
+    worker::{Leave, Nursery, Placement, State, WorkerId},
+};
+
+/// The hint that a refusal for lack of memory carries, in seconds.
+const RETRY_AFTER_S: u32 = 10;
+
+/// What a worker may hold beyond its footprint in any case, in bytes: small models are mostly estimate.
+const LEAST_SLACK_BYTES: u64 = 64 << 20;
+
+/// Taken for the speed of loading while no load has been timed, in bytes a second.
+const LOAD_BYTES_PER_S: u64 = 500 << 20;
+
+/// What keeps a seat from being placed.
+enum Hindrance {
+    /// It could never be placed.
+    TooLarge,
+    /// What leaves already will be enough.
+    Leaving,
+    /// These have to go first.
+    Evict(Vec<WorkerId>),
+    /// All that could make room is in use.
+    InUse,
+}
+
+impl<N: Nursery> Fleet<N> {
+    /// Places what waits and fits, and makes room for what does not.
+    pub(super) fn advance(&mut self, now: Instant) {
+        if self.is_stopping {
+            return;
+        }
+        let limit = self.memory.borrow().limit.clone();
+        let mut room = limit.minus(&self.placed());
+        let mut leaving = self.leaving();
+        for (seat, since) in self.waiting_seats() {
+            let need = self.need(&seat);
+            if need.fits(&room) {
+                room = room.minus(&need);
+                self.give_room(&seat, &need, now);
+                continue;
+            }
+            self.take_room(&seat);
+            match self.hindrance(&seat, since, &need, (&room, &leaving), now) {
+                Hindrance::TooLarge => self.refuse_seat(&seat, &need, now),
+                Hindrance::InUse if now >= since + self.settings.wait => self.refuse_seat(&seat, &need, now),
+                Hindrance::InUse => {}
+                Hindrance::Leaving => {
+                    leaving = leaving.minus(&need.minus(&room));
+                    room = Memory::default();
+                }
+                Hindrance::Evict(victims) => {
+                    for victim in victims {
+                        tracing::info!(worker = %victim, for_model = %seat, "evicted to make room");
+                        self.evict(&victim, now);
+                    }
+                    leaving = Memory::default();
+                    room = Memory::default();
+                }
+            }
+        }
+    }
+
+    fn hindrance(
+        &self,
+        seat: &Seat,
+        since: Instant,
+        need: &Memory,
+        (room, leaving): (&Memory, &Memory),
+        now: Instant,
+    ) -> Hindrance {
+        if !need.fits(&self.memory.borrow().limit) {
+            return Hindrance::TooLarge;
+        }
+        let missing = need.minus(room).minus(leaving);
+        if missing.total() == 0 {
+            return Hindrance::Leaving;
+        }
+        let idle = self.candidates(&seat.model, seat.role, |_, holders| holders == 0);
+        if let Some(victims) = eviction::plan(&missing, idle) {
+            return Hindrance::Evict(victims);
+        }
+        if now < since + self.settings.turn {
+            return Hindrance::InUse;
+        }
+        // Who has just come up gets its turn as well.
+        let had_a_turn = |served: Duration, _| served >= self.settings.turn;
+        let used = self.candidates(&seat.model, seat.role, had_a_turn);
+        eviction::plan(&missing, used).map_or(Hindrance::InUse, Hindrance::Evict)
+    }
+
+    /// The workers that may make room for a seat, of those that `may` allows by how long they have served and how
+    /// many hold them.
+    fn candidates(
+        &self,
+        model: &str,
+        role: Role,
+        may: impl Fn(Duration, usize) -> bool,
+    ) -> Vec<Candidate<WorkerId>> {
+        let now = Instant::now();
+        let entries =
+            self.workers.iter().filter(|(_, entry)| entry.state == State::Ready && !entry.is_leaving());
+        entries
+            .filter_map(|(id, entry)| {
+                let placed = entry.placed.as_ref()?;
+                // A successor does not drive out whom it is to replace.
+                let is_own = placed.model == model && (role == Role::Next || placed.role == role);
+                let holders = self.n_holders(id);
+                let served = entry.useful_since.map(|since| now - since).unwrap_or_default();
+                if placed.manifest.pin || is_own || placed.role == Role::Next || !may(served, holders) {
+                    return None;
+                }
+                let reload = self.reload_time(&placed.model, &placed.manifest);
+                Some(Candidate {
+                    worker: id.clone(),
+                    memory: placed.footprint.clone(),
+                    reload,
+                    leases: holders,
+                })
+            })
+            .collect()
+    }
+
+    fn reload_time(&self, model: &str, manifest: &Manifest) -> Duration {
+        let timed = self.residents.get(model).and_then(|resident| resident.load_time);
+        timed.unwrap_or_else(|| Duration::from_secs_f64(manifest.size_bytes as f64 / LOAD_BYTES_PER_S as f64))
+    }
+
+    pub(super) fn fits_beside(&self, manifest: &Arc<Manifest>, keep: &str) -> bool {
+        let limit = self.memory.borrow().limit.clone();
+        let room = limit.minus(&self.placed());
+        let missing = self.predict(manifest).minus(&room);
+        let idle = self.candidates(keep, Role::Next, |_, holders| holders == 0);
+        missing.total() == 0 || eviction::plan(&missing, idle).is_some()
+    }
+
+    /// The footprints of all workers that are up.
+    pub(super) fn placed(&self) -> Memory {
+        self.footprints(|_| true)
+    }
+
+    fn leaving(&self) -> Memory {
+        self.footprints(super::Entry::is_leaving)
+    }
+
+    fn footprints(&self, of: impl Fn(&super::Entry) -> bool) -> Memory {
+        let entries = self.workers.values().filter(|entry| of(entry));
+        entries
+            .filter_map(|entry| entry.placed.as_ref())
+            .fold(Memory::default(), |sum, placed| sum.plus(&placed.footprint))
+    }
+
+    /// Seats that wait for room or for a standby, the first to come first.
+    fn waiting_seats(&self) -> Vec<(Seat, Instant)> {
+        let seats = self.residents.iter().flat_map(|(model, resident)| {
+            [Role::Main, Role::Next, Role::Alone].into_iter().filter_map(move |role| {
+                match resident.stage(role)? {
+                    Stage::Waiting { since, .. } => Some((Seat::new(model, role), *since)),
+                    _ => None,
+                }
+            })
+        });
+        let mut seats: Vec<_> = seats.collect();
+        seats.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
+        seats
+    }
+
+    /// What a worker of this manifest will hold.
+    fn predict(&self, manifest: &Manifest) -> Memory {
+        manifest.fixed.clone().unwrap_or_else(|| manifest.footprint.clone())
+    }
+
+    /// What a seat needs, earlier deaths for lack of memory considered.
+    pub(super) fn need(&self, seat: &Seat) -> Memory {
+        let Some(resident) = self.residents.get(&seat.model) else { return Memory::default() };
+        self.predict(resident.manifest_of(seat.role)).times(resident.sizing.factor)
+    }
+
+    /// There is room: the seat gets a ready standby, or waits for one.
+    fn give_room(&mut self, seat: &Seat, need: &Memory, now: Instant) {
+        let Some(resident) = self.residents.get_mut(&seat.model) else { return };
+        let format = resident.manifest_of(seat.role).format.clone();
+        if let Some(Stage::Waiting { has_room, .. }) = resident.stage_mut(seat.role) {
+            *has_room = true;
+        }
+        let ready = self.standbys(&format).find(|(_, is_ready)| *is_ready).map(|(id, _)| id.clone());
+        if let Some(id) = ready {
+            self.hand_over(seat, id, need.clone(), now);
+        }
+        self.tell_leases(&seat.model, now);
+    }
+
+    fn take_room(&mut self, seat: &Seat) {
+        let stage = self.residents.get_mut(&seat.model).and_then(|resident| resident.stage_mut(seat.role));
+        if let Some(Stage::Waiting { has_room, .. }) = stage {
+            *has_room = false;
+        }
+    }
+
+    fn hand_over(&mut self, seat: &Seat, id: WorkerId, footprint: Memory, now: Instant) {
+        let (Some(resident), Some(entry)) = (self.residents.get_mut(&seat.model), self.workers.get_mut(&id))
+        else {
+            return;
+        };
+        let manifest = resident.manifest_of(seat.role).clone();
+        let mut spec = manifest.spec.clone();
+        spec.socket = self.settings.runtime_dir.join(format!("{id}.sock")).to_string_lossy().into_owned();
+        if let Some(slots) = resident.sizing.slots {
+            spec.slots = spec.slots.min(slots);
+        }
+        let ram = footprint.of(RAM);
+        let limit_bytes = (ram > 0).then(|| {
+            let margin = (ram as f64 * self.settings.margin) as u64;
+            margin.max(ram.saturating_add(LEAST_SLACK_BYTES))
+        });
+        entry.orders.send_modify(|orders| orders.place = Some(Placement { spec, limit_bytes }.into()));
+        entry.state = State::Loading { progress: 0.0 };
+        entry.useful_since = None;
+        let placed = Placed {
+            model: seat.model.clone(),
+            role: seat.role,
+            manifest,
+            footprint,
+            limit_bytes,
+            since: now,
+        };
+        entry.placed = Some(placed);
+        if let Some(stage) = resident.stage_mut(seat.role) {
+            *stage = Stage::Placed(id.clone());
+        }
+        let (placed_bytes, limit) = (self.placed().of(RAM), self.memory.borrow().limit.of(RAM));
+        tracing::info!(model = %seat, worker = %id, footprint_bytes = ram, placed_bytes, limit_bytes = limit, "placed");
+    }
+
+    /// Asks a worker to go so that another model can come.
+    fn evict(&mut self, id: &WorkerId, now: Instant) {
+        let Some(placed) = self.workers.get(id).and_then(|entry| entry.placed.clone()) else { return };
+        if placed.role == Role::Main {
+            return self.leave(&placed.model, id.clone(), false, now);
+        }
+        let is_held = self.is_held(id);
+        if let Some(entry) = self.workers.get(id) {
+            order(entry, if is_held { Leave::Drain(now + self.settings.drain) } else { Leave::Now });
+        }
+    }
+
+    /// Refuses a seat with the numbers.
+    fn refuse_seat(&mut self, seat: &Seat, need: &Memory, now: Instant) {
+        let error = self.no_room(seat, need);
+        tracing::warn!(model = %seat, %error, "not placed");
+        match seat.role {
+            Role::Next => self.drop_successor(&seat.model, &error),
+            role => {
+                if let Some(stage) =
+                    self.residents.get_mut(&seat.model).and_then(|resident| resident.stage_mut(role))
+                {
+                    *stage = Stage::Absent;
+                }
+                self.refuse(&seat.model, role == Role::Alone, &error);
+            }
+        }
+        self.tell_leases(&seat.model, now);
+        self.changed();
+    }
+
+    fn no_room(&self, seat: &Seat, need: &Memory) -> Error {
+        let limit = self.memory.borrow().limit.clone();
+        let placed = self.placed();
+        let holders: Vec<String> = self
+            .workers
+            .values()
+            .filter_map(|entry| entry.placed.as_ref())
+            .map(|placed| format!("{} holds {}", placed.model, placed.footprint))
+            .collect();
+        let (seat, free) = (&seat.model, limit.minus(&placed));
+        let message = if need.fits(&limit) {
+            format!(
+                "there is no memory for {seat}: it needs {need}, {free} is free of {limit}, and {}; all of that is in use \
+                 or pinned",
+                holders.join(", ")
+            )
+        } else {
+            format!(
+                "{seat} is too large: it needs {need}, and workers may hold {limit} together ({placed} is held); give it \
+                 fewer slots or a shorter context, or raise budget.ram"
+            )
+        };
+        Error::new(Code::NoCapacity, message).with_retry_after(RETRY_AFTER_S)
+    }
+
+    /// When a seat that waits has its turn, or has waited too long.
+    pub(super) fn next_turn(&self, now: Instant) -> Option<Instant> {
+        let waits = self
+            .waiting_seats()
+            .into_iter()
+            .flat_map(|(_, since)| [since + self.settings.turn, since + self.settings.wait]);
+        let turns = self.workers.values().filter_map(|entry| Some(entry.useful_since? + self.settings.turn));
+        let has_waiting = !self.waiting_seats().is_empty();
+        waits.chain(turns.filter(|_| has_waiting)).filter(|time| *time > now).min()
+    }
+}
