@@ -2,10 +2,11 @@
 //! its model, loads it, serves it, and ends with it.
 //!
 //! Three threads matter: the main thread runs the async service, the engine's thread owns the engine and
-//! everything in it, and the lifeline watches the channel to the supervisor.
+//! everything in it, and the lifeline watches the channel to the supervisor, or waits for the next one.
 
 pub(crate) mod engine_thread;
 mod link;
+mod peak;
 
 use std::{
     path::PathBuf,
@@ -69,8 +70,9 @@ pub fn run<B: Backend>() -> ExitCode {
 fn live<B: Backend>(mut link: Link) -> Result<(), End> {
     let Some(to_worker::Message::Standby(standby)) = receive(&mut link) else { return Err(End::Dismissed) };
     init_telemetry::<B>(&standby);
+    link.prepare_adoption(&standby);
     let counters = Arc::new(Counters::default());
-    let reporter = Reporter::spawn(&link, Arc::clone(&counters));
+    let reporter = Reporter::spawn(&link, standby.clone(), Arc::clone(&counters));
 
     let (place, placed) = mpsc::sync_channel(1);
     let (loaded_tx, loaded) = oneshot::channel();
@@ -107,7 +109,7 @@ fn serve_placed<B: Backend>(
     counters: Arc<Counters>,
 ) -> Result<(), End> {
     let Some(to_worker::Message::Place(spec)) = receive(&mut link) else { return Err(End::Dismissed) };
-    link.spawn_lifeline();
+    link.spawn_lifeline(spec.clone(), reporter.clone());
     info!(model = spec.model, path = spec.path, "placed");
     place.send(model_spec(&spec, standby)).map_err(|_| End::EngineFailed)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {

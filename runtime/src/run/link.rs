@@ -11,8 +11,9 @@ use std::{
 };
 
 use impetus_proto::{
+    adoption::Adoption,
     channel::{self, CHANNEL_FD},
-    launch::{Report, Tick, ToWorker, report},
+    launch::{Adopted, Report, StandbySpec, Tick, ToWorker, WorkerSpec, report},
 };
 use nix::{
     sys::{
@@ -22,8 +23,9 @@ use nix::{
     unistd::getpid,
 };
 use prost::Message;
+use tracing::{info, warn};
 
-use crate::scheduler::Counters;
+use crate::{run::peak::Peak, scheduler::Counters};
 
 /// How often a worker says how far it is.
 const TICK: Duration = Duration::from_millis(500);
@@ -31,6 +33,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// The inherited channel.
 pub(super) struct Link {
     stream: UnixStream,
+    adoption: Option<Adoption>,
 }
 
 impl Link {
@@ -42,7 +45,16 @@ impl Link {
         // SAFETY: it is a socket, and the contract of a launch is that descriptor 3 belongs to this channel; nothing
         // else in the process has run yet that could own it.
         let owned = unsafe { OwnedFd::from_raw_fd(CHANNEL_FD) };
-        Some(Self { stream: UnixStream::from(owned) })
+        Some(Self { stream: UnixStream::from(owned), adoption: None })
+    }
+
+    /// Prepares for the day on which the supervisor is gone. Before the sandbox: it opens a socket.
+    pub(super) fn prepare_adoption(&mut self, standby: &StandbySpec) {
+        let listening = standby.adoption.as_ref().map(Adoption::listen).transpose();
+        self.adoption = listening.unwrap_or_else(|error| {
+            warn!(%error, "this worker will end with its supervisor: it cannot listen for the next one");
+            None
+        });
     }
 
     /// Blocks for the supervisor's next message; `None` when it is gone.
@@ -50,10 +62,19 @@ impl Link {
         channel::read(&mut self.stream)
     }
 
-    /// Ends this process when the supervisor is gone. By SIGKILL: a stuck engine must not be able to delay it.
-    pub(super) fn spawn_lifeline(mut self) {
+    /// When the supervisor is gone, goes over to the next one, or ends this process when none comes within the grace.
+    /// By SIGKILL: a stuck engine must not be able to delay it.
+    pub(super) fn spawn_lifeline(mut self, spec: WorkerSpec, reporter: Reporter) {
         let watch = move || {
-            while let Ok(Some(_)) = self.receive::<ToWorker>() {}
+            loop {
+                while let Ok(Some(_)) = self.receive::<ToWorker>() {}
+                let Some(channel) = self.adoption.as_ref().and_then(Adoption::wait) else { break };
+                // Without the duplicate nobody would answer; that supervisor hears so, and may come again.
+                let Ok(writer) = channel.try_clone() else { continue };
+                self.stream = channel;
+                reporter.adopted(writer, spec.clone());
+                info!("adopted by another supervisor");
+            }
             let _ = kill(getpid(), Signal::SIGKILL);
         };
         std::thread::Builder::new()
@@ -75,18 +96,32 @@ enum Outgoing {
     Tick,
     /// Confirm when everything before this has been written.
     Flush(mpsc::SyncSender<()>),
+    /// There is another supervisor, behind this channel; tell it who this is.
+    Adopted(UnixStream, Box<WorkerSpec>),
+}
+
+/// The channel as the reports' thread has it.
+struct Outlet {
+    stream: UnixStream,
+    /// Nobody hears; the next supervisor is told what counts.
+    is_broken: bool,
+    /// What the next supervisor will want to know.
+    told: Adopted,
+    peak: Peak,
 }
 
 impl Reporter {
-    pub(super) fn spawn(link: &Link, counters: Arc<Counters>) -> Self {
+    pub(super) fn spawn(link: &Link, standby: StandbySpec, counters: Arc<Counters>) -> Self {
         let (messages, outgoing) = mpsc::sync_channel(256);
         let reporter = Self { messages };
-        let mut stream = link.stream.try_clone().expect("a socket can be duplicated");
+        let stream = link.stream.try_clone().expect("a socket can be duplicated");
+        let told = Adopted { standby: Some(standby), ..Adopted::default() };
+        let outlet = Outlet { stream, is_broken: false, told, peak: Peak::open() };
         let on_change = reporter.clone();
         counters.on_busy_change(move || drop(on_change.messages.try_send(Outgoing::Tick)));
         std::thread::Builder::new()
             .name("reports".into())
-            .spawn(move || write_reports(&mut stream, &outgoing, &counters))
+            .spawn(move || write_reports(outlet, &outgoing, &counters))
             .expect("a process that just started can start a thread");
         reporter
     }
@@ -101,6 +136,11 @@ impl Reporter {
         drop(self.messages.try_send(Outgoing::Report(message)));
     }
 
+    /// From now on reports go to another supervisor, which hears first what this worker is.
+    fn adopted(&self, channel: UnixStream, spec: WorkerSpec) {
+        drop(self.messages.send(Outgoing::Adopted(channel, Box::new(spec))));
+    }
+
     /// Waits until what was sent has been written.
     pub(super) fn flush(&self) {
         let (confirm, written) = mpsc::sync_channel(1);
@@ -110,32 +150,50 @@ impl Reporter {
     }
 }
 
-fn write_reports(stream: &mut UnixStream, outgoing: &mpsc::Receiver<Outgoing>, counters: &Counters) {
-    let mut model: Option<String> = None;
-    loop {
-        let message = match outgoing.recv_timeout(TICK) {
-            Ok(Outgoing::Report(message)) => message,
-            Ok(Outgoing::Flush(confirm)) => {
-                let _ = confirm.send(());
-                continue;
+impl Outlet {
+    fn write(&mut self, mut message: report::Message) {
+        match &mut message {
+            report::Message::Standby(standby) => self.told.sandbox.clone_from(&standby.sandbox),
+            report::Message::Serving(serving) => {
+                serving.peaks = self.peak.pools();
+                self.told.description.clone_from(&serving.description);
             }
+            _ => {}
+        }
+        if !self.is_broken {
+            // A failure means that the supervisor is gone, which the lifeline sees.
+            self.is_broken = channel::write(&mut self.stream, &Report { message: Some(message) }).is_err();
+        }
+    }
+
+    fn switch(&mut self, channel: UnixStream, spec: WorkerSpec) {
+        (self.stream, self.is_broken, self.told.spec) = (channel, false, Some(spec));
+        self.write(report::Message::Adopted(self.told.clone()));
+    }
+
+    /// The model, once it is served.
+    fn model(&self) -> Option<&str> {
+        self.told.description.as_ref().map(|description| description.model.as_str())
+    }
+}
+
+fn write_reports(mut outlet: Outlet, outgoing: &mpsc::Receiver<Outgoing>, counters: &Counters) {
+    loop {
+        match outgoing.recv_timeout(TICK) {
+            Ok(Outgoing::Report(message)) => outlet.write(message),
+            Ok(Outgoing::Flush(confirm)) => drop(confirm.send(())),
+            Ok(Outgoing::Adopted(channel, spec)) => outlet.switch(channel, *spec),
             Ok(Outgoing::Tick) | Err(mpsc::RecvTimeoutError::Timeout) => {
-                let Some(model) = &model else { continue };
-                report::Message::Tick(tick(model, counters))
+                if let Some(tick) = outlet.model().map(|model| tick(model, counters, &outlet.peak)) {
+                    outlet.write(report::Message::Tick(tick));
+                }
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => return,
-        };
-        if let report::Message::Serving(serving) = &message {
-            model = serving.description.as_ref().map(|description| description.model.clone());
-        }
-        // A failure means that the supervisor is gone, which the lifeline sees.
-        if channel::write(stream, &Report { message: Some(message) }).is_err() {
-            return;
         }
     }
 }
 
-fn tick(model: &str, counters: &Counters) -> Tick {
+fn tick(model: &str, counters: &Counters, peak: &Peak) -> Tick {
     let (steps, pending) = counters.progress();
-    Tick { steps, pending, stats: Some(counters.stats(model)), ..Tick::default() }
+    Tick { steps, pending, stats: Some(counters.stats(model)), peaks: peak.pools(), ..Tick::default() }
 }
