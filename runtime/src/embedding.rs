@@ -100,9 +100,10 @@ impl Queue {
             return Ok(());
         }
         self.counters.load(batch.len(), self.waiting.len(), 0);
-        let started = Instant::now();
         vectors.clear();
         let tokens: Vec<&[TokenId]> = batch.iter().map(|input| input.tokens.as_slice()).collect();
+        self.counters.begun(tokens.iter().map(|tokens| tokens.len()).sum());
+        let started = Instant::now();
         let result = engine.embed(&tokens, vectors);
         self.counters.ticked(started.elapsed());
         match result {

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use counters::Counters;
+pub use counters::{Counters, Pace};
 pub use sequence::{Ending, Event, FinishReason, Sequence, SequenceParams, Timings, Usage};
 
 use crate::{
@@ -217,6 +217,7 @@ impl Scheduler {
 
     fn step(&mut self, engine: &mut dyn TextEngine, now: Instant) -> Result<(), Fatal> {
         self.rows.clear();
+        self.counters.begun(self.members.iter().map(|member| member.n_tokens).sum());
         let begun = Instant::now();
         let result = engine.step(&self.batch, &mut self.rows);
         self.counters.ticked(begun.elapsed());

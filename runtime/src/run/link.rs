@@ -25,7 +25,10 @@ use nix::{
 use prost::Message;
 use tracing::{info, warn};
 
-use crate::{run::peak::Peak, scheduler::Counters};
+use crate::{
+    run::peak::Peak,
+    scheduler::{Counters, Pace},
+};
 
 /// How often a worker says how far it is.
 const TICK: Duration = Duration::from_millis(500);
@@ -194,6 +197,7 @@ fn write_reports(mut outlet: Outlet, outgoing: &mpsc::Receiver<Outgoing>, counte
 }
 
 fn tick(model: &str, counters: &Counters, peak: &Peak) -> Tick {
-    let (steps, pending) = counters.progress();
-    Tick { steps, pending, stats: Some(counters.stats(model)), peaks: peak.pools(), ..Tick::default() }
+    let Pace { steps, pending, step_tokens, largest_step_tokens, longest_step_us } = counters.pace();
+    let (stats, peaks) = (Some(counters.stats(model)), peak.pools());
+    Tick { steps, pending, stats, peaks, step_tokens, largest_step_tokens, longest_step_us }
 }

@@ -17,6 +17,9 @@ pub struct Counters {
     ticks: AtomicU64,
     steps: AtomicU64,
     step_us: AtomicU64,
+    longest_step_us: AtomicU64,
+    step_tokens: AtomicU32,
+    largest_step_tokens: AtomicU32,
     prompt_tokens: AtomicU64,
     cached_tokens: AtomicU64,
     completion_tokens: AtomicU64,
@@ -30,17 +33,37 @@ pub struct Counters {
     on_busy_change: Mutex<Option<Box<dyn Fn() + Send>>>,
 }
 
+/// How far a worker is, and what its steps are like, as a `Tick` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pace {
+    /// Engine steps that ended.
+    pub steps: u64,
+    /// Sequences that wait for a step; those that wait for their reader or for a slot do not. While this is not
+    /// zero, `steps` must grow.
+    pub pending: u32,
+    /// Tokens of the step that runs, 0 when none does.
+    pub step_tokens: u32,
+    /// Tokens of the largest step that ended.
+    pub largest_step_tokens: u32,
+    /// How long the longest step took, in microseconds.
+    pub longest_step_us: u64,
+}
+
 impl Counters {
     /// Calls `notify` whenever the worker turns from idle to busy or back.
     pub fn on_busy_change(&self, notify: impl Fn() + Send + 'static) {
         *self.on_busy_change.lock().expect("no panic happens under this lock") = Some(Box::new(notify));
     }
 
-    /// Engine steps that ended, and sequences that wait for one (those that wait for their reader or for a slot
-    /// do not): while the second is not zero, the first must grow.
-    pub fn progress(&self) -> (u64, u32) {
-        let pending = self.slots_busy.load(Relaxed).saturating_sub(self.blocked.load(Relaxed));
-        (self.ticks.load(Relaxed), pending)
+    /// How far the worker is. A step that runs is known before it ends, so that a long one can be told from a hang.
+    pub fn pace(&self) -> Pace {
+        Pace {
+            steps: self.ticks.load(Relaxed),
+            pending: self.slots_busy.load(Relaxed).saturating_sub(self.blocked.load(Relaxed)),
+            step_tokens: self.step_tokens.load(Relaxed),
+            largest_step_tokens: self.largest_step_tokens.load(Relaxed),
+            longest_step_us: self.longest_step_us.load(Relaxed),
+        }
     }
 
     /// All of it, as the protocol says it.
@@ -71,9 +94,18 @@ impl Counters {
         self.slots_total.store(n, Relaxed);
     }
 
+    /// A step of this many tokens begins.
+    pub(crate) fn begun(&self, n_tokens: usize) {
+        self.step_tokens.store(n_tokens as u32, Relaxed);
+    }
+
+    /// The step that began has ended.
     pub(crate) fn ticked(&self, engine_time: Duration) {
+        let us = engine_time.as_micros() as u64;
+        self.largest_step_tokens.fetch_max(self.step_tokens.swap(0, Relaxed), Relaxed);
+        self.longest_step_us.fetch_max(us, Relaxed);
+        self.step_us.fetch_add(us, Relaxed);
         self.ticks.fetch_add(1, Relaxed);
-        self.step_us.fetch_add(engine_time.as_micros() as u64, Relaxed);
     }
 
     pub(crate) fn stepped(&self) {
@@ -114,5 +146,30 @@ impl Counters {
         {
             notify();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_and_the_largest_step_are_kept() {
+        let counters = Counters::default();
+        let check = |n_tokens: usize, ms: u64, steps: u64, largest: u32, longest_ms: u64| {
+            counters.begun(n_tokens);
+            assert_eq!(counters.pace().step_tokens, n_tokens as u32);
+            counters.ticked(Duration::from_millis(ms));
+            let expected = Pace {
+                steps,
+                largest_step_tokens: largest,
+                longest_step_us: longest_ms * 1000,
+                ..Pace::default()
+            };
+            assert_eq!(counters.pace(), expected);
+        };
+        check(3, 20, 1, 3, 20);
+        check(512, 10, 2, 512, 20);
+        check(1, 30, 3, 512, 30);
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::{
     engine::{
-        TokenId,
+        TokenId, Unsupported,
         fake::{ByteVocabulary, FakeEngine, Faults},
     },
     output::{Output, StopParams},
@@ -202,13 +202,57 @@ fn a_slow_reader_pauses_alone_and_counts_as_no_hang() {
     bench.run();
     assert_eq!(drain(&mut fast).tokens, oracle(b"fast", 30));
     assert_eq!(bench.tick(), Turn::Blocked);
-    assert_eq!(bench.counters.progress().1, 0, "nothing waits for the engine");
+    assert_eq!(bench.counters.pace().pending, 0, "nothing waits for the engine");
     let mut tokens = Vec::new();
     while tokens.len() < 10 {
         tokens.extend(drain(&mut slow).tokens);
         bench.run();
     }
     assert_eq!(tokens, oracle(b"slow", 10));
+}
+
+/// Looks at the counters while it computes, as the thread that reports does.
+struct Observed {
+    engine: FakeEngine,
+    counters: Arc<Counters>,
+    seen: Vec<Pace>,
+}
+
+impl TextEngine for Observed {
+    fn limits(&self) -> Limits {
+        self.engine.limits()
+    }
+
+    fn step(&mut self, batch: &Batch, rows: &mut Rows) -> Result<(), StepError> {
+        self.seen.push(self.counters.pace());
+        self.engine.step(batch, rows)
+    }
+
+    fn kv_truncate(&mut self, slot: SlotId, length: u32) -> Result<(), Unsupported> {
+        self.engine.kv_truncate(slot, length)
+    }
+
+    fn kv_copy(&mut self, from: SlotId, to: SlotId, length: u32) -> Result<(), Unsupported> {
+        self.engine.kv_copy(from, to, length)
+    }
+
+    fn kv_clear(&mut self, slot: SlotId) {
+        self.engine.kv_clear(slot);
+    }
+}
+
+#[test]
+fn the_size_of_a_step_is_known_while_it_runs() {
+    let Bench { mut scheduler, engine, counters } = Bench::new(limits(1, 64, 8), Faults::default());
+    let (sequence, _reader) = sequence(&ask(b"eleven tok.", 2));
+    scheduler.submit(sequence);
+    let mut engine = Observed { engine, counters: Arc::clone(&counters), seen: Vec::new() };
+    while scheduler.tick(&mut engine, Instant::now()).unwrap() == Turn::Stepped {}
+    let sizes = |pace: &Pace| (pace.steps, pace.pending, pace.step_tokens, pace.largest_step_tokens);
+    // The prompt in two chunks, then the first token that was generated.
+    let seen: Vec<_> = engine.seen.iter().map(sizes).collect();
+    assert_eq!(seen, [(0, 1, 8, 0), (1, 1, 3, 8), (2, 1, 1, 8)]);
+    assert_eq!(sizes(&counters.pace()), (3, 0, 0, 8));
 }
 
 #[test]
