@@ -1,5 +1,7 @@
 //! What the gateway inherits: the channel to its supervisor, the listening socket and its specification.
 
+mod lifeline;
+
 use std::{
     io,
     net::TcpListener,
@@ -7,18 +9,17 @@ use std::{
         fd::{FromRawFd, RawFd},
         unix::net::UnixStream,
     },
+    sync::Arc,
 };
 
 use impetus_config::Config;
 use impetus_proto::{
+    adoption::Adoption,
     channel::{self, CHANNEL_FD},
     launch::{GatewaySpec, LogSpec, Report, Serving, report},
 };
 use impetus_telemetry::{Format, TelemetryError};
-use tokio::{
-    io::AsyncReadExt,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::server::{self, Gateway};
@@ -41,6 +42,8 @@ pub(crate) enum StartError {
     Telemetry(#[from] TelemetryError),
     #[error("descriptor {LISTENER_FD} is no listening socket: {0}")]
     Listener(#[source] io::Error),
+    #[error("cannot listen for the next supervisor: {0}; check the permissions of supervisor.runtime_dir")]
+    Adoption(#[source] io::Error),
     #[error("the runtime cannot start: {0}")]
     Runtime(#[source] io::Error),
     #[error("metrics cannot be set up: {0}")]
@@ -53,6 +56,7 @@ pub(crate) struct Start {
     listener: TcpListener,
     config: Config,
     supervisor_socket: String,
+    adoption: Option<Adoption>,
 }
 
 impl Start {
@@ -74,39 +78,39 @@ impl Start {
     fn new(channel: UnixStream, listener: TcpListener, spec: GatewaySpec) -> Result<Self, StartError> {
         let config = serde_json::from_str(&spec.config_json)?;
         listener.local_addr().map_err(StartError::Listener)?;
-        Ok(Self { channel, listener, config, supervisor_socket: spec.supervisor_socket })
+        let adoption = spec.adoption.as_ref().map(Adoption::listen).transpose();
+        let adoption = adoption.map_err(StartError::Adoption)?;
+        Ok(Self { channel, listener, config, supervisor_socket: spec.supervisor_socket, adoption })
     }
 
-    /// Serves until SIGTERM, then until the last request has finished; returns at once when the supervisor is gone.
+    /// Serves until SIGTERM, then until the last request has finished; returns at once when the supervisor is gone and
+    /// no other one has come within the grace.
     pub(crate) async fn serve(mut self) -> Result<(), StartError> {
         self.listener.set_nonblocking(true).map_err(StartError::Listener)?;
+        let lent = Arc::new(self.listener.try_clone().map_err(StartError::Listener)?);
         let listener = tokio::net::TcpListener::from_std(self.listener).map_err(StartError::Listener)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
         let gateway = Gateway::new(&self.config.gateway, &self.supervisor_socket)?;
 
         let serving = Report { message: Some(report::Message::Serving(Serving::default())) };
         channel::write(&mut self.channel, &serving).map_err(StartError::Channel)?;
-        self.channel.set_nonblocking(true).map_err(StartError::Channel)?;
-        let channel = tokio::net::UnixStream::from_std(self.channel).map_err(StartError::Channel)?;
+        let lifeline = lifeline::spawn(self.channel, self.adoption, Arc::downgrade(&lent))
+            .map_err(StartError::Runtime)?;
 
         let address = listener.local_addr().map_err(StartError::Listener)?;
         info!(%address, "serving");
         let stop = async move {
             terminate.recv().await;
+            // Once nobody holds the socket any more, new connections are refused.
+            drop(lent);
             info!("asked to stop; finishing what runs");
         };
         tokio::select! {
             () = server::serve(listener, gateway, stop) => info!("stopped"),
-            () = lifeline(channel) => warn!("the supervisor is gone; ending"),
+            _ = lifeline => warn!("the supervisor is gone; ending"),
         }
         Ok(())
     }
-}
-
-/// Resolves when the other end of the channel is gone.
-async fn lifeline(mut channel: tokio::net::UnixStream) {
-    let mut buffer = [0; 64];
-    while matches!(channel.read(&mut buffer).await, Ok(1..)) {}
 }
 
 fn is_open(fd: RawFd) -> io::Result<()> {
@@ -127,7 +131,11 @@ mod tests {
     use std::time::Duration;
 
     use nix::sys::signal::{Signal, raise};
-    use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinHandle};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+        task::JoinHandle,
+    };
 
     use super::*;
 
