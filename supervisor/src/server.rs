@@ -167,7 +167,11 @@ fn timeouts(config: &Config) -> Timeouts {
     let settings = &config.supervisor;
     Timeouts {
         load: seconds(settings.load_timeout_s),
-        hang: Patience { step: seconds(settings.hang_timeout_s), word: seconds(settings.silence_timeout_s) },
+        hang: Patience {
+            step: seconds(settings.hang_timeout_s),
+            first_step: seconds(settings.first_step_timeout_s),
+            word: seconds(settings.silence_timeout_s),
+        },
         kill: seconds(settings.kill_timeout_s),
     }
 }

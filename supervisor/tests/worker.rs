@@ -113,7 +113,11 @@ impl Life {
             launcher: Launcher::new(env!("CARGO_BIN_EXE_supervisor")),
             logs: Logs::start(settings).unwrap(),
             log: LogSpec::default(),
-            timeouts: Timeouts { load: PATIENCE, hang: Patience { step: hang, word: hang }, kill: PATIENCE },
+            timeouts: Timeouts {
+                load: PATIENCE,
+                hang: Patience { step: hang, first_step: hang, word: hang },
+                kill: PATIENCE,
+            },
             working_dir: "/".into(),
         };
         let (orders, given) = watch::channel(Orders::default());

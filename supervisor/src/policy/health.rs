@@ -3,16 +3,25 @@
 
 use std::time::Duration;
 
+use impetus_proto::launch::Tick;
 use tokio::time::Instant;
 
 /// How late a deadline may be looked at before it is the observer who must have slept.
 const OVERSLEPT: Duration = Duration::from_secs(1);
 
+/// How many times the longest step seen a step may take; later steps see longer contexts, and other workers.
+const SLOWER: f64 = 4.0;
+
+/// What a step may take at most by what the worker says of its steps, however long it says they are.
+const LONGEST_STEP: Duration = Duration::from_hours(1);
+
 /// How long a worker is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// For a step, while work is pending. A step of a large model may take long.
+    /// For a step while work is pending, beyond what one may take by those that were seen.
     pub step: Duration,
+    /// For the first step, since nothing is known of its like.
+    pub first_step: Duration,
     /// For a word. Reports come from a thread of their own, so only a stopped process is silent.
     pub word: Duration,
 }
@@ -25,6 +34,8 @@ pub struct Progress {
     moved: Instant,
     steps: u64,
     pending: bool,
+    /// What the step that runs may take.
+    allowed: Duration,
 }
 
 /// The judgement at one moment.
@@ -41,29 +52,26 @@ pub enum Verdict {
 impl Progress {
     /// A worker that has just become ready and is given `patience`.
     pub fn new(now: Instant, patience: Patience) -> Self {
-        Self { patience, heard: now, moved: now, steps: 0, pending: false }
+        let allowed = patience.first_step;
+        Self { patience, heard: now, moved: now, steps: 0, pending: false, allowed }
     }
 
-    /// Takes in a report: `steps` engine calls so far, and whether sequences wait for the next one.
-    pub fn tick(&mut self, now: Instant, steps: u64, pending: bool) {
+    /// Takes in a report.
+    pub fn tick(&mut self, now: Instant, tick: &Tick) {
+        let pending = tick.pending > 0;
         self.heard = now;
-        if steps != self.steps || !pending || !self.pending {
+        if tick.steps != self.steps || !pending || !self.pending {
             self.moved = now;
         }
-        self.steps = steps;
+        self.steps = tick.steps;
         self.pending = pending;
-    }
-
-    /// Takes in a report that is progress by itself.
-    pub fn moved(&mut self, now: Instant) {
-        self.heard = now;
-        self.moved = now;
+        self.allowed = self.patience.of_step(tick);
     }
 
     /// When to judge next.
     pub fn deadline(&self) -> Instant {
         let word = self.heard + self.patience.word;
-        if self.pending { word.min(self.moved + self.patience.step) } else { word }
+        if self.pending { word.min(self.moved + self.allowed) } else { word }
     }
 
     /// Judges. When the deadline was missed by far, it was the observer who stood still (a suspended machine, a
@@ -74,66 +82,28 @@ impl Progress {
             return Verdict::Well;
         }
         if now.saturating_duration_since(deadline) > OVERSLEPT {
-            self.moved(now);
+            (self.heard, self.moved) = (now, now);
             return Verdict::Well;
         }
         if now.saturating_duration_since(self.heard) >= self.patience.word {
             return Verdict::Silent(self.patience.word);
         }
-        Verdict::Stuck(self.patience.step)
+        Verdict::Stuck(self.allowed)
+    }
+}
+
+impl Patience {
+    /// What the step that runs may take: the longest one so far counts four times, and in proportion where this one
+    /// has more tokens than any before, as a whole chunk of a prompt has after steps of single tokens.
+    fn of_step(&self, tick: &Tick) -> Duration {
+        if tick.largest_step_tokens == 0 {
+            return self.first_step.max(self.step);
+        }
+        let larger = (f64::from(tick.step_tokens) / f64::from(tick.largest_step_tokens)).max(1.0);
+        let likely_s = SLOWER * larger * (tick.longest_step_us as f64 / 1e6);
+        self.step + Duration::try_from_secs_f64(likely_s).unwrap_or(LONGEST_STEP).min(LONGEST_STEP)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const STEP: Duration = Duration::from_secs(10);
-    const WORD: Duration = Duration::from_secs(5);
-    const PATIENCE: Patience = Patience { step: STEP, word: WORD };
-
-    fn seconds(n: u64) -> Duration {
-        Duration::from_secs(n)
-    }
-
-    /// Feeds `(at_s, steps, pending)` and judges at `at_s`.
-    fn check(ticks: &[(u64, u64, bool)], at_s: u64, expected: Verdict) {
-        let start = Instant::now();
-        let mut progress = Progress::new(start, PATIENCE);
-        for (at, steps, pending) in ticks {
-            progress.tick(start + seconds(*at), *steps, *pending);
-        }
-        assert_eq!(progress.judge(start + seconds(at_s)), expected, "{ticks:?} at {at_s}");
-    }
-
-    #[test]
-    fn verdicts() {
-        check(&[], 4, Verdict::Well);
-        check(&[], 5, Verdict::Silent(WORD));
-        check(&[(4, 0, false)], 8, Verdict::Well);
-        check(&[(4, 0, false)], 9, Verdict::Silent(WORD));
-        // Work arrives late: the clock starts with it.
-        let late = [(4, 3, false), (8, 3, true), (12, 3, true), (16, 3, true)];
-        check(&late, 17, Verdict::Well);
-        check(&late, 18, Verdict::Stuck(STEP));
-        // Steps go on.
-        check(&[(1, 1, true), (5, 2, true), (9, 3, true)], 12, Verdict::Well);
-        // The observer slept.
-        check(&[(1, 1, true)], 60, Verdict::Well);
-    }
-
-    proptest! {
-        #[test]
-        fn who_reports_steps_in_time_is_never_replaced(gaps in prop::collection::vec(1u64..5_000, 1..100)) {
-            let mut now = Instant::now();
-            let mut progress = Progress::new(now, PATIENCE);
-            for (steps, gap) in (1u64..).zip(gaps) {
-                now += Duration::from_millis(gap);
-                prop_assert_eq!(progress.judge(now), Verdict::Well);
-                progress.tick(now, steps, true);
-            }
-        }
-    }
-}
+mod tests;

@@ -177,7 +177,7 @@ impl Driver {
         loop {
             match self.hear(process, Some(progress.deadline())).await? {
                 Heard::Report(report::Message::Tick(tick)) => {
-                    progress.tick(Instant::now(), tick.steps, tick.pending > 0);
+                    progress.tick(Instant::now(), &tick);
                     self.tell(What::Tick(Box::new(tick))).await;
                 }
                 Heard::Deadline => match progress.judge(Instant::now()) {
