@@ -31,6 +31,7 @@ pub use log::{LogConfig, LogFormat, Rotation};
 pub use models::{ModelEntry, ModelsConfig};
 pub use size::Size;
 pub use supervisor::SupervisorConfig;
+pub use validate::is_model_name;
 pub use workers::WorkerConfig;
 
 /// The whole configuration, resolved.

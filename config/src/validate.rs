@@ -151,7 +151,8 @@ fn model<'c>(idx: usize, entry: &'c ModelEntry, taken: &mut HashSet<&'c str>) ->
     within(entry.ttl.unwrap_or(0), 0..=YEAR_S, at("ttl"))
 }
 
-fn is_model_name(name: &str) -> bool {
+/// Whether a client can ask for a model by this name.
+pub fn is_model_name(name: &str) -> bool {
     let is_odd = |c: char| c.is_whitespace() || c.is_control();
     !name.is_empty() && name.chars().count() <= 256 && !name.contains(is_odd)
 }

@@ -2,6 +2,7 @@
 //! which models are resident, and answers gateways and `supervisorctl` on a Unix socket. It is never in the
 //! token path.
 
+pub mod aliases;
 pub mod attribution;
 pub mod budget;
 pub mod catalog;
@@ -21,5 +22,7 @@ pub mod places;
 pub mod policy;
 pub mod process;
 pub mod server;
+pub mod settings;
 pub mod shutdown;
+pub mod state_file;
 pub mod worker;

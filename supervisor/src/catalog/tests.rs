@@ -1,5 +1,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
+use impetus_config::{ModelEntry, WorkerConfig};
+
 use super::*;
 
 /// A library over `dir`, whose `*.toy` files are models.
@@ -17,7 +19,7 @@ async fn library(dir: &Path, entries: Vec<ModelEntry>, default: Option<&str>) ->
     config.models.default = default.map(str::to_owned);
     config.workers.insert("toy".into(), toy);
     config.model = entries;
-    let library = Arc::new(Library::new(&config, None).unwrap());
+    let library = Arc::new(Library::new(&config, None, Aliases::default()).unwrap());
     library.scan().await;
     library
 }
@@ -102,6 +104,6 @@ async fn a_broken_file_is_refused_with_the_reason() {
 #[test]
 fn a_name_that_could_be_a_path_is_refused() {
     let config = Config { model: vec![entry("../x")], ..Config::default() };
-    let error = Library::new(&config, None).unwrap_err().to_string();
+    let error = Library::new(&config, None, Aliases::default()).unwrap_err().to_string();
     assert!(error.contains("[[model]] name = \"../x\""), "{error}");
 }

@@ -47,7 +47,7 @@ impl Control {
         let worker = snapshot
             .workers
             .iter()
-            .find(|row| row.id.as_str() == target || row.model.as_deref() == Some(model))
+            .find(|row| row.id.as_str() == target || row.model.as_deref() == Some(&model))
             .map(|row| row.id.to_string());
         worker.map(Some).ok_or_else(|| {
             let message = format!(

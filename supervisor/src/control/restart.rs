@@ -19,7 +19,7 @@ impl Control {
             self.gateway.restart().await?;
             return Ok(RestartReply { target: asked });
         }
-        let target = self.library.canonical(&asked).to_owned();
+        let target = self.library.canonical(&asked);
         match self.fleet.restart(target).await? {
             Some(Restarted::Standby) => Ok(RestartReply { target: asked }),
             Some(Restarted::Model(model)) => self.wait_for(&model).await,

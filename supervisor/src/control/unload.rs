@@ -10,7 +10,7 @@ use super::Control;
 impl Control {
     /// Answers when the model's worker is gone.
     pub(super) async fn answer_unload(&self, request: UnloadRequest) -> Result<UnloadReply, Error> {
-        let asked = self.library.canonical(&request.model).to_owned();
+        let asked = self.library.canonical(&request.model);
         // A model whose file has vanished can still be unloaded.
         let is_resident = self.fleet.snapshot().await?.models.contains_key(&asked);
         let model =

@@ -1,0 +1,191 @@
+//! What configuration and swaps say of models: by what names they go, where they lie, how their workers are run.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use impetus_config::{Config, ModelEntry, WorkerConfig};
+use impetus_models::{Catalog, FormatPattern, Model, ModelName, Place};
+use impetus_proto::launch::WorkerSpec;
+
+use super::EntryError;
+use crate::{
+    aliases::{Aliases, Swapped},
+    budget::Memory,
+    fleet::Manifest,
+};
+
+/// The model that is the default when there are several and none is configured.
+const BUNDLED: &str = "impetus-tiny";
+
+/// Names and settings, all of one configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    default: Option<String>,
+    workers: BTreeMap<String, WorkerConfig>,
+    entries: BTreeMap<String, ModelEntry>,
+    /// As configured.
+    aliases: BTreeMap<String, String>,
+    swapped: Aliases,
+    pub(super) places: Vec<Place>,
+    pub(super) patterns: Vec<FormatPattern>,
+}
+
+impl Names {
+    /// Those of `config`, with the models in `bundled` and the swaps of `swapped` that still hold.
+    pub(super) fn new(
+        config: &Config,
+        bundled: Option<PathBuf>,
+        mut swapped: Aliases,
+    ) -> Result<Self, EntryError> {
+        let follow_links = config.models.follow_links;
+        let dirs = config.models.dirs.iter().cloned().chain(bundled);
+        let folders = dirs.map(|path| Place { path, name: None, follow_links });
+        let mut places: Vec<Place> = Vec::new();
+        for entry in &config.model {
+            let name = ModelName::new(&entry.name)
+                .map_err(|source| EntryError { name: entry.name.clone(), source })?;
+            let place = |path| Place { path, name: Some(name), follow_links };
+            places.extend(entry.path.clone().map(place));
+        }
+        places.extend(folders);
+        let patterns = config.workers.iter().map(|(format, worker)| FormatPattern {
+            format: format.clone(),
+            patterns: worker.patterns.clone(),
+        });
+        let aliases: BTreeMap<String, String> = config
+            .model
+            .iter()
+            .flat_map(|entry| entry.aliases.iter().map(|alias| (alias.clone(), entry.name.clone())))
+            .collect();
+        let entries: BTreeMap<String, ModelEntry> =
+            config.model.iter().map(|entry| (entry.name.clone(), entry.clone())).collect();
+        // The last word counts: a configuration that says something else than when the alias was swapped is newer.
+        swapped.0.retain(|alias, swap| {
+            !entries.contains_key(alias) && aliases.get(alias) == swap.instead_of.as_ref()
+        });
+        Ok(Self {
+            default: config.models.default.clone(),
+            workers: config.workers.clone(),
+            entries,
+            aliases,
+            swapped,
+            places,
+            patterns: patterns.collect(),
+        })
+    }
+
+    /// The model's own name for `name`, which may be an alias.
+    pub(super) fn canonical<'a>(&'a self, name: &'a str) -> &'a str {
+        self.meaning(name).unwrap_or(name)
+    }
+
+    /// What the alias means.
+    pub(super) fn meaning(&self, alias: &str) -> Option<&str> {
+        let swapped = self.swapped.0.get(alias).map(|swap| &swap.model);
+        swapped.or_else(|| self.aliases.get(alias)).map(String::as_str)
+    }
+
+    /// The further names of a model, in alphabetical order.
+    pub(super) fn aliases_of(&self, model: &str) -> Vec<String> {
+        let mut aliases: Vec<String> = self
+            .aliases
+            .keys()
+            .chain(self.swapped.0.keys())
+            .filter(|alias| self.meaning(alias) == Some(model))
+            .cloned()
+            .collect();
+        aliases.sort();
+        aliases.dedup();
+        aliases
+    }
+
+    /// Whether `[[model]]` has an entry of this name.
+    pub(super) fn has_entry(&self, model: &str) -> bool {
+        self.entries.contains_key(model)
+    }
+
+    /// Whether the model is to be up whoever asks for it.
+    pub(super) fn is_kept(&self, model: &str) -> bool {
+        self.entries.get(model).is_some_and(|entry| entry.pin || entry.preload)
+    }
+
+    /// These with another meaning of `alias`, and all that was swapped by then.
+    pub(super) fn with_swap(&self, alias: &str, model: &str) -> (Self, Aliases) {
+        let mut names = self.clone();
+        let instead_of = names.aliases.get(alias).cloned();
+        if instead_of.as_deref() == Some(model) {
+            names.swapped.0.remove(alias);
+        } else {
+            let swap = Swapped { model: model.to_owned(), instead_of };
+            names.swapped.0.insert(alias.to_owned(), swap);
+        }
+        let swapped = names.swapped.clone();
+        (names, swapped)
+    }
+
+    /// What was swapped and still holds.
+    pub(super) fn swapped(&self) -> &Aliases {
+        &self.swapped
+    }
+
+    /// The model for requests that name none.
+    pub(super) fn default_model(&self, catalog: &Catalog) -> Option<String> {
+        if let Some(name) = &self.default {
+            return Some(self.canonical(name).to_owned());
+        }
+        let servable: Vec<&str> = catalog
+            .models()
+            .iter()
+            .filter(|model| model.is_servable())
+            .map(|model| model.name.as_str())
+            .collect();
+        match servable.as_slice() {
+            [only] => Some((*only).to_owned()),
+            several => several.iter().find(|name| **name == BUNDLED).map(ToString::to_string),
+        }
+    }
+
+    /// The name that is configured for requests that name none, which may be an alias.
+    pub(super) fn default_name(&self) -> Option<&str> {
+        self.default.as_deref()
+    }
+
+    /// Names of the models that are loaded at start.
+    pub(super) fn preloads(&self) -> impl Iterator<Item = &str> {
+        self.entries.values().filter(|entry| entry.preload).map(|entry| entry.name.as_str())
+    }
+
+    /// What the fleet is told of a model.
+    pub(super) fn manifest(&self, model: &Model) -> Manifest {
+        let entry = self.entries.get(model.name.as_str());
+        Manifest {
+            spec: self.spec(model),
+            format: model.format.clone(),
+            pin: entry.is_some_and(|entry| entry.pin),
+            ttl: entry.and_then(|entry| entry.ttl).filter(|seconds| *seconds > 0).map(Duration::from_secs),
+            modified: model.modified,
+            size_bytes: model.size_bytes,
+            footprint: Memory::ram(model.size_bytes),
+            fixed: entry.and_then(|entry| entry.memory).map(|size| Memory::ram(size.0)),
+        }
+    }
+
+    /// What a worker is told of a model.
+    pub(super) fn spec(&self, model: &Model) -> WorkerSpec {
+        let worker = self.workers.get(&model.format).cloned().unwrap_or_default();
+        let entry = self.entries.get(model.name.as_str());
+        WorkerSpec {
+            model: model.name.to_string(),
+            path: model.path.to_string_lossy().into_owned(),
+            root: model.root.to_string_lossy().into_owned(),
+            socket: String::new(),
+            slots: entry.and_then(|entry| entry.slots).unwrap_or(worker.slots),
+            context_tokens: entry.and_then(|entry| entry.context).unwrap_or(worker.context),
+            threads: worker.threads,
+            options: worker
+                .options
+                .into_iter()
+                .chain(entry.map(|entry| entry.options.clone()).unwrap_or_default())
+                .collect(),
+        }
+    }
+}
