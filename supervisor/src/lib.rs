@@ -17,6 +17,7 @@ pub mod leases;
 pub mod limit;
 pub mod lock;
 pub mod logs;
+pub mod machine;
 pub mod memory;
 pub mod places;
 pub mod policy;
