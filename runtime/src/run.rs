@@ -7,6 +7,7 @@
 pub(crate) mod engine_thread;
 mod link;
 mod peak;
+mod sandbox;
 
 use std::{
     path::PathBuf,
@@ -32,6 +33,7 @@ use crate::{
     run::{
         engine_thread::{EngineThread, Loaded, Work},
         link::{Link, Reporter},
+        sandbox::Sandbox,
     },
     scheduler::Counters,
     service::Service,
@@ -43,6 +45,22 @@ const EXIT_LOAD_FAILED: u8 = 3;
 const EXIT_ENGINE_FAILED: u8 = 4;
 /// The program was not started by a supervisor.
 const EXIT_USAGE: u8 = 2;
+
+/// What a worker has when its engine library is up.
+struct Ready {
+    standby: StandbySpec,
+    sandbox: Sandbox,
+    version: String,
+    reporter: Reporter,
+    counters: Arc<Counters>,
+}
+
+/// The ways to the engine's thread and from it.
+struct Engine {
+    place: mpsc::SyncSender<ModelSpec>,
+    loaded: oneshot::Receiver<Result<Loaded, LoadError>>,
+    ended: oneshot::Receiver<()>,
+}
 
 /// How a worker's life ended early.
 enum End {
@@ -69,6 +87,7 @@ pub fn run<B: Backend>() -> ExitCode {
 
 fn live<B: Backend>(mut link: Link) -> Result<(), End> {
     let Some(to_worker::Message::Standby(standby)) = receive(&mut link) else { return Err(End::Dismissed) };
+    let sandbox = Sandbox::enter(standby.sandbox.as_ref());
     init_telemetry::<B>(&standby);
     link.prepare_adoption(&standby);
     let counters = Arc::new(Counters::default());
@@ -81,9 +100,10 @@ fn live<B: Backend>(mut link: Link) -> Result<(), End> {
     let ended = engine.spawn(started_tx, placed, loaded_tx);
     let outcome = match started.recv() {
         Ok(Ok(version)) => {
-            reporter
-                .send(report::Message::Standby(Standby { engine: version.clone(), sandbox: String::new() }));
-            serve_placed::<B>(link, &standby, &place, loaded, ended, &version, &reporter, counters)
+            let standby_report = Standby { engine: version.clone(), sandbox: sandbox.to_string() };
+            reporter.send(report::Message::Standby(standby_report));
+            let worker = Ready { standby, sandbox, version, reporter: reporter.clone(), counters };
+            serve_placed::<B>(link, worker, Engine { place, loaded, ended })
         }
         Ok(Err(error)) => Err(load_failed(&error)),
         Err(_) => Err(End::EngineFailed),
@@ -97,67 +117,58 @@ fn live<B: Backend>(mut link: Link) -> Result<(), End> {
 }
 
 /// Waits for the model and serves it to the end.
-#[allow(clippy::too_many_arguments)] // the two halves of `live`, cut where the worker gets its model
-fn serve_placed<B: Backend>(
-    mut link: Link,
-    standby: &StandbySpec,
-    place: &mpsc::SyncSender<ModelSpec>,
-    loaded: oneshot::Receiver<Result<Loaded, LoadError>>,
-    ended: oneshot::Receiver<()>,
-    version: &str,
-    reporter: &Reporter,
-    counters: Arc<Counters>,
-) -> Result<(), End> {
+fn serve_placed<B: Backend>(mut link: Link, mut worker: Ready, engine: Engine) -> Result<(), End> {
     let Some(to_worker::Message::Place(spec)) = receive(&mut link) else { return Err(End::Dismissed) };
-    link.spawn_lifeline(spec.clone(), reporter.clone());
+    link.spawn_lifeline(spec.clone(), worker.reporter.clone());
     info!(model = spec.model, path = spec.path, "placed");
-    place.send(model_spec(&spec, standby)).map_err(|_| End::EngineFailed)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         End::LoadFailed(Error::internal(format!("the async runtime did not start: {error}")))
     })?;
     runtime.block_on(async {
-        let loaded = match loaded.await {
+        let incoming = endpoint::listen(spec.socket.as_ref())
+            .map_err(|error| refused(&format!("listening on {}", spec.socket), &spec, &error))?;
+        let model = model_spec(&spec, &worker.standby);
+        worker.sandbox.seal(&model);
+        engine.place.send(model).map_err(|_| End::EngineFailed)?;
+        let loaded = match engine.loaded.await {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(error)) => return Err(load_failed(&error)),
             Err(_) => return Err(End::EngineFailed),
         };
-        let description = describe::<B>(&spec, version, &loaded);
-        serve(&spec, loaded, description, ended, reporter, counters).await
+        serve::<B>(&spec, worker, incoming, loaded, engine.ended).await
     })
 }
 
 /// Serves until SIGTERM has been obeyed or the engine's thread has ended.
-async fn serve(
+async fn serve<B: Backend>(
     spec: &WorkerSpec,
+    worker: Ready,
+    incoming: endpoint::Incoming,
     loaded: Loaded,
-    description: Description,
     ended: oneshot::Receiver<()>,
-    reporter: &Reporter,
-    counters: Arc<Counters>,
 ) -> Result<(), End> {
-    let refuse = |what: &str, error: &dyn std::fmt::Display| {
-        End::LoadFailed(Error::internal(format!("{what} failed for `{}`: {error}", spec.model)))
-    };
+    let description = describe::<B>(spec, &worker.version, &loaded);
     let template = compile_template(&loaded);
-    let service = Service::new(description.clone(), loaded.vocabulary, template, loaded.work, counters);
+    let service =
+        Service::new(description.clone(), loaded.vocabulary, template, loaded.work, worker.counters);
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<WorkerServer<Service>>().await;
-    let incoming = endpoint::listen(spec.socket.as_ref())
-        .map_err(|error| refuse(&format!("listening on {}", spec.socket), &error))?;
     let mut terminate =
-        signal(SignalKind::terminate()).map_err(|error| refuse("watching for SIGTERM", &error))?;
-    let worker = WorkerServer::new(service.clone())
+        signal(SignalKind::terminate()).map_err(|error| refused("watching for SIGTERM", spec, &error))?;
+    let server = WorkerServer::new(service.clone())
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let server = tonic::transport::Server::builder()
-        .add_service(worker)
+        .add_service(server)
         .add_service(health_service)
         .serve_with_incoming(incoming);
 
     info!(model = spec.model, slots = description.slots, context = description.context_tokens, "serving");
-    reporter.send(report::Message::Serving(Serving { description: Some(description), peaks: Vec::new() }));
+    let sandbox = worker.sandbox.to_string();
+    let serving = Serving { description: Some(description), peaks: Vec::new(), sandbox };
+    worker.reporter.send(report::Message::Serving(serving));
     tokio::select! {
-        result = server => result.map_err(|error| refuse("serving", &error)),
+        result = server => result.map_err(|error| refused("serving", spec, &error)),
         _ = ended => Err(End::EngineFailed),
         () = async { terminate.recv().await; info!("draining"); service.drain().await } => Ok(()),
     }
@@ -234,6 +245,10 @@ fn compile_template(loaded: &Loaded) -> Result<ChatTemplate, TemplateError> {
     let source = loaded.card.chat_template.as_deref().ok_or(TemplateError::NoChatTemplate)?;
     let (begin, end) = (loaded.vocabulary.begin_text(), loaded.vocabulary.end_text());
     ChatTemplate::compile(source, begin, end).inspect_err(|error| error!(%error, "no chat with this model"))
+}
+
+fn refused(what: &str, spec: &WorkerSpec, error: &dyn std::fmt::Display) -> End {
+    End::LoadFailed(Error::internal(format!("{what} failed for `{}`: {error}", spec.model)))
 }
 
 /// A damaged file or a wrong option stays wrong; what lacks memory may find some later.

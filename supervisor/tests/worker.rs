@@ -52,7 +52,7 @@ fn serving(model: &str) -> String {
     let description = Description { model: model.into(), slots: 4, ..Description::default() };
     standby()
         + HEAR
-        + &say(report::Message::Serving(Serving { description: Some(description), peaks: Vec::new() }))
+        + &say(report::Message::Serving(Serving { description: Some(description), ..Serving::default() }))
 }
 
 fn tick(steps: u64, pending: u32) -> String {

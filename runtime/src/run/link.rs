@@ -160,6 +160,7 @@ impl Outlet {
             report::Message::Serving(serving) => {
                 serving.peaks = self.peak.pools();
                 self.told.description.clone_from(&serving.description);
+                self.told.sandbox.clone_from(&serving.sandbox);
             }
             _ => {}
         }

@@ -1,0 +1,70 @@
+//! What a worker gives up before it opens a file that may be hostile, in two steps. It *enters* before it has a second
+//! thread: no programs, no files but its sockets, no network. It is *sealed* when it knows its model and has its
+//! socket: from then on it reads its model and its libraries, and makes nothing at all.
+//!
+//! What the system does not offer is left out and named, in the level and in the log; it never fails a start.
+
+mod level;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
+mod model;
+
+use std::fmt;
+
+use impetus_proto::launch::SandboxSpec;
+use tracing::warn;
+
+use crate::engine::ModelSpec;
+use level::Level;
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(target_os = "macos")]
+use macos as system;
+
+/// A process's sandbox, if it is to have one; its text is the level in force.
+pub(super) struct Sandbox(Option<Level>);
+
+impl Sandbox {
+    /// The first step. To be called by the only thread of the process.
+    pub(super) fn enter(spec: Option<&SandboxSpec>) -> Self {
+        Self(spec.filter(|spec| spec.enabled).map(|spec| {
+            let mut level = Level::default();
+            system::enter(spec.runtime_dir.as_ref(), &mut level);
+            level
+        }))
+    }
+
+    /// The second step, for all threads. No socket can be opened afterwards, only accepted.
+    pub(super) fn seal(&mut self, spec: &ModelSpec) {
+        let Some(level) = &mut self.0 else { return };
+        system::seal(&model::readable(&spec.path, &spec.root), level);
+        for lack in level.lacks() {
+            warn!(lack, "the sandbox is weaker than it could be");
+        }
+    }
+}
+
+impl fmt::Display for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(level) => level.fmt(f),
+            None => f.write_str("off"),
+        }
+    }
+}
+
+/// Systems without a sandbox that is known here.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+mod system {
+    use std::path::{Path, PathBuf};
+
+    use super::level::Level;
+
+    pub(super) fn enter(_runtime_dir: &Path, _level: &mut Level) {}
+
+    pub(super) fn seal(_readable: &[PathBuf], level: &mut Level) {
+        level.lack("no sandbox is known for this system");
+    }
+}
