@@ -1,11 +1,17 @@
-//! The gateway's process: started with the listening socket, started again whenever it ends. The socket stays open
-//! here, so that connections wait while there is no gateway instead of being refused.
+//! The gateway's process: started with the listening socket, started again whenever it ends, and replaced by another
+//! one that serves before it stops. The socket stays open here, so that connections wait while there is no gateway
+//! instead of being refused.
 
 mod driver;
+mod handover;
 mod port;
 mod socket;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    time::Duration,
+};
 
 use impetus_proto::{Code, Error, launch::GatewaySpec};
 use tokio::{
@@ -21,11 +27,11 @@ use crate::{launch::Launcher, logs::Logs, policy::restart::Limits, shutdown::Pha
 /// The gateway's name wherever a process is named.
 pub const NAME: &str = "gateway";
 
-/// Restarts that may wait.
+/// Orders that may wait.
 const WAITING: usize = 8;
 
 /// How the gateway is run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GatewaySettings {
     /// Its program.
     pub program: PathBuf,
@@ -74,24 +80,39 @@ pub enum Stage {
 /// Gives orders to the gateway's process and tells how it stands.
 #[derive(Debug, Clone)]
 pub struct GatewayHandle {
-    restarts: mpsc::Sender<oneshot::Sender<()>>,
+    orders: mpsc::Sender<Order>,
     state: watch::Receiver<GatewayState>,
+}
+
+/// Another gateway is wanted.
+#[derive(Debug)]
+struct Order {
+    /// How that one is run and where it listens, where that is to change.
+    renewal: Option<Renewal>,
+    reply: oneshot::Sender<Result<(), Error>>,
+}
+
+/// What changes with the next gateway.
+#[derive(Debug)]
+struct Renewal {
+    settings: GatewaySettings,
+    socket: Option<(TcpListener, SocketAddr)>,
 }
 
 /// Keeps a gateway running on `socket` until `phase` says otherwise.
 pub fn start(
     settings: GatewaySettings,
-    socket: std::net::TcpListener,
+    socket: TcpListener,
     listen: SocketAddr,
     launcher: Launcher,
     logs: &Logs,
     phase: watch::Receiver<Phase>,
 ) -> (GatewayHandle, JoinHandle<()>) {
-    let (restarts, orders) = mpsc::channel(WAITING);
+    let (orders, given) = mpsc::channel(WAITING);
     let first = GatewayState { pid: None, stage: Stage::Starting, listen, restarts: 0, last_exit: None };
     let (state, watched) = watch::channel(first);
-    let driver = driver::Driver::new(settings, launcher, logs, state, orders, phase);
-    (GatewayHandle { restarts, state: watched }, tokio::spawn(driver.run(socket)))
+    let driver = driver::Driver::new(settings, launcher, logs, state, given, phase);
+    (GatewayHandle { orders, state: watched }, tokio::spawn(driver.run(socket)))
 }
 
 impl GatewayHandle {
@@ -105,12 +126,26 @@ impl GatewayHandle {
         self.state.clone()
     }
 
-    /// Lets it finish its requests, starts another one, and answers when that one serves.
+    /// Starts another one, and answers when that one serves and the former one, which may finish its requests, takes
+    /// no new ones. On an error the former one goes on.
     pub async fn restart(&self) -> Result<(), Error> {
-        let gone = |()| Error::new(Code::Unavailable, "the server is stopping");
-        let (reply, ready) = oneshot::channel();
-        self.restarts.send(reply).await.map_err(|_| gone(()))?;
-        ready.await.map_err(|_| gone(()))
+        self.order(None).await
+    }
+
+    /// The same, with other settings, and on another socket where one is given.
+    pub async fn renew(
+        &self,
+        settings: GatewaySettings,
+        socket: Option<(TcpListener, SocketAddr)>,
+    ) -> Result<(), Error> {
+        self.order(Some(Renewal { settings, socket })).await
+    }
+
+    async fn order(&self, renewal: Option<Renewal>) -> Result<(), Error> {
+        let gone = || Error::new(Code::Unavailable, "the server is stopping");
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(Order { renewal, reply }).await.map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
     }
 }
 

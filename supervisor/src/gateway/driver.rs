@@ -2,14 +2,18 @@
 
 use std::{net::TcpListener, time::Duration};
 
-use impetus_proto::launch::{Report, report};
+use impetus_proto::{
+    Error,
+    launch::{Report, report},
+};
 use rand::random;
 use tokio::{
     sync::{mpsc, oneshot, watch},
+    task::JoinSet,
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{GatewaySettings, GatewayState, NAME, Stage};
+use super::{GatewaySettings, GatewayState, NAME, Order, Stage};
 use crate::{
     attribution::{ExitCause, Intent},
     launch::{Launch, LaunchError, Launcher},
@@ -26,14 +30,16 @@ const OOM_SCORE_ADJUST: i32 = 100;
 const LAST_BREATH: Duration = Duration::from_secs(2);
 
 pub(super) struct Driver {
-    settings: GatewaySettings,
+    pub(super) settings: GatewaySettings,
     launcher: Launcher,
     source: Source,
-    state: watch::Sender<GatewayState>,
-    restarts: mpsc::Receiver<oneshot::Sender<()>>,
-    phase: watch::Receiver<Phase>,
-    /// Who asked for a restart and waits for its end.
-    asked: Vec<oneshot::Sender<()>>,
+    pub(super) state: watch::Sender<GatewayState>,
+    orders: mpsc::Receiver<Order>,
+    pub(super) phase: watch::Receiver<Phase>,
+    /// Who waits until a gateway serves.
+    asked: Vec<oneshot::Sender<Result<(), Error>>>,
+    /// Former gateways that finish their requests.
+    pub(super) retired: JoinSet<()>,
 }
 
 /// How one life ended.
@@ -46,7 +52,7 @@ struct Ended {
 
 enum Heard {
     Stop,
-    Restart,
+    Order(Order),
     Happening(Happening),
     TooLate,
 }
@@ -57,11 +63,12 @@ impl Driver {
         launcher: Launcher,
         logs: &Logs,
         state: watch::Sender<GatewayState>,
-        restarts: mpsc::Receiver<oneshot::Sender<()>>,
+        orders: mpsc::Receiver<Order>,
         phase: watch::Receiver<Phase>,
     ) -> Self {
         let source = logs.source(NAME, Some(NAME));
-        Self { settings, launcher, source, state, restarts, phase, asked: Vec::new() }
+        let retired = JoinSet::new();
+        Self { settings, launcher, source, state, orders, phase, asked: Vec::new(), retired }
     }
 
     /// Runs gateways on `socket` until the server goes.
@@ -100,12 +107,13 @@ impl Driver {
                 Restart::GiveUp { .. } => self.settings.restart.max,
             };
             tracing::warn!(cause = %ended.cause, delay_ms = delay.as_millis(), "gateway ended, starting another");
-            self.pause(delay).await;
+            self.pause(delay, &mut socket).await;
         }
+        while self.retired.join_next().await.is_some() {}
         self.state.send_modify(|state| state.stage = Stage::Stopped);
     }
 
-    fn launch(&self, socket: &TcpListener) -> Result<Process, LaunchError> {
+    pub(super) fn launch(&self, socket: &TcpListener) -> Result<Process, LaunchError> {
         let program = self.settings.program.clone();
         let descriptor = match socket.try_clone() {
             Ok(descriptor) => descriptor,
@@ -135,13 +143,24 @@ impl Driver {
         let mut ready_since: Option<Instant> = None;
         let (intent, grace) = loop {
             match self.hear(&mut process, ready_since.is_none().then_some(give_up)).await {
-                Heard::Restart | Heard::Stop => {
-                    let for_good = *self.phase.borrow() != Phase::Running;
-                    if for_good {
-                        // Nobody accepts any more, so connections had better be refused.
-                        *socket = None;
+                Heard::Order(order) if ready_since.is_some() => {
+                    if self.hand_over(order, &mut process, socket).await {
+                        ready_since = Some(Instant::now());
                     }
-                    return Ended { cause: self.stop(process).await, served: since(ready_since), for_good };
+                }
+                Heard::Order(order) => {
+                    self.take(order, socket);
+                    return Ended {
+                        cause: self.stop(process).await,
+                        served: Duration::ZERO,
+                        for_good: false,
+                    };
+                }
+                Heard::Stop => {
+                    // Nobody accepts any more, so connections had better be refused.
+                    *socket = None;
+                    let cause = self.stop(process).await;
+                    return Ended { cause, served: since(ready_since), for_good: true };
                 }
                 Heard::Happening(Happening::Report(Report {
                     message: Some(report::Message::Serving(_)),
@@ -150,7 +169,7 @@ impl Driver {
                     self.state.send_modify(|state| state.stage = Stage::Ready);
                     tracing::info!(pid = process.pid(), "gateway ready");
                     for asked in self.asked.drain(..) {
-                        let _ = asked.send(());
+                        let _ = asked.send(Ok(()));
                     }
                 }
                 Heard::Happening(Happening::Report(_)) => {}
@@ -169,10 +188,7 @@ impl Driver {
         tokio::select! {
             biased;
             _ = self.phase.wait_for(|phase| *phase != Phase::Running) => Heard::Stop,
-            Some(asked) = self.restarts.recv() => {
-                self.asked.push(asked);
-                Heard::Restart
-            }
+            Some(order) = self.orders.recv() => Heard::Order(order),
             happening = process.next() => Heard::Happening(happening),
             () = sleep_until(give_up.unwrap_or_else(Instant::now)), if give_up.is_some() => Heard::TooLate,
         }
@@ -194,12 +210,27 @@ impl Driver {
         process.finish(Intent::Stop, None, Duration::ZERO).await
     }
 
+    /// Takes note of an order while no gateway serves: the next one is as it says.
+    fn take(&mut self, order: Order, socket: &mut Option<TcpListener>) {
+        match order.renewal {
+            Some(renewal) => {
+                self.renew(renewal, socket);
+                // There is no former one to go on with, so whether it comes up changes nothing.
+                let _ = order.reply.send(Ok(()));
+            }
+            None => self.asked.push(order.reply),
+        }
+    }
+
     /// Waits before the next start; an order to restart or to stop ends the wait.
-    async fn pause(&mut self, delay: Duration) {
-        tokio::select! {
-            () = sleep(delay) => {}
-            Some(asked) = self.restarts.recv() => self.asked.push(asked),
-            _ = self.phase.wait_for(|phase| *phase != Phase::Running) => {}
+    async fn pause(&mut self, delay: Duration, socket: &mut Option<TcpListener>) {
+        let order = tokio::select! {
+            () = sleep(delay) => None,
+            order = self.orders.recv() => order,
+            _ = async { drop(self.phase.wait_for(|phase| *phase != Phase::Running).await) } => None,
+        };
+        if let Some(order) = order {
+            self.take(order, socket);
         }
     }
 }

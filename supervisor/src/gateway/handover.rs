@@ -1,0 +1,140 @@
+//! From one gateway to the next: the new one serves before the former one stops.
+
+use std::{net::TcpListener, time::Duration};
+
+use impetus_proto::{
+    Code, Error,
+    launch::{Report, report},
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+
+use super::{Order, Renewal, driver::Driver};
+use crate::{
+    attribution::Intent,
+    process::{Happening, Process},
+    shutdown::Phase,
+};
+
+/// Gateways that may be finishing their requests; it takes as long as the longest of those.
+const MAX_RETIRED: usize = 32;
+
+impl Driver {
+    /// Carries out `order` while `process` serves, which goes on if that fails. Whether there is another one then.
+    pub(super) async fn hand_over(
+        &mut self,
+        order: Order,
+        process: &mut Process,
+        socket: &mut Option<TcpListener>,
+    ) -> bool {
+        let done = self.succeed(order.renewal, process, socket).await;
+        let is_done = done.is_ok();
+        if let Err(error) = &done {
+            tracing::warn!(%error, "gateway not replaced");
+        }
+        // Whoever asked may have gone.
+        let _ = order.reply.send(done);
+        is_done
+    }
+
+    async fn succeed(
+        &mut self,
+        renewal: Option<Renewal>,
+        process: &mut Process,
+        socket: &mut Option<TcpListener>,
+    ) -> Result<(), Error> {
+        while self.retired.try_join_next().is_some() {}
+        if self.retired.len() >= MAX_RETIRED {
+            let message = format!(
+                "{MAX_RETIRED} former gateways still finish their requests; try again when one is done"
+            );
+            return Err(Error::new(Code::Conflict, message));
+        }
+        let former = renewal.map(|renewal| self.renew(renewal, socket));
+        match self.start_beside(socket.as_ref()).await {
+            Ok(successor) => {
+                let former = std::mem::replace(process, successor);
+                self.retired.spawn(retire(former, self.phase.clone()));
+                self.state.send_modify(|state| {
+                    state.pid = Some(process.pid());
+                    state.restarts += 1;
+                });
+                tracing::info!(pid = process.pid(), "gateway replaced");
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(former) = former {
+                    self.renew(former, socket);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes over settings and socket, and gives back those that they replace.
+    pub(super) fn renew(&mut self, renewal: Renewal, socket: &mut Option<TcpListener>) -> Renewal {
+        let settings = std::mem::replace(&mut self.settings, renewal.settings);
+        let address = self.state.borrow().listen;
+        let replaced = renewal.socket.and_then(|(listener, listen)| {
+            self.state.send_modify(|state| state.listen = listen);
+            socket.replace(listener)
+        });
+        Renewal { settings, socket: replaced.map(|listener| (listener, address)) }
+    }
+
+    /// A gateway that serves.
+    async fn start_beside(&mut self, socket: Option<&TcpListener>) -> Result<Process, Error> {
+        let failed = |what: String| {
+            Error::new(Code::Unavailable, format!("the new gateway {what}; the former one goes on"))
+        };
+        let Some(socket) = socket else { return Err(failed("has no socket".into())) };
+        let mut process = self.launch(socket).map_err(|error| failed(format!("does not start: {error}")))?;
+        // An error shows as the end of the channel.
+        let _ = process.send(&self.settings.spec).await;
+        let give_up = Instant::now() + self.settings.start;
+        let intent = loop {
+            tokio::select! {
+                biased;
+                _ = self.phase.wait_for(|phase| *phase != Phase::Running) => break Intent::Stop,
+                happening = process.next() => match happening {
+                    Happening::Report(Report { message: Some(report::Message::Serving(_)) }) => return Ok(process),
+                    Happening::Report(_) => {}
+                    Happening::Closed => break Intent::None,
+                    Happening::Garbage(error) => break Intent::Garbled(error.to_string()),
+                },
+                () = sleep_until(give_up) => break Intent::Stalled(self.settings.start),
+            }
+        };
+        Err(failed(process.finish(intent, None, Duration::ZERO).await.to_string()))
+    }
+}
+
+/// Lets a gateway that was replaced finish its requests. They are cut short only when the server goes.
+async fn retire(mut process: Process, mut phase: watch::Receiver<Phase>) {
+    process.terminate();
+    tokio::select! {
+        _ = process.ended() => {}
+        () = deadline(&mut phase) => {}
+    }
+    let pid = process.pid();
+    let cause = process.finish(Intent::Stop, None, Duration::ZERO).await;
+    tracing::info!(pid, %cause, "former gateway ended");
+}
+
+/// Resolves when what drains is to be ended.
+async fn deadline(phase: &mut watch::Receiver<Phase>) {
+    loop {
+        let now = *phase.borrow_and_update();
+        let until = match now {
+            Phase::Running => None,
+            Phase::Draining { deadline } => Some(deadline),
+            Phase::Hurried => return,
+        };
+        tokio::select! {
+            changed = phase.changed() => if changed.is_err() { return },
+            () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => return,
+        }
+    }
+}
