@@ -17,6 +17,11 @@ pub(crate) struct Failure {
     pub(crate) param: String,
     /// Seconds after which trying again may help.
     pub(crate) retry_after_s: Option<u32>,
+    /// Whether the same request, sent again as it is, may succeed without anybody acting: what failed it was the state
+    /// of the server or of the connection at that time. Not so where the request itself is at fault (its values, the
+    /// model that it names, that it crashes workers), nor where nothing changes by itself (a model that cannot be
+    /// loaded, a defect of ours).
+    pub(crate) is_retryable: bool,
 }
 
 const INVALID: &str = "invalid_request_error";
@@ -47,13 +52,13 @@ impl Failure {
     /// The body did not arrive within `gateway.body_timeout_s`.
     pub(crate) fn body_too_slow(seconds: u64) -> Self {
         let message = format!("the request body did not arrive within {seconds} s (gateway.body_timeout_s)");
-        Self::request(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)
+        Self { is_retryable: true, ..Self::request(StatusCode::REQUEST_TIMEOUT, "request_timeout", message) }
     }
 
     /// The connection broke while the body was read.
     pub(crate) fn body_broken(cause: &str) -> Self {
         let message = format!("the request body could not be read: {cause}");
-        Self::request(StatusCode::BAD_REQUEST, "invalid_body", message)
+        Self { is_retryable: true, ..Self::request(StatusCode::BAD_REQUEST, "invalid_body", message) }
     }
 
     /// A defect of ours; the log says more.
@@ -63,7 +68,8 @@ impl Failure {
     }
 
     fn request(status: StatusCode, code: &'static str, message: String) -> Self {
-        Self { status, kind: INVALID, code, message, param: String::new(), retry_after_s: None }
+        let (param, retry_after_s) = (String::new(), None);
+        Self { status, kind: INVALID, code, message, param, retry_after_s, is_retryable: false }
     }
 }
 
@@ -87,15 +93,33 @@ impl From<Error> for Failure {
             Code::QueueFull => (StatusCode::TOO_MANY_REQUESTS, SERVER, "queue_full"),
             Code::QueueTimeout => (StatusCode::TOO_MANY_REQUESTS, SERVER, "queue_timeout"),
         };
-        let waiting_helps = matches!(
-            error.code(),
-            Code::NoCapacity | Code::Unavailable | Code::WrongModel | Code::QueueFull | Code::QueueTimeout
-        );
+        let is_retryable = is_retryable(error.code());
         let retry_after_s = match error.retry_after_s {
-            0 => waiting_helps.then_some(RESTART_S),
+            0 => is_retryable.then_some(RESTART_S),
             seconds => Some(seconds),
         };
-        Self { status, kind, code, message: error.message, param: error.param, retry_after_s }
+        let Error { message, param, .. } = error;
+        Self { status, kind, code, message, param, retry_after_s, is_retryable }
+    }
+}
+
+fn is_retryable(code: Code) -> bool {
+    match code {
+        Code::NoCapacity
+        | Code::Unavailable
+        | Code::WrongModel
+        | Code::DeadlineExceeded
+        | Code::QueueFull
+        | Code::QueueTimeout => true,
+        Code::Unspecified
+        | Code::Internal
+        | Code::InvalidRequest
+        | Code::UnsupportedParameter
+        | Code::ModelNotFound
+        | Code::ContextLengthExceeded
+        | Code::ModelLoadFailed
+        | Code::WorkerCrashed
+        | Code::Conflict => false,
     }
 }
 
@@ -110,6 +134,8 @@ mod tests {
                 Failure::from(Error::new(code, "m").with_param("p").with_retry_after(retry_after_s));
             assert_eq!((failure.status.as_u16(), failure.code), (status, name), "{code:?}");
             assert_eq!(failure.retry_after_s, retry, "{code:?}");
+            // A load that failed carries a hint when to look again, though nothing will have changed by itself.
+            assert_eq!(failure.is_retryable, retry.is_some() && code != Code::ModelLoadFailed, "{code:?}");
             assert_eq!((failure.message.as_str(), failure.param.as_str()), ("m", "p"));
         };
         check(Code::Unspecified, 0, 500, "internal_error", None);
@@ -125,9 +151,21 @@ mod tests {
         check(Code::NoCapacity, 7, 503, "no_capacity", Some(7));
         check(Code::Unavailable, 0, 503, "unavailable", Some(1));
         check(Code::WrongModel, 0, 503, "wrong_model", Some(1));
-        check(Code::DeadlineExceeded, 0, 504, "deadline_exceeded", None);
+        check(Code::DeadlineExceeded, 0, 504, "deadline_exceeded", Some(1));
         check(Code::Conflict, 0, 409, "conflict", None);
         check(Code::QueueFull, 0, 429, "queue_full", Some(1));
         check(Code::QueueTimeout, 5, 429, "queue_timeout", Some(5));
+    }
+
+    #[test]
+    fn what_the_connection_did_to_a_request_is_not_its_fault() {
+        let check =
+            |failure: Failure, expected: bool| assert_eq!(failure.is_retryable, expected, "{failure:?}");
+        check(Failure::body_too_slow(30), true);
+        check(Failure::body_broken("reset"), true);
+        check(Failure::body_too_large(1), false);
+        check(Failure::no_such_path("/x"), false);
+        check(Failure::no_such_method("PUT", "/x"), false);
+        check(Failure::defect(), false);
     }
 }

@@ -42,16 +42,26 @@ struct Progress {
     inference: Option<Inference>,
 }
 
-/// What a model does for the request.
+/// What a model does for the request, in all its choices.
 #[derive(Debug, Default)]
 struct Inference {
     outcome: Outcome,
+    /// Choices that have begun and not ended.
+    n_running: u32,
     model: Option<Arc<str>>,
     inter_token: Option<::metrics::Histogram>,
     first_token: Option<Instant>,
-    last_token: Option<Instant>,
+    /// Of the prompt, which is one however many choices it has.
     prompt_tokens: u64,
-    cached_tokens: u64,
+    /// Those that every choice found, which are those that were there before them; absent while none has ended.
+    cached_tokens: Option<u64>,
+    completion_tokens: u64,
+}
+
+/// What a model does for one choice.
+#[derive(Debug, Default)]
+struct Choice {
+    last_token: Option<Instant>,
     completion_tokens: u64,
 }
 
@@ -83,14 +93,18 @@ impl Record {
         self.0.progress().status = Some(status);
     }
 
-    /// Passes on the events of a generation and takes account of each.
-    pub(crate) fn observe(self, events: Events) -> impl Stream<Item = Result<Event, Error>> + Send + Unpin {
-        self.0.progress().inference = Some(Inference::default());
+    /// Passes on the events of one choice and takes account of each. A request whose answer has several choices begins
+    /// all of them before the first has ended.
+    pub(crate) fn observe(
+        &self,
+        events: Events,
+    ) -> impl Stream<Item = Result<Event, Error>> + Send + Unpin + use<> {
+        self.0.progress().inference.get_or_insert_default().n_running += 1;
+        let (Self(account), mut choice) = (self.clone(), Choice::default());
         events.inspect(move |event| {
-            let account = &self.0;
             if let Some(inference) = &mut account.progress().inference {
                 match event {
-                    Ok(event) => inference.see(event, account),
+                    Ok(event) => inference.see(event, &mut choice, &account),
                     Err(error) => inference.fail(error),
                 }
             }
@@ -115,7 +129,7 @@ impl Record {
 }
 
 impl Inference {
-    fn see(&mut self, event: &Event, account: &Account) {
+    fn see(&mut self, event: &Event, choice: &mut Choice, account: &Account) {
         match event {
             Event::Accepted { model, prompt_tokens } => {
                 account.span.record("model", &**model);
@@ -123,13 +137,18 @@ impl Inference {
                 self.model = Some(model.clone());
                 self.prompt_tokens = (*prompt_tokens).into();
             }
-            Event::Delta { n_tokens, .. } => self.tokens(*n_tokens, account.started),
+            Event::Delta { n_tokens, .. } => self.tokens(*n_tokens, choice, account.started),
             Event::Finished(finished) => {
-                self.tokens(finished.n_tokens, account.started);
-                self.cached_tokens = finished.usage.cached_tokens.into();
+                self.tokens(finished.n_tokens, choice, account.started);
+                let cached: u64 = finished.usage.cached_tokens.into();
+                self.cached_tokens = Some(self.cached_tokens.map_or(cached, |least| least.min(cached)));
                 self.prompt_tokens = finished.usage.prompt_tokens.into();
-                self.completion_tokens = finished.usage.completion_tokens.into();
-                self.outcome = Outcome::Finished;
+                self.completion_tokens -= choice.completion_tokens;
+                self.completion_tokens += u64::from(finished.usage.completion_tokens);
+                self.n_running -= 1;
+                if self.n_running == 0 {
+                    self.outcome = Outcome::Finished;
+                }
             }
         }
     }
@@ -141,21 +160,19 @@ impl Inference {
         self.outcome = Outcome::Finished;
     }
 
-    fn tokens(&mut self, count: usize, started: Instant) {
+    fn tokens(&mut self, count: usize, choice: &mut Choice, started: Instant) {
         if count == 0 {
             return;
         }
+        choice.completion_tokens += count as u64;
         self.completion_tokens += count as u64;
         let now = Instant::now();
-        match (self.last_token.replace(now), &self.inter_token, &self.model) {
-            (Some(last), Some(histogram), _) => {
-                histogram.record_many((now - last).as_secs_f64() / count as f64, count);
-            }
-            (None, _, Some(model)) => {
-                self.first_token = Some(now);
-                metrics::first_token(model, now - started);
-            }
-            _ => {}
+        if let (Some(last), Some(histogram)) = (choice.last_token.replace(now), &self.inter_token) {
+            histogram.record_many((now - last).as_secs_f64() / count as f64, count);
+        }
+        if let (None, Some(model)) = (self.first_token, &self.model) {
+            self.first_token = Some(now);
+            metrics::first_token(model, now - started);
         }
     }
 
@@ -192,15 +209,20 @@ impl Drop for Account {
         let model = inference.model.as_deref().unwrap_or_default();
         metrics::ended(endpoint, model, status, took);
         if !model.is_empty() {
-            let Inference { prompt_tokens, cached_tokens, completion_tokens, .. } = inference;
-            metrics::tokens(model, prompt_tokens, cached_tokens, completion_tokens);
+            let Inference { prompt_tokens, completion_tokens, .. } = inference;
+            metrics::tokens(
+                model,
+                prompt_tokens,
+                inference.cached_tokens.unwrap_or_default(),
+                completion_tokens,
+            );
         }
         info!(
             endpoint,
             status,
             outcome = code,
             prompt_tokens = inference.prompt_tokens,
-            cached_tokens = inference.cached_tokens,
+            cached_tokens = inference.cached_tokens.unwrap_or_default(),
             completion_tokens = inference.completion_tokens,
             first_token_ms = inference.first_token.map(|at| whole_ms(at - self.started)),
             ms = whole_ms(took),
@@ -236,7 +258,7 @@ mod tests {
     ) {
         let metrics = metrics::install().unwrap();
         let record = Record::open("id".into(), endpoint, Span::none());
-        let mut events = record.clone().observe(Box::pin(stream::iter(events)));
+        let mut events = record.observe(Box::pin(stream::iter(events)));
         while events.next().await.is_some() {}
         if let Some(status) = head {
             record.answered(StatusCode::from_u16(status).unwrap());

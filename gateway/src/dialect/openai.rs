@@ -2,17 +2,21 @@
 
 mod answer;
 mod chat_completions;
+mod choices;
 mod completions;
 mod embeddings;
 mod error;
 mod field;
 mod fold;
 mod ignored;
+mod keep_alive;
 mod message;
 mod models;
 mod parameter;
 mod prompt;
+mod request;
 mod sampling;
+mod shape;
 mod stream;
 mod usage;
 
@@ -24,6 +28,9 @@ use axum::{
 
 pub(crate) use error::Refusal;
 
+use chat_completions::ChatCompletions;
+use completions::Completions;
+
 use crate::{error::Failure, server::Gateway};
 
 /// The paths of this dialect.
@@ -31,8 +38,8 @@ pub(super) fn router() -> Router<Gateway> {
     Router::new()
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*name}", get(models::one))
-        .route("/v1/chat/completions", post(chat_completions::create))
-        .route("/v1/completions", post(completions::create))
+        .route("/v1/chat/completions", post(answer::create::<ChatCompletions>))
+        .route("/v1/completions", post(answer::create::<Completions>))
         .route("/v1/embeddings", post(embeddings::create))
 }
 

@@ -15,7 +15,7 @@ use impetus_proto::{
     worker::{EmbedInput, Embedding},
 };
 
-use super::{error::Refusal, field::Fields, ignored::Ignored, parameter};
+use super::{error::Refusal, field::Fields, ignored::Ignored, keep_alive, parameter};
 use crate::{
     record::Record,
     server,
@@ -41,6 +41,8 @@ struct Params {
     /// 0 is all of them.
     dimensions: u32,
     encoding: Encoding,
+    /// Seconds that the model is to stay loaded afterwards; negative: it stays; absent: as configured.
+    keep_alive: Option<i64>,
     ignored: Ignored,
 }
 
@@ -60,10 +62,11 @@ pub(super) async fn create(
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let body = server::read_body(request, gateway.limits).await?;
-    let Params { model, inputs, dimensions, encoding, ignored } = params(&body)?;
+    let Params { model, inputs, dimensions, encoding, keep_alive, ignored } = params(&body)?;
     drop(body);
     let truncate = gateway.truncate_inputs;
-    let request = EmbeddingRequest { id: record.id().clone(), model, inputs, dimensions, truncate, keep_alive: None };
+    let id = record.id().clone();
+    let request = EmbeddingRequest { id, model, inputs, dimensions, truncate, keep_alive };
     let embedded = record.observe_embedding(upstream::embed(&gateway.upstream, request)).await?;
 
     let mut headers = HeaderMap::new();
@@ -81,10 +84,11 @@ fn params(body: &[u8]) -> Result<Params, Error> {
     let inputs = input::inputs(&mut fields)?;
     let encoding = Encoding::take(&mut fields)?;
     let dimensions = fields.integer("dimensions", 1..=MAX_DIMENSIONS)?.unwrap_or(0) as u32;
-    parameter::refuse_of_embedding(&mut fields)?;
+    let keep_alive = keep_alive::take(&mut fields)?;
+    parameter::refuse(&mut fields, parameter::EMBEDDING)?;
     parameter::accept_bookkeeping(&mut fields)?;
     ignored.add("", &fields);
-    Ok(Params { model, inputs, dimensions, encoding, ignored })
+    Ok(Params { model, inputs, dimensions, encoding, keep_alive, ignored })
 }
 
 impl Encoding {

@@ -2,13 +2,16 @@
 
 use axum::{
     Json,
-    http::{HeaderValue, header::RETRY_AFTER},
+    http::{HeaderName, HeaderValue, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
 use impetus_proto::Error;
 use serde::Serialize;
 
 use crate::error::Failure;
+
+/// By which OpenAI's own clients let a server decide whether they try again.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// A request that ends in an error before its answer has begun.
 #[derive(Debug)]
@@ -27,12 +30,15 @@ struct Detail<'a> {
     kind: &'a str,
     param: Option<&'a str>,
     code: &'a str,
+    /// Whether the same request may succeed when it is sent again as it is.
+    retryable: bool,
 }
 
 impl<'a> ErrorBody<'a> {
     pub(super) fn of(failure: &'a Failure) -> Self {
         let param = (!failure.param.is_empty()).then_some(failure.param.as_str());
-        Self { error: Detail { message: &failure.message, kind: failure.kind, param, code: failure.code } }
+        let Failure { message, kind, code, is_retryable: retryable, .. } = failure;
+        Self { error: Detail { message, kind, param, code, retryable: *retryable } }
     }
 }
 
@@ -51,6 +57,8 @@ impl From<Failure> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = (self.0.status, Json(ErrorBody::of(&self.0))).into_response();
+        let should_retry = if self.0.is_retryable { "true" } else { "false" };
+        response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static(should_retry));
         if let Some(seconds) = self.0.retry_after_s {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -5,29 +5,45 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt};
 use impetus_proto::Error;
 
-use crate::upstream::{Event, Finished};
+use super::{choices::ChoiceEvent, shape::finish_reason, usage::Cost};
+use crate::upstream::Event;
 
-/// A completion that is whole.
+/// An answer that is whole.
 #[derive(Debug, PartialEq)]
 pub(super) struct Completed {
     pub(super) model: Arc<str>,
-    pub(super) text: String,
-    pub(super) finished: Finished,
+    /// In the order of their indices.
+    pub(super) choices: Vec<Choice>,
+    pub(super) cost: Cost,
 }
 
-/// Takes the events together until the last.
+/// A choice that is whole.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Choice {
+    pub(super) text: String,
+    pub(super) finish_reason: &'static str,
+}
+
+/// Takes the events together until the last of `n_choices` choices has ended.
 pub(super) async fn fold(
-    mut events: impl Stream<Item = Result<Event, Error>> + Unpin,
+    mut events: impl Stream<Item = Result<ChoiceEvent, Error>> + Unpin,
+    n_choices: u32,
 ) -> Result<Completed, Error> {
-    let mut model = Arc::from("");
-    let mut text = String::new();
-    while let Some(event) = events.next().await {
-        match event? {
-            Event::Accepted { model: name, .. } => model = name,
-            Event::Delta { text: delta, .. } => text.push_str(&delta),
+    let choices = vec![Choice::default(); n_choices as usize];
+    let mut completed = Completed { model: Arc::from(""), choices, cost: Cost::default() };
+    while let Some(said) = events.next().await {
+        let ChoiceEvent { index, event } = said?;
+        let choice = &mut completed.choices[index as usize];
+        match event {
+            Event::Accepted { model, .. } => completed.model = model,
+            Event::Delta { text, .. } => choice.text.push_str(&text),
             Event::Finished(finished) => {
-                text.push_str(&finished.text);
-                return Ok(Completed { model, text, finished });
+                choice.text.push_str(&finished.text);
+                choice.finish_reason = finish_reason(finished.reason);
+                completed.cost.add(&finished);
+                if completed.cost.n_choices() == n_choices {
+                    return Ok(completed);
+                }
             }
         }
     }

@@ -10,11 +10,10 @@ use serde_json::{Value, value::RawValue};
 use super::field::{Fields, wrong_type};
 
 /// A parameter and the values, as JSON, that ask for nothing.
-type Parameter = (&'static str, &'static [&'static str]);
+pub(super) type Parameter = (&'static str, &'static [&'static str]);
 
 /// Of both completion endpoints.
-const COMMON: &[Parameter] = &[
-    ("n", &["1"]),
+pub(super) const COMMON: &[Parameter] = &[
     ("best_of", &["1"]),
     ("echo", &["false"]),
     ("suffix", &[r#""""#]),
@@ -54,7 +53,7 @@ const COMMON: &[Parameter] = &[
 ];
 
 /// Of chat completions.
-const CHAT: &[Parameter] = &[
+pub(super) const CHAT: &[Parameter] = &[
     ("tools", &["[]"]),
     ("tool_choice", &[r#""none""#, r#""auto""#]),
     ("parallel_tool_calls", &["true", "false"]),
@@ -76,10 +75,10 @@ const CHAT: &[Parameter] = &[
 ];
 
 /// Of completions, where `logprobs` is a number and 0 asks for something.
-const COMPLETION: &[Parameter] = &[("logprobs", &["false"])];
+pub(super) const COMPLETION: &[Parameter] = &[("logprobs", &["false"])];
 
 /// Of embeddings: what other servers define that would change the vectors if it were honoured.
-const EMBEDDING: &[Parameter] = &[
+pub(super) const EMBEDDING: &[Parameter] = &[
     ("stream", &["false"]),
     ("messages", &[]),
     ("content", &[]),
@@ -101,21 +100,23 @@ const EMBEDDING: &[Parameter] = &[
 /// The longest value, in bytes, that can be one of the above.
 const MAX_NEUTRAL_BYTES: usize = 256;
 
-/// Refuses what chat completions define and this server does not offer.
-pub(super) fn refuse_of_chat(fields: &mut Fields<'_>) -> Result<(), Error> {
-    refuse(fields, CHAT)?;
-    refuse(fields, COMMON)
-}
-
-/// Refuses what completions define and this server does not offer.
-pub(super) fn refuse_of_completion(fields: &mut Fields<'_>) -> Result<(), Error> {
-    refuse(fields, COMPLETION)?;
-    refuse(fields, COMMON)
-}
-
-/// Refuses what servers define for embeddings and this one does not offer.
-pub(super) fn refuse_of_embedding(fields: &mut Fields<'_>) -> Result<(), Error> {
-    refuse(fields, EMBEDDING)
+/// Takes `parameters` and refuses the first that asks for something.
+pub(super) fn refuse(fields: &mut Fields<'_>, parameters: &[Parameter]) -> Result<(), Error> {
+    for (name, neutral) in parameters {
+        let Some(value) = fields.raw(name) else { continue };
+        if neutral.iter().any(|neutral| is_same(value, neutral)) {
+            continue;
+        }
+        let message = match neutral {
+            [] => format!("{name} is not supported by this server; leave it out"),
+            [only] => format!("{name} is not supported by this server with any value but {only}"),
+            several => {
+                format!("{name} is not supported by this server with any value but {}", several.join(" or "))
+            }
+        };
+        return Err(unsupported(*name, message));
+    }
+    Ok(())
 }
 
 /// Takes the parameters that are about the caller or OpenAI's own bookkeeping. There is nothing here for them to
@@ -135,24 +136,6 @@ pub(super) fn accept_bookkeeping(fields: &mut Fields<'_>) -> Result<(), Error> {
 /// A parameter, or a value of it, that is valid but not offered.
 pub(super) fn unsupported(param: impl Into<String>, message: impl Into<String>) -> Error {
     Error::new(Code::UnsupportedParameter, message).with_param(param)
-}
-
-fn refuse(fields: &mut Fields<'_>, parameters: &[Parameter]) -> Result<(), Error> {
-    for (name, neutral) in parameters {
-        let Some(value) = fields.raw(name) else { continue };
-        if neutral.iter().any(|neutral| is_same(value, neutral)) {
-            continue;
-        }
-        let message = match neutral {
-            [] => format!("{name} is not supported by this server; leave it out"),
-            [only] => format!("{name} is not supported by this server with any value but {only}"),
-            several => {
-                format!("{name} is not supported by this server with any value but {}", several.join(" or "))
-            }
-        };
-        return Err(unsupported(*name, message));
-    }
-    Ok(())
 }
 
 fn is_same(value: &RawValue, neutral: &str) -> bool {

@@ -1,8 +1,18 @@
 //! What a completion cost, in tokens and in time.
 
+use impetus_proto::worker;
 use serde::Serialize;
 
 use crate::upstream::Finished;
+
+/// What the choices of one answer cost together. The prompt is one, however many choices it has.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Cost {
+    n_choices: u32,
+    usage: worker::Usage,
+    /// Of the choice that took longest, since they run side by side.
+    timings: worker::Timings,
+}
 
 /// OpenAI's `usage`.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -48,9 +58,34 @@ pub(super) struct Timings {
     predicted_per_second: f64,
 }
 
+impl Cost {
+    /// Takes in a choice that has ended.
+    pub(super) fn add(&mut self, finished: &Finished) {
+        let (usage, timings) = (&finished.usage, &finished.timings);
+        // What one choice has prefilled the next may find, so that the least is what was there before them all.
+        let cached = if self.n_choices == 0 { u32::MAX } else { self.usage.cached_tokens };
+        self.n_choices += 1;
+        self.usage = worker::Usage {
+            prompt_tokens: self.usage.prompt_tokens.max(usage.prompt_tokens),
+            cached_tokens: cached.min(usage.cached_tokens),
+            completion_tokens: self.usage.completion_tokens.saturating_add(usage.completion_tokens),
+        };
+        self.timings = worker::Timings {
+            queue_us: self.timings.queue_us.max(timings.queue_us),
+            prefill_us: self.timings.prefill_us.max(timings.prefill_us),
+            decode_us: self.timings.decode_us.max(timings.decode_us),
+        };
+    }
+
+    /// Choices that have ended.
+    pub(super) fn n_choices(&self) -> u32 {
+        self.n_choices
+    }
+}
+
 impl Usage {
-    pub(super) fn of(finished: &Finished) -> Self {
-        let usage = &finished.usage;
+    pub(super) fn of(cost: &Cost) -> Self {
+        let usage = &cost.usage;
         Self {
             prompt_tokens: usage.prompt_tokens,
             completion_tokens: usage.completion_tokens,
@@ -73,10 +108,10 @@ impl ChunkUsage {
 }
 
 impl Timings {
-    pub(super) fn of(finished: &Finished) -> Self {
-        let (usage, timings) = (&finished.usage, &finished.timings);
+    pub(super) fn of(cost: &Cost) -> Self {
+        let (usage, timings) = (&cost.usage, &cost.timings);
         let prompt_n = usage.prompt_tokens.saturating_sub(usage.cached_tokens);
-        // The first token ends the prefill; decoding begins after it.
+        // The first token of a choice ends its prefill; decoding begins after it.
         let predicted_n = usage.completion_tokens;
         Self {
             queue_ms: ms(timings.queue_us),
@@ -86,7 +121,7 @@ impl Timings {
             prompt_per_second: per_second(prompt_n, timings.prefill_us),
             predicted_n,
             predicted_ms: ms(timings.decode_us),
-            predicted_per_second: per_second(predicted_n.saturating_sub(1), timings.decode_us),
+            predicted_per_second: per_second(predicted_n.saturating_sub(cost.n_choices), timings.decode_us),
         }
     }
 }

@@ -1,8 +1,13 @@
 use impetus_proto::Code;
 
 use super::*;
+use crate::dialect::openai::request::{self, Params};
 
 const USER: &str = r#""messages":[{"role":"user","content":"hi"}]"#;
+
+fn params(body: &[u8]) -> Result<Params, Error> {
+    request::params::<ChatCompletions>(body)
+}
 
 /// A request with these fields besides its messages.
 fn with(fields: &str) -> Result<Params, Error> {
@@ -36,7 +41,7 @@ fn a_whole_request_is_translated() {
         "repetition_penalty": 1.25, "frequency_penalty": -0.5, "presence_penalty": 2,
         "logit_bias": {"7": -100, "3": 1.5}, "seed": -1, "stop": ["END", "\n\n"],
         "max_tokens": 100, "max_completion_tokens": 50, "ignore_eos": true,
-        "user": "u", "metadata": {"k": "v"}, "store": false, "service_tier": "auto",
+        "n": 2, "keep_alive": "1h30m", "user": "u", "metadata": {"k": "v"}, "store": false, "service_tier": "auto",
         "made_up": 1, "cache_control": {}
     }"#;
     insta::assert_debug_snapshot!(params(body.as_bytes()).unwrap());
@@ -61,6 +66,8 @@ fn values_that_ask_for_nothing_are_accepted() {
         r#""n":1"#,
         r#""n":null"#,
         r#""n":1.0"#,
+        r#""best_of":1"#,
+        r#""keep_alive":null"#,
         r#""logprobs":false"#,
         r#""top_logprobs":0"#,
         r#""tools":[]"#,
@@ -99,8 +106,6 @@ fn values_that_ask_for_nothing_are_accepted() {
 #[test]
 fn what_is_not_offered_is_refused_by_name() {
     for (fields, param) in [
-        (r#""n":2"#, "n"),
-        (r#""n":-1"#, "n"),
         (r#""logprobs":true"#, "logprobs"),
         (r#""top_logprobs":3"#, "top_logprobs"),
         (r#""tools":[{"type":"function","function":{"name":"f"}}]"#, "tools"),
@@ -132,13 +137,15 @@ fn what_is_not_offered_is_refused_by_name() {
 
 #[test]
 fn numbers_are_checked_at_their_edges() {
-    const EDGES: [(&str, f64); 10] = [
+    const EDGES: [(&str, f64); 12] = [
         ("-1", -1.0),
         ("-101", -101.0),
         ("0", 0.0),
         ("1", 1.0),
         ("2", 2.0),
         ("3", 3.0),
+        ("128", 128.0),
+        ("129", 129.0),
         ("2147483648", 2_147_483_648.0),
         ("9223372036854775808", 9_223_372_036_854_775_808.0),
         ("1e308", 1e308),
@@ -155,6 +162,7 @@ fn numbers_are_checked_at_their_edges() {
         ("repeat_penalty", 0.01, 10.0),
         ("frequency_penalty", -2.0, 2.0),
         ("presence_penalty", -2.0, 2.0),
+        ("n", 1.0, 128.0),
         ("max_tokens", 1.0, max),
         ("max_completion_tokens", 1.0, max),
         ("seed", i64::MIN as f64, i64::MAX as f64 - 1024.0),
@@ -175,6 +183,18 @@ fn numbers_are_checked_at_their_edges() {
 }
 
 #[test]
+fn more_tokens_than_a_context_holds_may_be_asked_for() {
+    // How many are left only the worker knows, which ends the answer there.
+    let check = |fields: &str, expected: u32| {
+        assert_eq!(with(fields).unwrap().generate.stopping.unwrap().max_tokens, expected, "{fields}");
+    };
+    check(r#""max_tokens":32000"#, 32_000);
+    check(r#""max_tokens":2147483647"#, 2_147_483_647);
+    check(r#""max_completion_tokens":2147483647"#, 2_147_483_647);
+    check(r#""max_tokens":2147483647,"max_completion_tokens":32000"#, 32_000);
+}
+
+#[test]
 fn wrong_values_are_named() {
     for (fields, param) in [
         (r#""model":7"#, "model"),
@@ -192,6 +212,8 @@ fn wrong_values_are_named() {
         (r#""logit_bias":{"2147483648":1}"#, "logit_bias"),
         (r#""logit_bias":{"7":101}"#, "logit_bias.7"),
         (r#""logit_bias":{"7":"x"}"#, "logit_bias.7"),
+        (r#""n":1.5"#, "n"),
+        (r#""keep_alive":"5 minutes""#, "keep_alive"),
         (r#""metadata":[]"#, "metadata"),
         (r#""metadata":{"k":1}"#, "metadata"),
         (r#""user":1"#, "user"),

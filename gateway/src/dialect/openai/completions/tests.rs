@@ -4,6 +4,11 @@ use impetus_proto::{
 };
 
 use super::*;
+use crate::dialect::openai::request::{self, Params};
+
+fn params(body: &[u8]) -> Result<Params, Error> {
+    request::params::<Completions>(body)
+}
 
 fn of_prompt(prompt: &str) -> Result<Params, Error> {
     params(format!(r#"{{"prompt":{prompt}}}"#).as_bytes())
@@ -51,6 +56,13 @@ fn the_apis_own_limit_binds_when_none_is_given() {
 }
 
 #[test]
+fn choices_and_the_time_to_stay_are_taken() {
+    let params = params(br#"{"prompt":"x","n":128,"best_of":1,"keep_alive":-1}"#).unwrap();
+    assert_eq!((params.n_choices, params.keep_alive), (128, Some(-1)));
+    assert_eq!(params.ignored, Ignored::default());
+}
+
+#[test]
 fn what_is_not_offered_is_refused_by_name() {
     for (fields, param) in [
         (r#""logprobs":0"#, "logprobs"),
@@ -58,7 +70,6 @@ fn what_is_not_offered_is_refused_by_name() {
         (r#""best_of":2"#, "best_of"),
         (r#""echo":true"#, "echo"),
         (r#""suffix":"x""#, "suffix"),
-        (r#""n":3"#, "n"),
     ] {
         let error = params(format!(r#"{{"prompt":"x",{fields}}}"#).as_bytes()).expect_err(fields);
         assert_eq!((error.code(), error.param.as_str()), (Code::UnsupportedParameter, param), "{fields}");

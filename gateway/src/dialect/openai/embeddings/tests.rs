@@ -70,12 +70,15 @@ fn parameters_are_honoured_or_refused_by_name() {
         let error = with(fields).expect_err(fields);
         assert_eq!((error.code(), error.param.as_str()), (code, param), "{fields}: {error}");
     };
-    let honoured = with(r#""model":"m","dimensions":256,"encoding_format":"base64","user":"u""#).unwrap();
+    let honoured =
+        with(r#""model":"m","dimensions":256,"encoding_format":"base64","user":"u","keep_alive":"5m""#)
+            .unwrap();
     let expected = Params {
         model: "m".into(),
         inputs: vec![text("x")],
         dimensions: 256,
         encoding: Encoding::Base64,
+        keep_alive: Some(300),
         ignored: Ignored::default(),
     };
     assert_eq!(honoured, expected);
@@ -89,6 +92,7 @@ fn parameters_are_honoured_or_refused_by_name() {
     refused(r#""dimensions":4294967297"#, Code::InvalidRequest, "dimensions");
     refused(r#""encoding_format":"int8""#, Code::InvalidRequest, "encoding_format");
     refused(r#""encoding_format":7"#, Code::InvalidRequest, "encoding_format");
+    refused(r#""keep_alive":"soon""#, Code::InvalidRequest, "keep_alive");
     refused(r#""user":7"#, Code::InvalidRequest, "user");
     refused(r#""truncate_prompt_tokens":7"#, Code::UnsupportedParameter, "truncate_prompt_tokens");
     refused(r#""input_type":"query""#, Code::UnsupportedParameter, "input_type");

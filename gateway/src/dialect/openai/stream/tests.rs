@@ -3,15 +3,18 @@ use std::sync::Arc;
 use futures::stream;
 use impetus_proto::{
     Code,
-    worker::{FinishReason, Timings, Usage},
+    worker::{self, FinishReason},
 };
 
 use super::*;
-use crate::dialect::openai::{
-    answer::{Envelope, Shape},
-    chat_completions::ChatShape,
-    completions::CompletionShape,
-    fold::fold,
+use crate::{
+    dialect::openai::{
+        answer,
+        chat_completions::ChatCompletions,
+        completions::Completions,
+        fold::{Choice, Completed, fold},
+    },
+    upstream::Finished,
 };
 
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -21,59 +24,107 @@ fn envelope(object: &'static str) -> Envelope {
     Envelope { id, object, created: 1_700_000_000, model, system_fingerprint: "impetus-test" }
 }
 
-fn text(text: &str) -> Event {
-    Event::Delta { text: text.into(), n_tokens: 1 }
+#[expect(clippy::unnecessary_wraps, reason = "it stands beside errors in a stream")]
+fn of(index: u32, event: Event) -> Result<ChoiceEvent, Error> {
+    Ok(ChoiceEvent { index, event })
 }
 
-fn end(reason: FinishReason, text: &str) -> Event {
-    let usage = Usage { prompt_tokens: 12, cached_tokens: 10, completion_tokens: 3 };
-    let timings = Timings { queue_us: 250, prefill_us: 4_000, decode_us: 10_000 };
-    Event::Finished(Finished { reason, text: text.into(), n_tokens: 0, usage, timings })
+fn accepted(index: u32) -> Result<ChoiceEvent, Error> {
+    of(index, Event::Accepted { model: Arc::from("tiny"), prompt_tokens: 12 })
 }
 
-fn accepted() -> Event {
-    Event::Accepted { model: Arc::from("tiny"), prompt_tokens: 12 }
+fn text(index: u32, text: &str) -> Result<ChoiceEvent, Error> {
+    of(index, Event::Delta { text: text.into(), n_tokens: 1 })
+}
+
+fn end(index: u32, reason: FinishReason, text: &str) -> Result<ChoiceEvent, Error> {
+    // Each later choice has found more of the prompt and has taken longer.
+    let usage = worker::Usage { prompt_tokens: 12, cached_tokens: 10 + index, completion_tokens: 3 + index };
+    let timings = worker::Timings {
+        queue_us: 250,
+        prefill_us: 4_000 - 1_000 * u64::from(index),
+        decode_us: 10_000 + 10_000 * u64::from(index),
+    };
+    of(index, Event::Finished(Finished { reason, text: text.into(), n_tokens: 0, usage, timings }))
+}
+
+fn lost() -> Error {
+    Error::new(Code::WorkerCrashed, "the request crashes the workers of \"tiny\"")
 }
 
 async fn written<S: Shape>(
-    events: impl Stream<Item = Result<Event, Error>> + Send + Unpin + 'static,
+    n_choices: u32,
     include_usage: bool,
+    events: impl Stream<Item = Result<ChoiceEvent, Error>> + Send + Unpin + 'static,
 ) -> String {
-    let chunks = S::chunks(envelope(S::CHUNK_OBJECT), include_usage);
-    let frames: Vec<_> = body(chunks, events, KEEP_ALIVE).collect().await;
+    let envelope = envelope(S::CHUNK_OBJECT);
+    let head = Head { envelope, include_usage, n_choices, keep_alive: KEEP_ALIVE };
+    let frames: Vec<_> = body::<S>(head, events).collect().await;
     frames.into_iter().map(|Ok(frame)| String::from_utf8(frame.to_vec()).unwrap()).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_chat_is_streamed() {
     let events = || {
-        stream::iter([
-            Ok(text("Hel")),
-            Ok(text("")),
-            Ok(text("lo \"x\"\n")),
-            Ok(end(FinishReason::Stop, "!")),
-        ])
+        stream::iter([text(0, "Hel"), text(0, ""), text(0, "lo \"x\"\n"), end(0, FinishReason::Stop, "!")])
     };
-    insta::assert_snapshot!("chat", written::<ChatShape>(events(), false).await);
-    insta::assert_snapshot!("chat_with_usage", written::<ChatShape>(events(), true).await);
+    insta::assert_snapshot!("chat", written::<ChatCompletions>(1, false, events()).await);
+    insta::assert_snapshot!("chat_with_usage", written::<ChatCompletions>(1, true, events()).await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_completion_is_streamed() {
-    let events = || stream::iter([Ok(text("one")), Ok(text(" two")), Ok(end(FinishReason::Length, ""))]);
-    insta::assert_snapshot!("completion", written::<CompletionShape>(events(), false).await);
-    insta::assert_snapshot!("completion_with_usage", written::<CompletionShape>(events(), true).await);
+    let events = || stream::iter([text(0, "one"), text(0, " two"), end(0, FinishReason::Length, "")]);
+    insta::assert_snapshot!("completion", written::<Completions>(1, false, events()).await);
+    insta::assert_snapshot!("completion_with_usage", written::<Completions>(1, true, events()).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn choices_are_streamed_side_by_side() {
+    let events = || {
+        stream::iter([
+            text(0, "one"),
+            accepted(1),
+            text(1, "uno"),
+            end(1, FinishReason::Stop, " dos"),
+            text(0, " two"),
+            end(0, FinishReason::Length, ""),
+        ])
+    };
+    insta::assert_snapshot!("chat_choices", written::<ChatCompletions>(2, true, events()).await);
+    insta::assert_snapshot!("completion_choices", written::<Completions>(2, false, events()).await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_ends_with_an_error_and_not_with_done() {
-    let lost = Error::new(Code::WorkerCrashed, "the worker of \"tiny\" was lost after 1 tokens");
     insta::assert_snapshot!(
         "failure",
-        written::<ChatShape>(stream::iter([Ok(text("Hel")), Err(lost)]), true).await
+        written::<ChatCompletions>(1, true, stream::iter([text(0, "Hel"), Err(lost())])).await
     );
-    let unfinished = written::<ChatShape>(stream::iter([Ok(text("Hel"))]), false).await;
-    assert!(unfinished.contains("internal_error") && !unfinished.contains("[DONE]"), "{unfinished}");
+    let ended = [end(1, FinishReason::Stop, ""), Err(lost()), text(0, "more")];
+    insta::assert_snapshot!(
+        "failure_of_one_choice",
+        written::<Completions>(2, false, stream::iter(ended)).await
+    );
+    for (n_choices, events) in [(1, vec![text(0, "Hel")]), (2, vec![end(0, FinishReason::Stop, "")])] {
+        let unfinished = written::<ChatCompletions>(n_choices, false, stream::iter(events)).await;
+        assert!(unfinished.contains("internal_error") && !unfinished.contains("[DONE]"), "{unfinished}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_choice_that_fails_cancels_the_others_before_it_is_told() {
+    let (held, is_dropped) = tokio::sync::oneshot::channel::<()>();
+    let events = Box::pin(async_stream::stream! {
+        let _held = held;
+        yield Err(lost());
+        std::future::pending::<()>().await;
+    });
+    let head = Head { envelope: envelope("x"), include_usage: false, n_choices: 2, keep_alive: KEEP_ALIVE };
+    let mut frames = Box::pin(body::<Completions>(head, events));
+    let Some(Ok(error)) = frames.next().await else { panic!("there is an error to tell") };
+    assert!(error.windows(14).any(|window| window == b"worker_crashed"), "{error:?}");
+    assert!(is_dropped.await.is_err(), "nobody holds the other choices");
 }
 
 #[tokio::test(start_paused = true)]
@@ -81,41 +132,57 @@ async fn silence_is_filled_with_chunks_that_carry_nothing() {
     let slow = || {
         Box::pin(async_stream::stream! {
             tokio::time::sleep(KEEP_ALIVE * 5 / 2).await;
-            yield Ok(accepted());
+            yield accepted(0);
             // Tokens that have no text yet are silence to the client.
             for _ in 0..3 {
                 tokio::time::sleep(KEEP_ALIVE * 2 / 5).await;
-                yield Ok(text(""));
+                yield text(0, "");
             }
-            yield Ok(text("a"));
+            yield text(0, "a");
             tokio::time::sleep(KEEP_ALIVE / 2).await;
-            yield Ok(text("b"));
+            yield text(0, "b");
             tokio::time::sleep(KEEP_ALIVE / 2).await;
-            yield Ok(end(FinishReason::Stop, ""));
+            yield end(0, FinishReason::Stop, "");
         })
     };
-    insta::assert_snapshot!("silence", written::<ChatShape>(slow(), false).await);
-    insta::assert_snapshot!("silence_completion", written::<CompletionShape>(slow(), false).await);
+    insta::assert_snapshot!("silence", written::<ChatCompletions>(1, false, slow()).await);
+    insta::assert_snapshot!("silence_completion", written::<Completions>(1, false, slow()).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sign_of_life_is_given_for_a_choice_that_goes_on() {
+    let slow = Box::pin(async_stream::stream! {
+        yield end(0, FinishReason::Stop, "");
+        tokio::time::sleep(KEEP_ALIVE * 3 / 2).await;
+        yield end(1, FinishReason::Stop, "");
+    });
+    let written = written::<Completions>(2, false, slow).await;
+    let indices = written.matches(r#""index":0"#).count()..written.matches(r#""index":1"#).count();
+    assert_eq!(indices, 1..2, "{written}");
 }
 
 #[tokio::test]
 async fn a_unary_answer_is_the_fold_of_the_same_events() {
-    let events = stream::iter([
-        Ok(accepted()),
-        Ok(text("Hel")),
-        Ok(text("")),
-        Ok(text("lo")),
-        Ok(end(FinishReason::Stop, "!")),
-    ]);
-    let completed = fold(events).await.unwrap();
-    assert_eq!((&*completed.model, completed.text.as_str()), ("tiny", "Hello!"));
-    let whole = |value| serde_json::to_string_pretty(&value).unwrap();
-    let chat = ChatShape::whole(envelope(ChatShape::OBJECT), &completed);
-    insta::assert_snapshot!("chat_whole", whole(serde_json::to_value(chat).unwrap()));
-    let completion = CompletionShape::whole(envelope(CompletionShape::OBJECT), &completed);
-    insta::assert_snapshot!("completion_whole", whole(serde_json::to_value(completion).unwrap()));
+    let events = [accepted(0), text(0, "Hel"), text(0, ""), text(0, "lo"), end(0, FinishReason::Stop, "!")];
+    let completed = fold(stream::iter(events), 1).await.unwrap();
+    insta::assert_snapshot!("chat_whole", whole::<ChatCompletions>(&completed));
+    insta::assert_snapshot!("completion_whole", whole::<Completions>(&completed));
 
-    let lost = Error::new(Code::WorkerCrashed, "lost");
-    assert_eq!(fold(stream::iter([Ok(text("a")), Err(lost.clone())])).await, Err(lost));
-    assert_eq!(fold(stream::iter([Ok(text("a"))])).await.unwrap_err().code(), Code::Internal);
+    let events =
+        [accepted(0), accepted(1), end(1, FinishReason::Length, "uno"), end(0, FinishReason::Stop, "one")];
+    let completed = fold(stream::iter(events), 2).await.unwrap();
+    let choice = |text: &str, finish_reason| Choice { text: text.into(), finish_reason };
+    assert_eq!(completed.choices, [choice("one", "stop"), choice("uno", "length")]);
+    insta::assert_snapshot!("chat_choices_whole", whole::<ChatCompletions>(&completed));
+
+    assert_eq!(fold(stream::iter([text(0, "a"), Err(lost())]), 1).await, Err(lost()));
+    assert_eq!(fold(stream::iter([end(0, FinishReason::Stop, ""), Err(lost())]), 2).await, Err(lost()));
+    for (n_choices, said) in [(1, text(0, "a")), (2, end(0, FinishReason::Stop, ""))] {
+        assert_eq!(fold(stream::iter([said]), n_choices).await.unwrap_err().code(), Code::Internal);
+    }
+}
+
+fn whole<S: Shape>(completed: &Completed) -> String {
+    let whole = answer::whole::<S>(envelope(S::OBJECT), completed);
+    serde_json::to_string_pretty(&serde_json::to_value(whole).unwrap()).unwrap()
 }
