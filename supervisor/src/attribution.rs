@@ -50,6 +50,8 @@ pub struct Facts {
     /// Whether the kernel ended some process of this machine for lack of memory during its life; a hint for one that
     /// has no control group of its own.
     pub memory_ran_out: bool,
+    /// Whether a former supervisor had started it, so that nobody is told its status.
+    pub is_adopted: bool,
 }
 
 /// The kernel ended a process of a control group for lack of memory.
@@ -111,6 +113,11 @@ pub enum ExitCause {
         /// The last lines it wrote.
         last_words: Vec<String>,
     },
+    /// It ended by itself or from outside. Its status went to nobody, since a former supervisor had started it.
+    Unseen {
+        /// The last lines it wrote.
+        last_words: Vec<String>,
+    },
     /// Nobody knows.
     Unknown,
 }
@@ -123,7 +130,11 @@ impl ExitCause {
             Self::Hung { what, .. } => *what == Hang::Step,
             Self::Exited { .. } | Self::Garbled(_) | Self::OutOfMemory { .. } => true,
             Self::Signalled { signal, memory_ran_out, .. } => *memory_ran_out || is_crash(*signal),
-            Self::Stopped | Self::LoadFailed(_) | Self::NotStarted(_) | Self::Unknown => false,
+            Self::Stopped
+            | Self::LoadFailed(_)
+            | Self::NotStarted(_)
+            | Self::Unseen { .. }
+            | Self::Unknown => false,
         }
     }
 
@@ -185,7 +196,9 @@ pub fn attribute(facts: Facts) -> ExitCause {
     if let Some(error) = facts.failed {
         return ExitCause::LoadFailed(error);
     }
-    let Some(status) = facts.status else { return ExitCause::Unknown };
+    let Some(status) = facts.status else {
+        return if facts.is_adopted { ExitCause::Unseen { last_words } } else { ExitCause::Unknown };
+    };
     match (status.code(), status.signal()) {
         (Some(code), _) if code == i32::from(CANNOT_EXECUTE) => ExitCause::NotStarted(last_words.join("; ")),
         (Some(code), _) => ExitCause::Exited { code, last_words },

@@ -2,6 +2,7 @@
 //! which models are resident, and answers gateways and `supervisorctl` on a Unix socket. It is never in the
 //! token path.
 
+pub mod adoption;
 pub mod aliases;
 pub mod attribution;
 pub mod budget;

@@ -1,6 +1,7 @@
 //! Where everything of a running server is: its folders, its sockets, the programs beside it.
 
 use std::{
+    collections::HashSet,
     fs::{self, DirBuilder, Permissions},
     io,
     os::unix::{
@@ -17,6 +18,9 @@ const MAX_SOCKET_PATH_BYTES: usize = 103;
 
 /// The longest name of a worker's socket within the runtime folder, in bytes.
 const MAX_SOCKET_NAME_BYTES: usize = 40;
+
+/// The setting that names the runtime folder.
+const RUNTIME_SETTING: &str = "supervisor.runtime_dir";
 
 /// The name of the control socket.
 const CONTROL_SOCKET: &str = "supervisor.sock";
@@ -88,23 +92,26 @@ impl Places {
         create(&self.state_dir, "supervisor.state_dir")
     }
 
-    /// Creates the runtime folder for this user alone and removes the sockets of a former run. Only for who holds
-    /// the lock.
+    /// Creates the runtime folder for this user alone. Only for who holds the lock.
     pub fn prepare_runtime(&self) -> Result<(), PlaceError> {
-        const SETTING: &str = "supervisor.runtime_dir";
         let path = &self.runtime_dir;
         if path.as_os_str().len() + 1 + MAX_SOCKET_NAME_BYTES > MAX_SOCKET_PATH_BYTES {
             return Err(PlaceError::TooLong { path: path.clone() });
         }
-        create(path, SETTING)?;
-        let io = |what| move |source| PlaceError::Io { what, path: path.clone(), setting: SETTING, source };
-        fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(io("restrict"))?;
+        create(path, RUNTIME_SETTING)?;
+        let restricted = fs::set_permissions(path, Permissions::from_mode(0o700));
+        restricted.map_err(self.runtime_error("restrict"))?;
         if UnixStream::connect(self.control_socket()).is_ok() {
             return Err(PlaceError::Served { socket: self.control_socket() });
         }
-        for entry in fs::read_dir(path).map_err(io("read"))?.flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_socket()) {
-                fs::remove_file(entry.path()).map_err(io("remove an old socket from"))?;
+        Ok(())
+    }
+
+    /// Removes the sockets of a former run from the runtime folder, all but those `in_use`.
+    pub fn clear_runtime(&self, in_use: &HashSet<PathBuf>) -> Result<(), PlaceError> {
+        for entry in fs::read_dir(&self.runtime_dir).map_err(self.runtime_error("read"))?.flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_socket()) && !in_use.contains(&entry.path()) {
+                fs::remove_file(entry.path()).map_err(self.runtime_error("remove an old socket from"))?;
             }
         }
         Ok(())
@@ -124,6 +131,11 @@ impl Places {
     pub fn bundled_models(&self) -> Option<PathBuf> {
         let dir = self.program_dir.parent()?.join("models");
         dir.is_dir().then_some(dir)
+    }
+
+    fn runtime_error(&self, what: &'static str) -> impl FnOnce(io::Error) -> PlaceError {
+        let path = self.runtime_dir.clone();
+        move |source| PlaceError::Io { what, path, setting: RUNTIME_SETTING, source }
     }
 }
 
@@ -162,9 +174,13 @@ mod tests {
         let places = places(&dir.path().join("run"));
         places.prepare_runtime().unwrap();
         drop(UnixListener::bind(places.control_socket()).unwrap());
+        let adopted = places.runtime_dir.join("gguf-1.sock");
+        drop(UnixListener::bind(&adopted).unwrap());
         fs::write(places.runtime_dir.join("notes"), "").unwrap();
         places.prepare_runtime().unwrap();
+        places.clear_runtime(&HashSet::from([adopted.clone()])).unwrap();
         assert!(!places.control_socket().exists());
+        assert!(adopted.exists());
         assert!(places.runtime_dir.join("notes").exists());
         assert_eq!(fs::metadata(&places.runtime_dir).unwrap().permissions().mode() & 0o777, 0o700);
         let _alive = UnixListener::bind(places.control_socket()).unwrap();

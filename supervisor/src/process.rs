@@ -1,16 +1,25 @@
-//! One child process from its start to its attributed end, whatever it is.
+//! One child process from its start, or its adoption, to its attributed end, whatever it is.
 
 use std::{io, process::ExitStatus, time::Duration};
 
-use impetus_proto::{Error, launch::Report};
+use impetus_proto::{
+    Error,
+    launch::{AdoptionSpec, Report},
+};
 use nix::{
     sys::signal::{Signal, kill, killpg},
     unistd::Pid,
 };
 use prost::Message;
-use tokio::{process::Child, task::JoinHandle, time::timeout};
+use tokio::{
+    net::{UnixStream, unix::pipe},
+    process::Child,
+    task::JoinHandle,
+    time::timeout,
+};
 
 use crate::{
+    adoption::{Claimed, Identity, Kept, Kind, Records},
     attribution::{self, ExitCause, Facts, Intent},
     channel::{self, Reader, Writer},
     launch::{Launch, LaunchError, Launcher},
@@ -26,7 +35,7 @@ const N_LAST_WORDS: usize = 30;
 /// A running child.
 #[derive(Debug)]
 pub struct Process {
-    child: Child,
+    body: Body,
     pid: u32,
     reports: Reader,
     writer: Writer,
@@ -35,7 +44,22 @@ pub struct Process {
     first_line: u64,
     captures: [JoinHandle<()>; 2],
     memory_kills: Option<u64>,
+    /// What the next supervisor would find of it.
+    kept: Option<Kept>,
 }
+
+/// How the process is held.
+#[derive(Debug)]
+enum Body {
+    /// As its parent.
+    Child(Child),
+    /// By what it is known by: another supervisor was its parent.
+    Adopted(Adopted),
+}
+
+/// Ended, like a child, when this is dropped.
+#[derive(Debug)]
+struct Adopted(Identity);
 
 /// What a child does.
 #[derive(Debug)]
@@ -56,7 +80,34 @@ impl Process {
         let captures = [source.capture(started.stdout), source.capture(started.stderr)];
         let pid = started.child.id().unwrap_or_default();
         let (reports, writer) = channel::split(started.channel);
-        Ok(Self { child: started.child, pid, reports, writer, source, first_line, captures, memory_kills })
+        let body = Body::Child(started.child);
+        Ok(Self { body, pid, reports, writer, source, first_line, captures, memory_kills, kept: None })
+    }
+
+    /// Goes on with a child of a former supervisor, whose output goes to `source` from now on. An error ends it.
+    pub fn adopt(claimed: Claimed, source: Source) -> io::Result<Self> {
+        let Claimed { kept, channel, outputs: [stdout, stderr], .. } = claimed;
+        let identity = kept.record().identity;
+        let body = Body::Adopted(Adopted(identity));
+        let (memory_kills, first_line) = (attribution::memory_kills(), source.next_number());
+        channel.set_nonblocking(true)?;
+        let (reports, writer) = channel::split(UnixStream::from_std(channel)?);
+        let outputs = [pipe::Receiver::from_owned_fd(stdout)?, pipe::Receiver::from_owned_fd(stderr)?];
+        let captures = outputs.map(|output| source.capture(output));
+        let (pid, kept) = (identity.pid, Some(kept));
+        Ok(Self { body, pid, reports, writer, source, first_line, captures, memory_kills, kept })
+    }
+
+    /// Writes down, under `name`, what the next supervisor needs to adopt it, and answers with what it is to be told of
+    /// that. Without, which is no reason not to serve, it ends with this supervisor.
+    pub fn keep(&mut self, records: &Records, name: &str, kind: Kind) -> Option<AdoptionSpec> {
+        match records.keep(name, self.pid, kind) {
+            Ok(kept) => Some(records.spec(self.kept.insert(kept))),
+            Err(error) => {
+                tracing::warn!(name, %error, "no record of this process can be written; it will end with its supervisor");
+                None
+            }
+        }
     }
 
     /// Its process id.
@@ -96,9 +147,15 @@ impl Process {
         }
     }
 
-    /// Waits for its end. May be dropped and called again.
+    /// Waits for its end, and says how it ended where that can be known. May be dropped and called again.
     pub async fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.wait().await.ok()
+        match &mut self.body {
+            Body::Child(child) => child.wait().await.ok(),
+            Body::Adopted(Adopted(identity)) => {
+                identity.ended().await;
+                None
+            }
+        }
     }
 
     /// Waits `grace` for its end, then makes it end, and says why it ended.
@@ -122,6 +179,9 @@ impl Process {
         }
         let last_words = self.source.last(N_LAST_WORDS, self.first_line);
         self.source.end();
+        if let Some(kept) = self.kept.take() {
+            kept.remove();
+        }
         attribution::attribute(Facts {
             status,
             intent,
@@ -130,6 +190,7 @@ impl Process {
             limit_bytes: None,
             kernel_kill: None,
             memory_ran_out,
+            is_adopted: matches!(self.body, Body::Adopted(_)),
         })
     }
 
@@ -142,8 +203,17 @@ impl Process {
         }
     }
 
-    /// Whether it has not been waited for, so that its id is still its own.
+    /// Whether its id is still its own: it has not been waited for.
     fn is_running(&self) -> bool {
-        self.child.id().is_some()
+        match &self.body {
+            Body::Child(child) => child.id().is_some(),
+            Body::Adopted(Adopted(identity)) => identity.is_alive(),
+        }
+    }
+}
+
+impl Drop for Adopted {
+    fn drop(&mut self) {
+        self.0.kill();
     }
 }

@@ -36,6 +36,7 @@ pub fn run(config: &Config) -> Result<()> {
     places.prepare_state()?;
     let _lock = StateLock::take(&places.state_dir)?;
     places.prepare_runtime()?;
+    places.clear_runtime(&std::collections::HashSet::new())?;
     let listening = gateway::listen(config.gateway.listen)?;
     let swapped = AliasFile::new(&places.state_dir).read();
     let library = Arc::new(Library::new(config, places.bundled_models(), swapped)?);

@@ -35,6 +35,11 @@ impl fmt::Display for ExitCause {
                 }
                 write!(f, "{}", Said(last_words))
             }
+            Self::Unseen { last_words } => write!(
+                f,
+                "ended; its exit status is unknown, since an earlier supervisor had started it{}",
+                Said(last_words)
+            ),
             Self::Unknown => f.write_str("ended for an unknown reason"),
         }
     }

@@ -70,6 +70,10 @@ fn memory_is_told_with_its_numbers() {
     check(SIGKILL, Facts { intent: Intent::Stop, ..killed(512, Some(512)) }, "stopped on request");
     let watched = Facts { limit_bytes: Some(512 << 20), ..meant(Intent::OverLimit(530 << 20)) };
     check(SIGKILL, watched, "killed by the watcher at 530 MiB (limit 512 MiB)");
+    let unseen = attribute(Facts { is_adopted: true, ..said(&["boom"]) }).to_string();
+    let expected =
+        "ended; its exit status is unknown, since an earlier supervisor had started it; it last said: boom";
+    assert_eq!(unseen, expected);
 }
 
 #[test]

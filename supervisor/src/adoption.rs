@@ -1,0 +1,141 @@
+//! Taking over the children of a supervisor that was killed. They go on serving for a grace period in which a new one
+//! may become theirs: it finds their records in the runtime folder, makes sure that each is the process it was, and
+//! connects to its socket. What cannot be taken over is ended, so that there is never a process without a supervisor.
+
+mod claim;
+mod identity;
+mod record;
+
+use std::{
+    collections::HashSet,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    thread,
+};
+
+use impetus_proto::{launch::WorkerSpec, worker::Description};
+
+pub use claim::{ClaimError, Claimed};
+pub use identity::Identity;
+pub use record::{Kept, Kind, Record, Records};
+
+/// What a former supervisor has left.
+#[derive(Debug, Default)]
+pub struct Inheritance {
+    /// Workers that have their model.
+    pub workers: Vec<ClaimedWorker>,
+    /// The gateway that listens where the configuration says.
+    pub gateway: Option<ClaimedGateway>,
+    /// Gateways that are to finish what they have begun.
+    pub outdated: Vec<Claimed>,
+    /// Names that no new child may have, and why their former bearers could not be taken over.
+    pub ended: Vec<(Kind, ClaimError)>,
+}
+
+/// A worker.
+#[derive(Debug)]
+pub struct ClaimedWorker {
+    /// Its id.
+    pub id: String,
+    /// Its format.
+    pub format: String,
+    /// What it was told of its model.
+    pub spec: WorkerSpec,
+    /// What it says of the model, once it serves it.
+    pub description: Option<Description>,
+    /// What it has given up.
+    pub sandbox: String,
+    /// The process.
+    pub process: Claimed,
+}
+
+/// A gateway that accepts connections.
+#[derive(Debug)]
+pub struct ClaimedGateway {
+    /// Its process.
+    pub process: Claimed,
+    /// The socket that it listens on.
+    pub socket: TcpListener,
+    /// Where that is.
+    pub listen: SocketAddr,
+    /// The configuration that it was given.
+    pub config: String,
+}
+
+/// Takes over the children recorded in `dir`: workers of the formats that `serves` knows, and the gateway if it listens
+/// on `listen`. Ends the others. Only for who holds the lock on the state folder; blocks for two seconds at most.
+pub fn take_over(dir: &Path, listen: SocketAddr, serves: impl Fn(&str) -> bool) -> Inheritance {
+    let wanted = |kind: &Kind| match kind {
+        Kind::Worker { format, .. } => serves(format),
+        Kind::Gateway { .. } => true,
+    };
+    let (claims, unwanted): (Vec<Kept>, Vec<Kept>) =
+        record::read_all(dir).into_iter().partition(|kept| wanted(&kept.record().child));
+    let mut inheritance = Inheritance::default();
+    for kept in unwanted {
+        inheritance.ended.push((kept.record().child.clone(), ClaimError::Unwanted));
+        claim::end(kept);
+    }
+    // Side by side: one that does not answer must not use up the grace of the others.
+    let claims: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = claims
+            .into_iter()
+            .map(|kept| scope.spawn(move || (kept.record().child.clone(), claim::claim(kept))))
+            .collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    });
+    for (kind, claimed) in claims {
+        match claimed {
+            Ok(claimed) => inheritance.add(kind, claimed, listen),
+            Err(error) => inheritance.ended.push((kind, error)),
+        }
+    }
+    inheritance
+}
+
+impl Inheritance {
+    /// The sockets in the runtime folder that are in use.
+    pub fn sockets(&self) -> HashSet<PathBuf> {
+        let workers = self.workers.iter();
+        let serving = workers.clone().map(|worker| PathBuf::from(&worker.spec.socket));
+        let gateways = self.gateway.iter().map(|gateway| &gateway.process).chain(&self.outdated);
+        let waiting =
+            workers.map(|worker| &worker.process).chain(gateways).map(|process| process.socket().to_owned());
+        serving.chain(waiting).collect()
+    }
+
+    fn add(&mut self, kind: Kind, mut process: Claimed, listen: SocketAddr) {
+        let told = std::mem::take(&mut process.told);
+        match kind {
+            Kind::Worker { id, format } => match told.spec {
+                Some(spec) => self.workers.push(ClaimedWorker {
+                    id,
+                    format,
+                    spec,
+                    description: told.description,
+                    sandbox: told.sandbox,
+                    process,
+                }),
+                None => {
+                    self.ended.push((Kind::Worker { id, format }, ClaimError::Unwanted));
+                    process.end();
+                }
+            },
+            Kind::Gateway { config } => match process.take_listener() {
+                Some((socket, local)) if self.gateway.is_none() && is_there(listen, local) => {
+                    self.gateway = Some(ClaimedGateway { process, socket, listen: local, config });
+                }
+                // Where it listens nobody is to connect any more, or it does so no longer.
+                _ => self.outdated.push(process),
+            },
+        }
+    }
+}
+
+/// Whether `local` is where `configured` says, in which the port 0 stands for any.
+fn is_there(configured: SocketAddr, local: SocketAddr) -> bool {
+    configured.ip() == local.ip() && [0, local.port()].contains(&configured.port())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! Becoming the supervisor of one child.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use impetus_proto::{
+    launch::{Adopt, Adopted, Report, report},
+    passing,
+};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::record::Kept;
+
+/// How long a child may take to answer.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// How long a child may take to end when it is killed. The kernel needs that long only to give back a lot of memory.
+const END: Duration = Duration::from_secs(2);
+
+/// How often one that is killed is looked at.
+const PERIOD: Duration = Duration::from_millis(5);
+
+/// A child whose supervisor this process has become.
+#[derive(Debug)]
+pub struct Claimed {
+    /// Where it is written down.
+    pub kept: Kept,
+    /// Its channel.
+    pub channel: UnixStream,
+    /// What it writes to its standard output and error from now on.
+    pub outputs: [OwnedFd; 2],
+    /// What it says it is.
+    pub(super) told: Adopted,
+    /// What it handed over.
+    descriptors: Vec<OwnedFd>,
+}
+
+/// A child could not be taken over, and does not run any more.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// The process is gone; its id may be that of another one now.
+    #[error("it has ended")]
+    Gone,
+    /// Nobody has a use for it.
+    #[error("nothing in the configuration needs it")]
+    Unwanted,
+    /// It did not answer in time, or not as it should.
+    #[error("it does not answer: {0}")]
+    Io(#[from] io::Error),
+    /// It answered something else.
+    #[error("it answers with something else than what it is")]
+    Strange,
+}
+
+/// Takes over the child, or ends it.
+pub(super) fn claim(kept: Kept) -> Result<Claimed, ClaimError> {
+    match introduce(&kept) {
+        Ok((channel, outputs, told, descriptors)) => {
+            Ok(Claimed { kept, channel, outputs, told, descriptors })
+        }
+        Err(error) => {
+            end(kept);
+            Err(error)
+        }
+    }
+}
+
+/// Ends the child if it runs, and forgets it.
+pub(super) fn end(kept: Kept) {
+    let (identity, is_alive) = (kept.record().identity, kept.record().is_alive());
+    if is_alive {
+        identity.kill();
+        let deadline = Instant::now() + END;
+        while identity.is_alive() && Instant::now() < deadline {
+            thread::sleep(PERIOD);
+        }
+    }
+    kept.remove();
+}
+
+impl Claimed {
+    /// The socket on which it waits for its next supervisor.
+    pub fn socket(&self) -> &Path {
+        &self.kept.record().socket
+    }
+
+    /// The socket that it listens on, if it gave one, and where that is.
+    pub(super) fn take_listener(&mut self) -> Option<(TcpListener, SocketAddr)> {
+        let listener = TcpListener::from(self.descriptors.pop()?);
+        let local = listener.local_addr().ok()?;
+        Some((listener, local))
+    }
+
+    /// Ends it.
+    pub(super) fn end(self) {
+        end(self.kept);
+    }
+}
+
+type Introduction = (UnixStream, [OwnedFd; 2], Adopted, Vec<OwnedFd>);
+
+fn introduce(kept: &Kept) -> Result<Introduction, ClaimError> {
+    let record = kept.record();
+    if !record.is_alive() {
+        return Err(ClaimError::Gone);
+    }
+    let channel = connect(&record.socket)?;
+    let ((stdout, child_stdout), (stderr, child_stderr)) = (io::pipe()?, io::pipe()?);
+    let adopt = Adopt { token: record.token.clone() };
+    passing::write(&channel, &adopt, &[child_stdout.as_fd(), child_stderr.as_fd()])?;
+    drop((child_stdout, child_stderr));
+    let answer = passing::read::<Report>(&channel, Instant::now() + ANSWER)?;
+    let Some((Report { message: Some(report::Message::Adopted(told)) }, descriptors)) = answer else {
+        return Err(ClaimError::Strange);
+    };
+    Ok((channel, [stdout.into(), stderr.into()], told, descriptors))
+}
+
+/// Connects without waiting for a place in the queue of one that accepts nobody.
+fn connect(path: &Path) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    socket.set_nonblocking(false)?;
+    Ok(UnixStream::from(OwnedFd::from(socket)))
+}

@@ -1,0 +1,210 @@
+//! Children here are threads or sleeping shells of this process, which listen as real children do.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    os::unix::net::{UnixListener, UnixStream},
+    process::{Child, Command},
+    time::Duration,
+};
+
+use impetus_proto::{
+    launch::{Adopt, Adopted, Report, report},
+    passing,
+};
+use tempfile::TempDir;
+
+use super::*;
+
+/// A child of the former supervisor: a process to be recognised by, and a thread that answers for it.
+struct Orphan {
+    process: Child,
+    spec: impetus_proto::launch::AdoptionSpec,
+}
+
+struct Scene {
+    dir: TempDir,
+    records: Records,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records { dir: dir.path().into(), grace: Duration::from_secs(15) };
+        Self { dir, records }
+    }
+
+    #[allow(clippy::disallowed_methods)] // it stands for a process that another supervisor started
+    fn orphan(&self, name: &str, kind: Kind) -> Orphan {
+        let process = Command::new("sleep").arg("600").spawn().unwrap();
+        let kept = self.records.keep(name, process.id(), kind).unwrap();
+        Orphan { process, spec: self.records.spec(&kept) }
+    }
+
+    fn worker(&self, name: &str) -> Orphan {
+        self.orphan(name, Kind::Worker { id: name.into(), format: "gguf".into() })
+    }
+
+    fn take_over(&self) -> Inheritance {
+        take_over(self.dir.path(), SocketAddr::from(([127, 0, 0, 1], 0)), |format| format == "gguf")
+    }
+
+    fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.dir.path()).unwrap().map(Result::unwrap);
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Orphan {
+    /// Answers its next supervisor as `answer` says.
+    fn answers(&self, answer: impl FnOnce(&UnixStream, Adopt) + Send + 'static) {
+        let listener = UnixListener::bind(&self.spec.socket).unwrap();
+        thread::spawn(move || {
+            let (channel, _) = listener.accept().unwrap();
+            let deadline = std::time::Instant::now() + Duration::from_secs(10);
+            let (adopt, outputs) = passing::read::<Adopt>(&channel, deadline).unwrap().unwrap();
+            let [mut stdout, mut stderr] =
+                <[_; 2]>::try_from(outputs).map(|both| both.map(fs::File::from)).unwrap();
+            stdout.write_all(b"out").unwrap();
+            stderr.write_all(b"err").unwrap();
+            answer(&channel, adopt);
+        });
+    }
+
+    fn answers_with(&self, adopted: Adopted) {
+        let token = self.spec.token.clone();
+        self.answers(move |channel, adopt| {
+            assert_eq!(adopt.token, token);
+            let report = Report { message: Some(report::Message::Adopted(adopted)) };
+            passing::write(channel, &report, &[]).unwrap();
+        });
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_some()
+    }
+}
+
+impl Drop for Orphan {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn placed() -> Adopted {
+    let spec = WorkerSpec { model: "m".into(), socket: "/run/gguf-3.sock".into(), ..WorkerSpec::default() };
+    Adopted { spec: Some(spec), sandbox: "landlock".into(), ..Adopted::default() }
+}
+
+#[test]
+fn a_worker_with_a_model_is_taken_over() {
+    let scene = Scene::new();
+    let mut orphan = scene.worker("gguf-3");
+    orphan.answers_with(placed());
+    let mut inheritance = scene.take_over();
+    let [worker] = <[ClaimedWorker; 1]>::try_from(std::mem::take(&mut inheritance.workers)).unwrap();
+    assert_eq!((worker.id.as_str(), worker.format.as_str()), ("gguf-3", "gguf"));
+    assert_eq!((worker.spec, worker.sandbox.as_str()), (placed().spec.unwrap(), "landlock"));
+    assert!(inheritance.ended.is_empty() && !orphan.has_ended());
+    assert_eq!(scene.files(), ["gguf-3.json", "gguf-3.next"]);
+    let texts = worker.process.outputs.map(|output| {
+        let mut text = String::new();
+        fs::File::from(output).read_to_string(&mut text).unwrap();
+        text
+    });
+    assert_eq!(texts, ["out", "err"]);
+}
+
+#[test]
+fn sockets_in_use_are_those_of_the_adopted() {
+    let scene = Scene::new();
+    let orphan = scene.worker("gguf-3");
+    orphan.answers_with(placed());
+    let expected = ["/run/gguf-3.sock".into(), scene.dir.path().join("gguf-3.next")];
+    assert_eq!(scene.take_over().sockets(), HashSet::from(expected));
+}
+
+/// What cannot be taken over has ended when that is known, and nothing is left of it.
+fn check_ended(scene: &Scene, mut orphan: Orphan, expected: &str) {
+    let inheritance = scene.take_over();
+    assert!(inheritance.workers.is_empty());
+    let [(_, error)] = <[_; 1]>::try_from(inheritance.ended).unwrap();
+    assert!(error.to_string().contains(expected), "{error}");
+    assert!(orphan.has_ended(), "{expected}");
+    assert_eq!(scene.files(), [] as [&str; 0], "{expected}");
+}
+
+#[test]
+fn who_cannot_be_taken_over_is_ended() {
+    let scene = Scene::new();
+    let orphan = scene.worker("gguf-1");
+    check_ended(&scene, orphan, "does not answer");
+
+    let orphan = scene.worker("gguf-1");
+    orphan.answers_with(Adopted::default());
+    check_ended(&scene, orphan, "nothing in the configuration needs it");
+
+    let orphan = scene.orphan("onnx-1", Kind::Worker { id: "onnx-1".into(), format: "onnx".into() });
+    check_ended(&scene, orphan, "nothing in the configuration needs it");
+
+    let orphan = scene.worker("gguf-1");
+    orphan.answers(|channel, _| passing::write(channel, &Report::default(), &[]).unwrap());
+    check_ended(&scene, orphan, "something else");
+
+    let orphan = scene.worker("gguf-1");
+    orphan.answers(|mut channel, _| channel.write_all(&[0xff; 64]).unwrap());
+    check_ended(&scene, orphan, "does not answer");
+}
+
+#[test]
+fn those_who_never_answer_cost_two_seconds_altogether() {
+    let scene = Scene::new();
+    let silent: Vec<Orphan> = (1..4).map(|n| scene.worker(&format!("gguf-{n}"))).collect();
+    let _listeners: Vec<_> =
+        silent.iter().map(|orphan| UnixListener::bind(&orphan.spec.socket).unwrap()).collect();
+    let started = std::time::Instant::now();
+    assert_eq!(scene.take_over().ended.len(), 3);
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_process_that_has_the_id_of_a_dead_child_is_left_alone() {
+    let scene = Scene::new();
+    let mut orphan = scene.worker("gguf-1");
+    orphan.answers_with(placed());
+    let path = scene.dir.path().join("gguf-1.json");
+    let mut record: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    record["started"] = (record["started"].as_u64().unwrap() - 1).into();
+    fs::write(&path, record.to_string()).unwrap();
+    let inheritance = scene.take_over();
+    assert!(matches!(inheritance.ended.as_slice(), [(_, ClaimError::Gone)]), "{inheritance:?}");
+    assert!(!orphan.has_ended());
+    assert_eq!(scene.files(), [] as [&str; 0]);
+}
+
+#[test]
+fn a_gateway_hands_its_socket_over_if_it_is_the_configured_one() {
+    let check = |configured: &str, is_kept: bool, sends_socket: bool| {
+        let scene = Scene::new();
+        let orphan = scene.orphan("gateway-1", Kind::Gateway { config: "{}".into() });
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listen = socket.local_addr().unwrap();
+        let report = Report { message: Some(report::Message::Adopted(Adopted::default())) };
+        orphan.answers(move |channel, _| {
+            let sockets = [std::os::fd::AsFd::as_fd(&socket)];
+            passing::write(channel, &report, if sends_socket { &sockets } else { &[] }).unwrap();
+        });
+        let configured = configured.replace("PORT", &listen.port().to_string()).parse().unwrap();
+        let inheritance = take_over(scene.dir.path(), configured, |_| false);
+        let kept = inheritance.gateway.as_ref().map(|gateway| gateway.listen);
+        assert_eq!((kept, inheritance.outdated.len()), (is_kept.then_some(listen), usize::from(!is_kept)));
+    };
+    check("127.0.0.1:0", true, true);
+    check("127.0.0.1:PORT", true, true);
+    check("127.0.0.2:PORT", false, true);
+    check("127.0.0.1:1", false, true);
+    check("127.0.0.1:0", false, false);
+}
