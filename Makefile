@@ -1,7 +1,8 @@
 # The commands of this project. `make help` lists them. Works with GNU make 3.81 and later.
 
 CARGO ?= cargo
-# Arguments for the supervisor that `make serve` runs, such as ARGS='--set gateway.listen=127.0.0.1:9000'.
+# Arguments for the supervisor that `make serve` runs, such as ARGS='--set gateway.listen=127.0.0.1:9000', and for
+# `make chaos`.
 ARGS ?=
 
 # The engines' build scripts need the tools that tools/setup fetched.
@@ -12,7 +13,7 @@ programs = -p impetus-supervisor -p impetus-gateway -p impetus-worker-gguf -p im
 # Programs and tests in one selection: with another one, features of shared crates differ and engines compile anew.
 all = --release --locked --workspace --bins --tests
 
-.PHONY: help build serve test lint deny bench clean
+.PHONY: help build serve test lint deny bench chaos clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +47,11 @@ bench: ## decode and prefill speed, of the engines alone and through the gateway
 	@tools/setup export
 	@$(with_tools) $(CARGO) build $(all) --examples
 	@target=$${CARGO_TARGET_DIR:-target}; $(with_tools) "$$target/release/bench"
+
+# ARGS: --seed N repeats a run, --short is what `make test` does, names of scenarios run these alone.
+chaos: ## processes killed, stopped, starved and misled under load, and what that cost anybody: nothing
+	@$(with_tools) $(CARGO) build $(all)
+	@target=$${CARGO_TARGET_DIR:-target}; $(with_tools) "$$target/release/chaos" $(ARGS)
 
 clean: ## remove what was built; the tools in .tools/ stay
 	@$(CARGO) clean

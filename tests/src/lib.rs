@@ -1,4 +1,6 @@
-//! Programs that only tests and benchmarks run.
+//! Programs that only tests and benchmarks run, and what they share with the tests.
 
 pub mod bench;
+pub mod chaos;
 pub mod fake;
+pub mod process;

@@ -78,7 +78,7 @@ async fn what_is_not_offered_is_refused_by_name() {
         assert_eq!(told, (400, "unsupported_parameter", Some(param)), "{body}");
         assert!(refusal.message.contains(param), "{}", refusal.message);
     };
-    check(CHAT, "n", json!(2)).await;
+    check(CHAT, "best_of", json!(2)).await;
     check(CHAT, "tools", json!([{"type": "function", "function": {"name": "f"}}])).await;
     check(CHAT, "tool_choice", json!("required")).await;
     check(CHAT, "logprobs", json!(true)).await;

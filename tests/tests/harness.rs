@@ -4,7 +4,6 @@
 mod control;
 mod ctl;
 mod http;
-mod process;
 mod python;
 mod raw;
 mod server;
@@ -14,12 +13,12 @@ mod wait;
 
 pub(crate) use ctl::Output;
 pub(crate) use http::{Answer, Refusal, chat, completion};
-pub(crate) use process::{command, is_alive, processes_in, signal};
 pub(crate) use python::{fetched, python};
 pub(crate) use raw::RawConnection;
 pub(crate) use server::{BUNDLED, MODEL, Server};
-pub(crate) use setup::{Setup, bundled, bundled_model, program};
+pub(crate) use setup::{Setup, bundled, bundled_model};
 pub(crate) use sse::{Event, EventStream};
 pub(crate) use wait::eventually;
 
+pub(crate) use impetus_tests::process::{command, is_alive, processes_in, program, signal};
 pub(crate) use nix::sys::signal::Signal;

@@ -4,6 +4,7 @@
 
 mod batching;
 mod broken;
+mod chaos;
 mod chat;
 mod crash;
 mod ctl;

@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{ctl::Output, process::command};
+use impetus_tests::process::command;
+
+use super::ctl::Output;
 
 /// Set by a person who has no way to what is fetched.
 const SKIP: &str = "IMPETUS_SKIP_CLIENTS";

@@ -10,15 +10,10 @@ use std::{
 };
 
 use impetus_proto::supervisor::{StatusReply, WorkerStatus};
+use impetus_tests::process::{command, processes_in, program, signal};
 use tempfile::TempDir;
 
-use super::{
-    control::Control,
-    http::Http,
-    process::{command, processes_in, signal},
-    setup::{Setup, program},
-    wait::eventually,
-};
+use super::{control::Control, http::Http, setup::Setup, wait::eventually};
 use nix::sys::signal::Signal;
 
 /// The bundled model's name.

@@ -17,15 +17,6 @@ pub(crate) struct Setup {
     tables: String,
 }
 
-/// Where `make build` and cargo put programs: two folders above the test's own.
-pub(crate) fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own program");
-    let profile = test.ancestors().nth(2).expect("cargo runs tests from target/PROFILE/deps");
-    let program = profile.join(name);
-    assert!(program.exists(), "{} is missing: run `make test`, which builds it", program.display());
-    program
-}
-
 /// The bundled model's file.
 pub(crate) fn bundled_model() -> PathBuf {
     bundled("impetus-tiny.gguf")

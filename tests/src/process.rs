@@ -1,4 +1,4 @@
-//! Processes: starting programs, sending signals, and finding what is left of a server.
+//! Processes: finding and starting programs, sending signals, and finding what is left of a server.
 
 use std::{
     fs,
@@ -15,9 +15,19 @@ use nix::{
 /// What a command gets of the test's own environment: where programs are, and ONNX Runtime (see `tools/setup`).
 const INHERITED: [&str; 2] = ["PATH", "ORT_DYLIB_PATH"];
 
+/// A program of this build, as cargo and `make build` put it: beside this one, or above the tests' own folder.
+pub fn program(name: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("a program knows where it is");
+    let folder = own.parent().expect("a program lies in a folder");
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
+    let program = folder.join(name);
+    assert!(program.exists(), "{} is missing: run `make test`, which builds it", program.display());
+    program
+}
+
 /// A command with a clean environment, whose home is `home`.
 #[expect(clippy::disallowed_methods, reason = "tests start programs as a user does")]
-pub(crate) fn command(program: &Path, home: &Path) -> Command {
+pub fn command(program: &Path, home: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("HOME", home).current_dir(home);
     command.envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
@@ -25,7 +35,7 @@ pub(crate) fn command(program: &Path, home: &Path) -> Command {
 }
 
 /// Sends `signal`; that the process is gone already is no error.
-pub(crate) fn signal(pid: u32, signal: Signal) {
+pub fn signal(pid: u32, signal: Signal) {
     match kill(Pid::from_raw(pid.cast_signed()), signal) {
         Ok(()) | Err(Errno::ESRCH) => {}
         Err(error) => panic!("cannot send {signal} to {pid}: {error}"),
@@ -33,7 +43,7 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
 }
 
 /// Whether the process runs; one that has ended and waits for its parent does not.
-pub(crate) fn is_alive(pid: u32) -> bool {
+pub fn is_alive(pid: u32) -> bool {
     if kill(Pid::from_raw(pid.cast_signed()), None).is_err() {
         return false;
     }
@@ -42,9 +52,22 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     !stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with(['Z', 'X']))
 }
 
+/// Children of `pid` that have ended and that it has not waited for.
+pub fn zombies_of(pid: u32) -> Vec<u32> {
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    let is_zombie = |child: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        let mut fields =
+            stat.rsplit_once(") ").map(|(_, fields)| fields.split_whitespace()).into_iter().flatten();
+        fields.next() == Some("Z") && fields.next().and_then(|parent| parent.parse().ok()) == Some(pid)
+    };
+    let pids = processes.flatten().filter_map(|process| process.file_name().to_str()?.parse().ok());
+    pids.filter(is_zombie).collect()
+}
+
 /// The running processes whose working folder is `dir` or in it, which are all of a server that has its state
 /// there. Empty where there is no `/proc`.
-pub(crate) fn processes_in(dir: &Path) -> Vec<(u32, String)> {
+pub fn processes_in(dir: &Path) -> Vec<(u32, String)> {
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
     let in_dir = |folder: &PathBuf| folder.starts_with(dir);
     processes

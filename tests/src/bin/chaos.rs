@@ -1,0 +1,5 @@
+//! `make chaos`
+
+fn main() -> anyhow::Result<()> {
+    impetus_tests::chaos::run()
+}

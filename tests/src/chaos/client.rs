@@ -1,0 +1,93 @@
+//! An HTTP client as users have them, which notes when each piece of text arrives.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use reqwest::{Client as Http, Response};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::answer::{Answer, Outcome, Refusal};
+
+/// Longer than any request here takes, replays included.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A client of one server.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    http: Http,
+    listen: SocketAddr,
+}
+
+impl Client {
+    pub(super) fn new(listen: SocketAddr) -> anyhow::Result<Self> {
+        Ok(Self { http: Http::builder().no_proxy().build().context("making an HTTP client")?, listen })
+    }
+
+    /// Sends a request, and calls `on_text` whenever text of its answer arrives.
+    pub(super) async fn send(&self, body: &Value, on_text: impl Fn()) -> Outcome {
+        let begun = Instant::now();
+        let outcome = match timeout(PATIENCE, self.try_send(body, on_text)).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(error)) => Outcome::Broken(format!("{error:#}")),
+            Err(_) => Outcome::Broken(format!("no end within {} s", PATIENCE.as_secs())),
+        };
+        match outcome {
+            Outcome::Refused(refusal) => Outcome::Refused(Refusal { after: begun.elapsed(), ..refusal }),
+            other => other,
+        }
+    }
+
+    async fn try_send(&self, body: &Value, on_text: impl Fn()) -> anyhow::Result<Outcome> {
+        let path = if body.get("prompt").is_some() { "completions" } else { "chat/completions" };
+        let mut body = body.clone();
+        let is_streamed = body["stream"] == true;
+        if is_streamed {
+            body["stream_options"] = json!({"include_usage": true});
+        }
+        let request = self.http.post(format!("http://{}/v1/{path}", self.listen)).json(&body);
+        let response = request.send().await.context("sending a request")?;
+        let status = response.status().as_u16();
+        if status == 200 && is_streamed {
+            return stream(response, on_text).await;
+        }
+        let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+        let retry_after = retry_after.map(str::to_owned);
+        let text = response.text().await.context("reading an answer")?;
+        let value: Value = serde_json::from_str(&text).with_context(|| format!("{status}: {text:?}"))?;
+        Ok(match (Refusal::of(&value, status), Answer::whole(&value)) {
+            (Some(refusal), _) => Outcome::Refused(Refusal { retry_after, ..refusal }),
+            (None, Some(answer)) if status == 200 => {
+                on_text();
+                Outcome::Answered(answer, Vec::new())
+            }
+            _ => Outcome::Broken(format!("{status}: {text:?}")),
+        })
+    }
+}
+
+async fn stream(mut response: Response, on_text: impl Fn()) -> anyhow::Result<Outcome> {
+    let (mut answer, mut arrivals, mut buffer) = (Answer::default(), Vec::new(), Vec::new());
+    while let Some(bytes) = response.chunk().await.context("reading a stream")? {
+        buffer.extend_from_slice(&bytes);
+        while let Some(end) = buffer.windows(2).position(|pair| pair == b"\n\n") {
+            let event: Vec<u8> = buffer.drain(..end + 2).collect();
+            let Some(data) = event.strip_prefix(b"data: ") else { continue };
+            if data.starts_with(b"[DONE]") {
+                return Ok(Outcome::Answered(answer, arrivals));
+            }
+            let event: Value = serde_json::from_slice(data).context("reading an event")?;
+            if let Some(refusal) = Refusal::of(&event, 200) {
+                return Ok(Outcome::Refused(refusal));
+            }
+            if answer.take(&event) {
+                arrivals.push(Instant::now());
+                on_text();
+            }
+        }
+    }
+    Ok(Outcome::Broken(format!("the stream ended without [DONE] after {answer:?}")))
+}

@@ -1,0 +1,69 @@
+//! The requests of a mixed load.
+
+use serde_json::{Value, json};
+
+use super::{
+    answer::{Answer, Choice},
+    load::Case,
+};
+use crate::fake::oracle::{MARKER, greedy};
+
+/// The bundled model, in each format.
+pub(super) const BUNDLED: [&str; 3] = ["impetus-tiny", "impetus-tiny-safetensors", "impetus-tiny-onnx"];
+
+/// Greedy, sampled, penalised and biased ones, with stop strings and with two choices, streamed and whole, short and
+/// long.
+pub(super) fn mixed(model: &str) -> Vec<Value> {
+    let chat = |content: &str, more: Value| {
+        let mut body = json!({"model": model, "messages": [{"role": "user", "content": content}]});
+        merge(&mut body, &more);
+        body
+    };
+    vec![
+        chat("count from 1 to 60", json!({"temperature": 0, "stream": true})),
+        chat("count from 1 to 60", json!({"temperature": 0})),
+        chat("count from 1 to 40", json!({"temperature": 0, "stream": true, "stop": ["27"]})),
+        chat("count from 1 to 30", json!({"temperature": 0, "stream": true, "n": 2})),
+        chat(
+            "Tell me a long story",
+            json!({"temperature": 0.8, "seed": 11, "max_tokens": 90, "stream": true}),
+        ),
+        chat(
+            "Tell me a story",
+            json!({"temperature": 0.8, "seed": 5, "max_tokens": 60, "stream": true, "n": 2}),
+        ),
+        chat("What is your name?", json!({"temperature": 0.8, "seed": 3, "max_tokens": 60, "n": 2})),
+        json!({"model": model, "prompt": "Once upon a time", "temperature": 1.1, "top_p": 0.95, "seed": 8,
+            "frequency_penalty": 0.7, "presence_penalty": 0.3, "max_tokens": 70, "stream": true}),
+        json!({"model": model, "prompt": "1, 2, 3, 4,", "temperature": 0.8, "seed": 21, "max_tokens": 80,
+            "logit_bias": {"100": -5, "101": 2}, "stop": ["41", "zebra"], "stream": true}),
+    ]
+}
+
+/// A greedy, streamed chat with a scripted model, and what it has to say.
+pub(super) fn scripted(model: &str, content: &str, max_tokens: u32) -> Case {
+    let body = json!({"model": model, "messages": [{"role": "user", "content": content}], "temperature": 0,
+        "max_tokens": max_tokens, "stream": true});
+    let text = greedy(&format!("user: {content}\n{MARKER}"), max_tokens as usize);
+    let choice = Choice { text, finish_reason: "length".to_owned() };
+    let expected = Answer { choices: vec![choice], completion_tokens: max_tokens.into() };
+    Case { model: model.to_owned(), body, expected }
+}
+
+/// The same, but answered as a whole.
+pub(super) fn whole(case: Case) -> Case {
+    let mut body = case.body;
+    body["stream"] = json!(false);
+    Case { body, ..case }
+}
+
+/// Several such chats, each with words of its own.
+pub(super) fn talks(model: &str, n: u32, max_tokens: u32) -> Vec<Case> {
+    (0..n).map(|idx| scripted(model, &format!("tell me about the number {idx}"), max_tokens)).collect()
+}
+
+fn merge(body: &mut Value, more: &Value) {
+    for (name, value) in more.as_object().into_iter().flatten() {
+        body[name.as_str()] = value.clone();
+    }
+}
