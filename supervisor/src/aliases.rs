@@ -38,6 +38,11 @@ impl AliasFile {
         Self(state_dir.join(FILE))
     }
 
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// What is kept. A file that cannot be read is as good as none, and the log says so.
     pub fn read(&self) -> Aliases {
         state_file::read(&self.0)

@@ -158,6 +158,17 @@ impl Library {
         self.names().aliases_of(model)
     }
 
+    /// Whether the model is to be up whoever asks for it, or a name besides its own and `except` means it.
+    pub fn is_wanted(&self, model: &str, except: Option<&str>) -> bool {
+        let names = self.names();
+        let is_default = || match names.default_name() {
+            Some(name) => Some(name) != except && names.canonical(name) == model,
+            None => self.default_model().as_deref() == Some(model),
+        };
+        let has_alias = || names.aliases_of(model).iter().any(|alias| Some(alias.as_str()) != except);
+        names.is_kept(model) || is_default() || has_alias()
+    }
+
     /// The model for requests that name none.
     pub fn default_model(&self) -> Option<String> {
         self.names().default_model(&self.catalog())

@@ -52,5 +52,5 @@ fn serve(arguments: &Arguments) -> Result<()> {
         io::stdout().write_all(loaded.describe().as_bytes())?;
         return Ok(());
     }
-    server::run(&loaded.config)
+    server::run(loaded)
 }

@@ -1,11 +1,13 @@
 //! What the supervisor serves on its control socket, to gateways and to `supervisorctl`: one verb, one file.
 
 mod acquire;
+mod configured;
 mod load;
 mod logs;
 mod models;
 mod reload;
 mod restart;
+mod retire;
 mod status;
 mod swap;
 mod unload;
@@ -33,6 +35,8 @@ use impetus_proto::{
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, transport::Server};
 
+pub use configured::Configured;
+
 use crate::{catalog::Library, fleet::FleetHandle, gateway::GatewayHandle, logs::Logs};
 
 /// What a streaming verb answers.
@@ -47,6 +51,8 @@ pub struct Control {
     pub gateway: GatewayHandle,
     /// The models.
     pub library: Arc<Library>,
+    /// The configuration.
+    pub configured: Arc<Configured>,
     /// The logs.
     pub logs: Logs,
     /// When the server started.

@@ -7,14 +7,14 @@ mod log;
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use impetus_config::Config;
-use tokio::time::Instant;
+use impetus_config::Loaded;
+use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
     aliases::AliasFile,
     budget::{Memory, Pools},
     catalog::Library,
-    control::{self, Control},
+    control::{self, Configured, Control},
     fleet, gateway,
     launch::Launcher,
     lock::StateLock,
@@ -30,8 +30,9 @@ pub const NAME: &str = "supervisor";
 /// How many threads carry the supervisor's own work; it has little.
 const THREADS: usize = 2;
 
-/// Serves as `config` says until it is told to stop.
-pub fn run(config: &Config) -> Result<()> {
+/// Serves as the configuration says until it is told to stop.
+pub fn run(loaded: Loaded) -> Result<()> {
+    let config = &loaded.config;
     let places = Places::new(config)?;
     places.prepare_state()?;
     let _lock = StateLock::take(&places.state_dir)?;
@@ -48,7 +49,8 @@ pub fn run(config: &Config) -> Result<()> {
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?;
-    let served = runtime.block_on(serve(config, &places, listening, library, &logs));
+    let configured = Arc::new(Configured::new(loaded, places));
+    let served = runtime.block_on(serve(configured, listening, library, &logs));
     // A task that hangs in a system call must not keep a stopped server alive.
     runtime.shutdown_timeout(Duration::from_secs(1));
     logs.close();
@@ -57,13 +59,13 @@ pub fn run(config: &Config) -> Result<()> {
 }
 
 async fn serve(
-    config: &Config,
-    places: &Places,
+    configured: Arc<Configured>,
     (socket, listen): (std::net::TcpListener, std::net::SocketAddr),
     library: Arc<Library>,
     logs: &Logs,
 ) -> Result<()> {
-    let phase = shutdown::on_signals(settings::drain(config)).context("cannot follow signals")?;
+    let (config, places) = (&*configured.now(), &configured.places);
+    let (phase, hangups) = shutdown::on_signals(configured.watch()).context("cannot follow signals")?;
     let control_socket = control::bind(&places.control_socket())?;
     library.scan().await;
     let launcher =
@@ -83,27 +85,33 @@ async fn serve(
         tokio::sync::watch::channel(Pools { limit: Memory::ram(u64::MAX), ..Pools::default() });
     let (fleet, fleet_task) = fleet::start(settings::of_fleet(config, places), nursery, memory, phase);
     drop(measured);
-    let control = Control { fleet, gateway, library, logs: logs.clone(), started: Instant::now() };
+    let control = Control {
+        fleet,
+        gateway,
+        library,
+        configured: configured.clone(),
+        logs: logs.clone(),
+        started: Instant::now(),
+    };
     greeting::greet(&control, &places.control_socket());
-    preload(&control).await;
+    for name in control.library.preloads() {
+        control.preload(&name).await;
+    }
+    let reloading = tokio::spawn(reload_on(hangups, control.clone()));
     let serving = tokio::spawn(control::serve(control_socket, control));
     let (gateway_end, fleet_end) = tokio::join!(gateway_task, fleet_task);
     serving.abort();
+    reloading.abort();
     remove(&places.control_socket());
     gateway_end.and(fleet_end).context("a part of the supervisor failed")?;
     tracing::info!("stopped");
     Ok(())
 }
 
-async fn preload(control: &Control) {
-    for name in control.library.preloads() {
-        let placed = match control.library.find(&name).await {
-            Ok(manifest) => control.fleet.place(manifest).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = placed {
-            tracing::error!(model = name, %error, "model not preloaded");
-        }
+/// Reads the configuration again at each SIGHUP.
+async fn reload_on(mut hangups: mpsc::Receiver<()>, control: Control) {
+    while hangups.recv().await.is_some() {
+        control.reload_unasked().await;
     }
 }
 

@@ -1,12 +1,15 @@
 //! How the server goes: asked once, it lets requests finish; asked again, it is gone.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc};
 
+use impetus_config::Config;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{mpsc, watch},
     time::Instant,
 };
+
+use crate::settings;
 
 /// Where the server is between start and end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,22 +25,28 @@ pub enum Phase {
     Hurried,
 }
 
-/// Follows the signals that this process gets, in a task of its own, for ever.
-pub fn on_signals(drain: Duration) -> io::Result<watch::Receiver<Phase>> {
+/// Follows the signals that this process gets, in a task of its own, for ever: those that ask it to stop, which `config`
+/// says how long may take, and SIGHUP, which asks it to read its configuration again.
+pub fn on_signals(
+    config: watch::Receiver<Arc<Config>>,
+) -> io::Result<(watch::Receiver<Phase>, mpsc::Receiver<()>)> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let (phase, watched) = watch::channel(Phase::Running);
+    // One that waits stands for all that come before it is heard.
+    let (hangups, heard) = mpsc::channel(1);
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
                 _ = hangup.recv() => {
-                    tracing::info!("SIGHUP ignored; restart the server for a new configuration");
+                    let _ = hangups.try_send(());
                     continue;
                 }
             }
+            let drain = settings::drain(&config.borrow());
             let next = match *phase.borrow() {
                 Phase::Running => Phase::Draining { deadline: Instant::now() + drain },
                 Phase::Draining { .. } | Phase::Hurried => Phase::Hurried,
@@ -47,5 +56,5 @@ pub fn on_signals(drain: Duration) -> io::Result<watch::Receiver<Phase>> {
             phase.send_replace(next);
         }
     });
-    Ok(watched)
+    Ok((watched, heard))
 }

@@ -79,7 +79,7 @@ impl Names {
     }
 
     /// What the alias means.
-    pub(super) fn meaning(&self, alias: &str) -> Option<&str> {
+    pub fn meaning(&self, alias: &str) -> Option<&str> {
         let swapped = self.swapped.0.get(alias).map(|swap| &swap.model);
         swapped.or_else(|| self.aliases.get(alias)).map(String::as_str)
     }
@@ -99,7 +99,7 @@ impl Names {
     }
 
     /// Whether `[[model]]` has an entry of this name.
-    pub(super) fn has_entry(&self, model: &str) -> bool {
+    pub fn has_entry(&self, model: &str) -> bool {
         self.entries.contains_key(model)
     }
 
@@ -109,7 +109,7 @@ impl Names {
     }
 
     /// These with another meaning of `alias`, and all that was swapped by then.
-    pub(super) fn with_swap(&self, alias: &str, model: &str) -> (Self, Aliases) {
+    pub fn with_swap(&self, alias: &str, model: &str) -> (Self, Aliases) {
         let mut names = self.clone();
         let instead_of = names.aliases.get(alias).cloned();
         if instead_of.as_deref() == Some(model) {

@@ -9,6 +9,17 @@ use super::Control;
 use crate::fleet::Wanted;
 
 impl Control {
+    /// Has a model loaded that is to be up from the start, and waits for nothing.
+    pub(crate) async fn preload(&self, name: &str) {
+        let placed = match self.library.find(name).await {
+            Ok(manifest) => self.fleet.place(manifest).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = placed {
+            tracing::error!(model = name, %error, "model not preloaded");
+        }
+    }
+
     /// Answers when the model is ready.
     pub(super) async fn answer_load(&self, request: LoadRequest) -> Result<LoadReply, Error> {
         let manifest = self.library.find(&request.model).await?;

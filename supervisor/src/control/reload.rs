@@ -1,13 +1,77 @@
-//! `Reload`
+//! `Reload`: the configuration is read again, and what changed in it takes effect.
 
+mod change;
+
+use impetus_config::{Config, Loaded};
 use impetus_proto::{Code, Error, supervisor::ReloadReply};
 
-use super::Control;
+use self::change::Plan;
+use super::{
+    Control,
+    configured::{Change, carried_through},
+};
+use crate::gateway;
 
 impl Control {
     /// Answers when what changed in the configuration is in force.
-    #[allow(clippy::unused_async)]
     pub(super) async fn answer_reload(&self) -> Result<ReloadReply, Error> {
-        Err(Error::new(Code::UnsupportedParameter, "cannot reload"))
+        let control = self.clone();
+        carried_through(tokio::spawn(async move { control.reload().await })).await
     }
+
+    /// The same, for whoever cannot be answered: the log is told.
+    pub(crate) async fn reload_unasked(&self) {
+        // Success has been logged, with what it was about.
+        if let Err(error) = self.answer_reload().await {
+            tracing::error!(%error, "configuration not reloaded");
+        }
+    }
+
+    async fn reload(&self) -> Result<ReloadReply, Error> {
+        let mut loaded = self.configured.turn().await;
+        let change = self.configured.read_again(&loaded).await?;
+        if !change.changed.is_empty() {
+            let plan = self.plan(&loaded, &change)?;
+            self.carry_out(plan).await.map_err(|error| Error {
+                message: format!("nothing has changed: {}", error.message),
+                ..error
+            })?;
+        }
+        let Change { changed, needs_restart, loaded: new, .. } = change;
+        *loaded = new;
+        tracing::info!(?changed, ?needs_restart, "configuration reloaded");
+        Ok(ReloadReply { changed, needs_restart })
+    }
+
+    /// What is to be done, after everything has been checked that can be wrong with it.
+    fn plan(&self, former: &Loaded, change: &Change) -> Result<Plan, Error> {
+        self.check_programs(&former.config, &change.config)?;
+        let names = self.library.names_of(&change.config).map_err(|error| refused(&error.to_string()))?;
+        let (old, new) = (&former.config.gateway, &change.config.gateway);
+        let socket = (old.listen != new.listen)
+            .then(|| gateway::listen(new.listen).map_err(|error| refused(&error.to_string())))
+            .transpose()?;
+        Ok(Plan::new(names, change.config.clone(), (old != new).then_some(socket)))
+    }
+
+    /// Refuses commands that were changed to what is no program: nobody would serve any more.
+    fn check_programs(&self, former: &Config, config: &Config) -> Result<(), Error> {
+        let gateway = (former.gateway.command != config.gateway.command)
+            .then(|| ("gateway.command".to_owned(), &config.gateway.command));
+        let workers = config.workers.iter().filter_map(|(format, worker)| {
+            let is_same = former.workers.get(format).is_some_and(|old| old.command == worker.command);
+            (!is_same).then(|| (format!("workers.{format}.command"), &worker.command))
+        });
+        for (key, command) in gateway.into_iter().chain(workers) {
+            let program = self.configured.places.program(command);
+            if !program.is_file() {
+                return Err(refused(&format!("{key}: there is no program {}", program.display())));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refused(why: &str) -> Error {
+    Error::new(Code::InvalidRequest, format!("nothing has changed: {why}"))
 }
