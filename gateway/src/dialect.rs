@@ -7,8 +7,9 @@
 //! 3. It calls `upstream::generate`, wrapped in `Record::observe`, and turns `upstream::Event`s into its own
 //!    answers: written one by one when streamed, folded into one value when not. There is no second path.
 //!    Vectors come from `upstream::embed`, wrapped in `Record::observe_embedding`.
-//! 4. Errors arrive as `impetus_proto::Error`; `error::Failure` says their HTTP status, the dialect their body.
-//!    After the head of a stream, a failure is an error event of the dialect, never a clean end.
+//! 4. Errors arrive as `impetus_proto::Error`; `error::Failure` says their HTTP status and whether trying again helps,
+//!    the dialect their body. After the head of a stream, a failure is an error event of the dialect, never a clean
+//!    end.
 //! 5. While a stream is silent it sends an event that carries nothing, every `Limits::keep_alive`.
 //!
 //! Cancelling needs nothing: a client that leaves drops the response, which drops the events.

@@ -240,7 +240,7 @@ fn whole_ms(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use futures::stream;
-    use impetus_proto::Code;
+    use impetus_proto::{Code, worker::Usage};
 
     use super::*;
     use crate::upstream::Finished;
@@ -283,5 +283,43 @@ mod tests {
         check("crashed_in_stream", Some(200), vec![Ok(accepted()), crash()], r#"model="tiny",status="500""#)
             .await;
         check("not_found", Some(404), vec![no_model()], r#"model="",status="404""#).await;
+    }
+
+    #[tokio::test]
+    async fn choices_are_counted_together() {
+        let metrics = metrics::install().unwrap();
+        let check = async |model: &'static str, ends: [bool; 2], status: u16, counts: [u32; 3]| {
+            let record = Record::open("id".into(), model, Span::none());
+            record.answered(StatusCode::OK);
+            // The second has found what the first has prefilled.
+            let choices = ends.into_iter().zip([2, 4]).map(|(ends, cached_tokens)| {
+                let usage = Usage { prompt_tokens: 5, cached_tokens, completion_tokens: 3 };
+                let end = Finished { usage, n_tokens: 1, ..Finished::default() };
+                let accepted = Event::Accepted { model: model.into(), prompt_tokens: 5 };
+                let token = Event::Delta { text: "a".into(), n_tokens: 1 };
+                let events = [accepted, token].into_iter().chain(ends.then_some(Event::Finished(end)));
+                record.observe(Box::pin(stream::iter(events.map(Ok).collect::<Vec<_>>())))
+            });
+            for mut choice in choices.collect::<Vec<_>>() {
+                while choice.next().await.is_some() {}
+            }
+            drop(record);
+            let text = metrics.render();
+            let [prompt, cached, completion] = counts;
+            for line in [
+                format!(
+                    "impetus_requests_total{{endpoint=\"{model}\",model=\"{model}\",status=\"{status}\"}} 1"
+                ),
+                format!("impetus_prompt_tokens_total{{model=\"{model}\"}} {prompt}"),
+                format!("impetus_prompt_cached_tokens_total{{model=\"{model}\"}} {cached}"),
+                format!("impetus_completion_tokens_total{{model=\"{model}\"}} {completion}"),
+                format!("impetus_time_to_first_token_seconds_count{{model=\"{model}\"}} 1"),
+            ] {
+                assert!(text.lines().any(|known| known == line), "{line} is not in\n{text}");
+            }
+        };
+        check("both_end", [true, true], 200, [5, 2, 6]).await;
+        // The client leaves before the second has ended.
+        check("one_ends", [true, false], 499, [5, 2, 4]).await;
     }
 }
