@@ -1,5 +1,7 @@
 //! `make chaos`
 
-fn main() -> anyhow::Result<()> {
+use std::process::ExitCode;
+
+fn main() -> anyhow::Result<ExitCode> {
     impetus_tests::chaos::run()
 }

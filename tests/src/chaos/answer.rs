@@ -1,6 +1,9 @@
 //! What became of a request.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
@@ -79,5 +82,22 @@ impl Refusal {
         let error = value.get("error")?;
         let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
         Some(Self { status, code: text("code"), message: text("message"), ..Self::default() })
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answered(answer, _) => write!(f, "{:?}", answer.choices),
+            Self::Refused(refusal) => write!(f, "{refusal}"),
+            Self::Broken(words) => write!(f, "nothing whole: {words}"),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, code, message, after, .. } = self;
+        write!(f, "{status} {code} after {after:.1?}: {message}")
     }
 }

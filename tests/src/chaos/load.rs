@@ -54,7 +54,7 @@ pub(super) async fn cases(client: &Client, bodies: Vec<Value>) -> anyhow::Result
                 let model = body["model"].as_str().unwrap_or_default().to_owned();
                 cases.push(Case { model, body, expected });
             }
-            other => bail!("{body} was answered with {other:?} before anything was done to the server"),
+            other => bail!("{body} was answered with {other} before anything was done to the server"),
         }
     }
     Ok(cases)
@@ -90,8 +90,7 @@ impl Tally {
                 Verdict::Gap(words) => self.gaps.push(about(&words)),
                 Verdict::Differs(words) => self.differing.push(about(&words)),
             },
-            Outcome::Refused(refusal) => self.failed.push(about(&format!("{refusal:?}"))),
-            Outcome::Broken(words) => self.failed.push(about(&words)),
+            failed => self.failed.push(about(&failed.to_string())),
         }
     }
 

@@ -4,6 +4,9 @@ use std::fmt::Write;
 
 use super::load::Tally;
 
+/// Requests of one kind that are told in full.
+const EXAMPLES: usize = 4;
+
 /// One row of the table.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
@@ -37,8 +40,15 @@ impl Report {
         self.failed += tally.failed.len();
         self.gaps += tally.gaps.len();
         self.differing += tally.differing.len();
-        let all = tally.failed.iter().chain(&tally.gaps).chain(&tally.differing);
-        self.complaints.extend(all.map(|what| format!("{}: {what}", self.name)));
+        for (kind, found) in
+            [("failed", &tally.failed), ("with a gap", &tally.gaps), ("with another text", &tally.differing)]
+        {
+            let examples = found.iter().take(EXAMPLES);
+            self.complaints.extend(examples.map(|what| format!("{}: {kind}: {what}", self.name)));
+            if let Some(more) = found.len().checked_sub(EXAMPLES + 1) {
+                self.complaints.push(format!("{}: {} more {kind}", self.name, more + 1));
+            }
+        }
     }
 
     /// Complains unless `holds`.

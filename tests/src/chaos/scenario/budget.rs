@@ -38,16 +38,16 @@ pub(super) async fn too_large(_plan: Plan, mut report: Report) -> anyhow::Result
             Outcome::Refused(refusal) => {
                 longest = longest.max(refusal.after);
                 report.check(refusal.status == 503 && refusal.code == "no_capacity", || {
-                    format!("refused with {refusal:?}")
+                    format!("refused with {refusal}")
                 });
-                report.check(refusal.retry_after.is_some(), || format!("no Retry-After: {refusal:?}"));
+                report.check(refusal.retry_after.is_some(), || format!("no Retry-After: {refusal}"));
                 for words in ["200 MiB", "100 MiB", "small"] {
                     report.check(refusal.message.contains(words), || {
                         format!("{words:?} is not in {:?}", refusal.message)
                     });
                 }
             }
-            other => report.check(false, || format!("a model that cannot fit: {other:?}")),
+            other => report.check(false, || format!("a model that cannot fit: {other}")),
         }
     }
     report.check(longest <= REFUSED, || format!("refused after {longest:?} only"));

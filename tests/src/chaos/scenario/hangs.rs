@@ -42,15 +42,15 @@ pub(super) async fn run(_plan: Plan, mut report: Report) -> anyhow::Result<Repor
     report.faults = 2;
     match hung {
         Outcome::Refused(refusal) if refusal.code == "worker_crashed" && refusal.status == 500 => {
-            report.check(refusal.message.contains("hung"), || format!("no attribution: {refusal:?}"));
+            report.check(refusal.message.contains("hung"), || format!("no attribution: {refusal}"));
         }
-        other => report.check(false, || format!("the request that hangs was answered with {other:?}")),
+        other => report.check(false, || format!("the request that hangs was answered with {other}")),
     }
     match unloaded {
         Outcome::Refused(refusal) if refusal.code == "model_load_failed" && refusal.status == 503 => {
-            report.check(refusal.message.contains("progress"), || format!("no reason: {refusal:?}"));
+            report.check(refusal.message.contains("progress"), || format!("no reason: {refusal}"));
         }
-        other => report.check(false, || format!("the model that never loads was answered with {other:?}")),
+        other => report.check(false, || format!("the model that never loads was answered with {other}")),
     }
     let models = site.status().await?.models;
     let shown = models.iter().find(|model| model.name == "never").map(|model| model.state.as_str());

@@ -81,7 +81,7 @@ async fn never_up(site: &Site, report: &mut Report) -> anyhow::Result<()> {
                 report
                     .check(message.contains(reason), || format!("{name}: {reason:?} is not in {message:?}"));
             }
-            other => report.check(false, || format!("{name} was answered with {other:?}")),
+            other => report.check(false, || format!("{name} was answered with {other}")),
         }
         let shown = models.iter().find(|model| model.name == name);
         let is_failed = shown.is_some_and(|model| model.state == "failed" && model.detail.contains(reason));

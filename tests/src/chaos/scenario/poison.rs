@@ -59,7 +59,7 @@ async fn poison(site: &Site, fault: &str, attribution: &str, report: &mut Report
                 format!("{attribution:?} is not in {:?}", refusal.message)
             });
         }
-        other => report.check(false, || format!("the poison ({fault}) was answered with {other:?}")),
+        other => report.check(false, || format!("the poison ({fault}) was answered with {other}")),
     }
     match site.client.send(&bad.body, || {}).await {
         Outcome::Refused(refusal) if is_honest(&refusal) => {
@@ -67,6 +67,6 @@ async fn poison(site: &Site, fault: &str, attribution: &str, report: &mut Report
             report
                 .note(format!("{fault} again: refused after {:.1} ms", refusal.after.as_secs_f64() * 1000.0));
         }
-        other => report.check(false, || format!("the known poison ({fault}) was answered with {other:?}")),
+        other => report.check(false, || format!("the known poison ({fault}) was answered with {other}")),
     }
 }

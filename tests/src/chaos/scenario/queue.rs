@@ -30,7 +30,7 @@ pub(super) async fn run(plan: Plan, mut report: Report) -> anyhow::Result<Report
         idle.extend(first_tokens(&site, tokio::time::sleep(pause), &mut report).await);
         let slow = scripted("slow", "hello", 4);
         let load = site.client.send(&slow.body, || {}).map(|outcome| {
-            if matches!(outcome, Outcome::Answered(..)) { None } else { Some(format!("{outcome:?}")) }
+            if matches!(outcome, Outcome::Answered(..)) { None } else { Some(outcome.to_string()) }
         });
         let load = load.shared();
         loading.extend(first_tokens(&site, load.clone().map(drop), &mut report).await);
@@ -64,7 +64,7 @@ async fn first_tokens(site: &Site, end: impl Future<Output = ()>, report: &mut R
         let begun = Instant::now();
         let ask = async {
             let outcome = site.client.send(&case.body, || {}).await;
-            let Outcome::Answered(_, arrivals) = outcome else { return Err(format!("{outcome:?}")) };
+            let Outcome::Answered(_, arrivals) = outcome else { return Err(outcome.to_string()) };
             arrivals.first().map(|first| (*first - begun).as_secs_f64() * 1000.0).ok_or("no text".to_owned())
         };
         tokio::select! {
