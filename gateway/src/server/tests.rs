@@ -20,6 +20,7 @@ use crate::fake::{
     embedding::{self, Embed},
 };
 
+mod head;
 mod wire;
 
 const CHAT: &str = r#"{"messages":[{"role":"user","content":"hi"}]}"#;
@@ -41,6 +42,8 @@ impl Answer {
     fn error(&self) -> (u16, String) {
         let error = &self.json()["error"];
         assert!(error["message"].as_str().is_some_and(|message| message.len() > 1), "{}", self.text);
+        let should_retry = self.headers["x-should-retry"].to_str().unwrap();
+        assert_eq!(error["retryable"].to_string(), should_retry, "{}", self.text);
         (self.status.as_u16(), error["code"].as_str().unwrap_or_default().to_owned())
     }
 }
@@ -113,23 +116,25 @@ async fn errors_have_one_shape() {
     check(post(CHAT_PATH, "{}"), 400, "invalid_value").await;
     check(post(CHAT_PATH, r#"{"model":"absent","messages":[{"role":"user"}]}"#), 404, "model_not_found")
         .await;
-    check(post(CHAT_PATH, r#"{"messages":[{"role":"user"}],"n":2}"#), 400, "unsupported_parameter").await;
+    check(post(CHAT_PATH, r#"{"messages":[{"role":"user"}],"n":129}"#), 400, "invalid_value").await;
+    check(post("/v1/completions", r#"{"prompt":"x","best_of":2}"#), 400, "unsupported_parameter").await;
     check(post("/v1/completions", r#"{"prompt":7}"#), 400, "invalid_value").await;
 }
 
 #[tokio::test]
 async fn before_the_head_an_error_is_a_status() {
     let fake = Fake::start();
-    for (code, status, name) in [
-        (Code::ContextLengthExceeded, 400, "context_length_exceeded"),
-        (Code::NoCapacity, 503, "no_capacity"),
-        (Code::Internal, 500, "internal_error"),
+    for (code, status, name, is_retryable) in [
+        (Code::ContextLengthExceeded, 400, "context_length_exceeded", false),
+        (Code::NoCapacity, 503, "no_capacity", true),
+        (Code::Internal, 500, "internal_error", false),
     ] {
         for body in [CHAT, STREAMED] {
             fake.script([Step::Fail(Error::new(code, "no").with_param("messages").with_retry_after(9))]);
             let answer = send(&fake, post(CHAT_PATH, body)).await;
             assert_eq!(answer.error(), (status, name.to_owned()));
             assert_eq!(answer.json()["error"]["param"], "messages");
+            assert_eq!(answer.json()["error"]["retryable"], is_retryable);
             assert_eq!(answer.headers["retry-after"], "9");
         }
     }
