@@ -47,7 +47,7 @@ pub(super) struct Envelope {
 }
 
 /// How the events of an answer began.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 struct Beginning {
     /// The canonical name of the model, when a worker has spoken for it.
     model: Option<Arc<str>>,
