@@ -38,6 +38,7 @@ use self::{handle::Command, pool::Pool, seat::Resident};
 use crate::{
     budget::{Memory, Pools},
     leases::{LeaseId, LeaseState, Releases},
+    limit::Enforcer,
     policy::restart::Limits,
     shutdown::Phase,
     worker::{Birth, Event, Leave, Nursery, Orders, State, What, WorkerId},
@@ -129,6 +130,8 @@ struct Entry {
     stats: Stats,
     /// The most that it has held.
     peaks: Memory,
+    /// Who holds it to its limit.
+    limited_by: Option<Enforcer>,
 }
 
 /// A worker's part.
@@ -286,7 +289,8 @@ impl<N: Nursery> Fleet<N> {
             }
             What::Draining(deadline) => entry.state = State::Draining { deadline },
             What::Stopping => entry.state = State::Stopping,
-            What::Exited(_) | What::Limited { .. } => {}
+            What::Limited { by, .. } => entry.limited_by = Some(by),
+            What::Exited(_) => {}
         }
         if let Some(model) = self.workers.get(&id).and_then(Entry::model).map(ToOwned::to_owned) {
             self.tell_leases(&model, now);
@@ -356,6 +360,7 @@ impl Entry {
             useful_since: None,
             stats: Stats::default(),
             peaks: Memory::default(),
+            limited_by: None,
         }
     }
 }

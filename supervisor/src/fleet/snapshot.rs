@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     budget::{Memory, Pools},
+    limit::Enforcer,
     worker::{Nursery, State, WorkerId},
 };
 
@@ -59,6 +60,8 @@ pub struct WorkerRow {
     pub peaks: Memory,
     /// RAM at which it is killed.
     pub limit_bytes: Option<u64>,
+    /// By whom.
+    pub limited_by: Option<Enforcer>,
 }
 
 /// One model.
@@ -111,6 +114,7 @@ impl<N: Nursery> Fleet<N> {
             footprint: placed.map(|placed| placed.footprint.clone()).unwrap_or_default(),
             peaks: entry.peaks.clone(),
             limit_bytes: placed.and_then(|placed| placed.limit_bytes),
+            limited_by: entry.limited_by,
         })
     }
 
@@ -195,5 +199,6 @@ fn without_process(
         footprint: Memory::default(),
         peaks: Memory::default(),
         limit_bytes: None,
+        limited_by: None,
     }
 }

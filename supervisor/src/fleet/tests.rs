@@ -8,7 +8,9 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::{attribution::ExitCause, leases::Lease};
 
+mod budget;
 mod laws;
+mod swap;
 
 const LIMITS: Limits = Limits {
     initial: Duration::from_millis(200),
