@@ -2,6 +2,7 @@
 //! one limit after another to itself (a file each) and then becomes the program. So nothing of ours ever runs
 //! between `fork` and `exec` of a threaded process.
 
+pub mod cgroup;
 pub mod descriptors;
 pub mod environment;
 pub mod oom_score;

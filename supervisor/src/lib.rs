@@ -7,6 +7,7 @@ pub mod aliases;
 pub mod attribution;
 pub mod budget;
 pub mod catalog;
+pub mod cgroup;
 pub mod channel;
 pub mod cli;
 pub mod control;

@@ -21,8 +21,10 @@ use tokio::{
 use crate::{
     adoption::{Claimed, Identity, Kept, Kind, Records},
     attribution::{self, ExitCause, Facts, Intent},
+    cgroup::Cgroup,
     channel::{self, Reader, Writer},
     launch::{Launch, LaunchError, Launcher},
+    limit::{Enforcer, Guard},
     logs::Source,
 };
 
@@ -37,6 +39,7 @@ const N_LAST_WORDS: usize = 30;
 pub struct Process {
     body: Body,
     pid: u32,
+    guard: Guard,
     reports: Reader,
     writer: Writer,
     source: Source,
@@ -68,6 +71,8 @@ pub enum Happening {
     Report(Report),
     /// It said something that is no report.
     Garbage(io::Error),
+    /// It holds this many bytes, which is as much as it may or more.
+    OverLimit(u64),
     /// It has closed its channel, which is how an end begins.
     Closed,
 }
@@ -80,8 +85,8 @@ impl Process {
         let captures = [source.capture(started.stdout), source.capture(started.stderr)];
         let pid = started.child.id().unwrap_or_default();
         let (reports, writer) = channel::split(started.channel);
-        let body = Body::Child(started.child);
-        Ok(Self { body, pid, reports, writer, source, first_line, captures, memory_kills, kept: None })
+        let (body, guard) = (Body::Child(started.child), Guard::default());
+        Ok(Self { body, pid, guard, reports, writer, source, first_line, captures, memory_kills, kept: None })
     }
 
     /// Goes on with a child of a former supervisor, whose output goes to `source` from now on. An error ends it.
@@ -94,8 +99,8 @@ impl Process {
         let (reports, writer) = channel::split(UnixStream::from_std(channel)?);
         let outputs = [pipe::Receiver::from_owned_fd(stdout)?, pipe::Receiver::from_owned_fd(stderr)?];
         let captures = outputs.map(|output| source.capture(output));
-        let (pid, kept) = (identity.pid, Some(kept));
-        Ok(Self { body, pid, reports, writer, source, first_line, captures, memory_kills, kept })
+        let (pid, guard, kept) = (identity.pid, Guard::default(), Some(kept));
+        Ok(Self { body, pid, guard, reports, writer, source, first_line, captures, memory_kills, kept })
     }
 
     /// Writes down, under `name`, what the next supervisor needs to adopt it, and answers with what it is to be told of
@@ -115,6 +120,17 @@ impl Process {
         self.pid
     }
 
+    /// From now on its memory and its end are judged by `cgroup`, which it is in.
+    pub fn belongs_to(&mut self, cgroup: Cgroup) {
+        self.guard = Guard::new(Some(cgroup));
+    }
+
+    /// Holds it to `limit_bytes` of RAM from now on, and says who does. Where that is the supervisor, it is
+    /// [`Process::next`] that tells of too much.
+    pub fn limit(&mut self, limit_bytes: u64) -> Enforcer {
+        self.guard.hold(self.pid, limit_bytes)
+    }
+
     /// Sends a message on its channel. An error means that it is going away, which [`Process::next`] will tell.
     pub async fn send<M: Message>(&mut self, message: &M) -> io::Result<()> {
         self.writer.send(message).await
@@ -122,7 +138,12 @@ impl Process {
 
     /// What it does next. May be dropped and called again without loss.
     pub async fn next(&mut self) -> Happening {
-        match self.reports.next().await {
+        let said = tokio::select! {
+            biased;
+            said = self.reports.next() => said,
+            held = self.guard.exceeded() => return Happening::OverLimit(held),
+        };
+        match said {
             Ok(Some(report)) => Happening::Report(report),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => Happening::Garbage(error),
             // Also a reset or torn stream: the peer died in the middle of a message.
@@ -172,7 +193,9 @@ impl Process {
             self.kill();
             self.ended().await
         };
-        let memory_ran_out = attribution::memory_kills() > self.memory_kills;
+        let kernel_kill = self.guard.kernel_kill();
+        // A control group knows better than the machine, which counts everybody's kills.
+        let memory_ran_out = !self.guard.has_cgroup() && attribution::memory_kills() > self.memory_kills;
         for capture in &mut self.captures {
             // Whatever still holds the pipe goes on being captured; its words come too late for this.
             let _ = timeout(LAST_WORDS, capture).await;
@@ -187,8 +210,8 @@ impl Process {
             intent,
             failed,
             last_words,
-            limit_bytes: None,
-            kernel_kill: None,
+            limit_bytes: self.guard.limit_bytes(),
+            kernel_kill,
             memory_ran_out,
             is_adopted: matches!(self.body, Body::Adopted(_)),
         })

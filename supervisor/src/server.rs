@@ -14,6 +14,7 @@ use crate::{
     aliases::AliasFile,
     budget::{Memory, Pools},
     catalog::Library,
+    cgroup::Cgroups,
     control::{self, Configured, Control},
     fleet, gateway,
     launch::Launcher,
@@ -76,6 +77,7 @@ async fn serve(
         log: settings::log_spec(config),
         timeouts: settings::timeouts(config),
         working_dir: places.state_dir.clone(),
+        cgroups: Cgroups::for_workers(config.budget.cgroups, &places.runtime_dir),
     };
     let gateway_settings =
         settings::of_gateway(config, places).context("cannot tell the gateway its configuration")?;

@@ -18,7 +18,8 @@ use tokio::{
 pub use state::State;
 
 use crate::{
-    attribution::ExitCause, launch::Launcher, limit::Enforcer, logs::Logs, policy::health::Patience,
+    attribution::ExitCause, cgroup::Cgroups, launch::Launcher, limit::Enforcer, logs::Logs,
+    policy::health::Patience,
 };
 
 /// A worker's name, which no other worker of this server ever has: its format and a number.
@@ -140,6 +141,8 @@ pub struct Processes {
     pub timeouts: Timeouts,
     /// Where they run.
     pub working_dir: PathBuf,
+    /// Control groups that hold them to their memory, where there are any.
+    pub cgroups: Option<Cgroups>,
 }
 
 impl WorkerId {
@@ -174,6 +177,7 @@ impl Processes {
             log: self.log.clone(),
             timeouts: self.timeouts,
             working_dir: self.working_dir.clone(),
+            cgroups: self.cgroups.clone(),
         }
     }
 }

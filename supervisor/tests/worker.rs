@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // these are tests, also where they are not marked as such
 
+#[path = "worker/memory.rs"]
+mod memory;
+
 use std::{
     fmt::Write as _,
     fs::{self, Permissions},
@@ -18,7 +21,9 @@ use impetus_proto::{
 };
 use impetus_supervisor::{
     attribution::{ExitCause, Hang},
+    cgroup::Cgroups,
     launch::Launcher,
+    limit::Enforcer,
     logs::{LogSettings, Logs},
     policy::health::Patience,
     worker::{Birth, Event, Leave, Nursery, Orders, Placement, Processes, Timeouts, What, WorkerId},
@@ -31,6 +36,9 @@ use tokio::sync::{mpsc, watch};
 const HEAR: &str = "dd bs=65536 count=1 <&3 >/dev/null 2>&1\n";
 /// Does nothing until the channel ends, without starting a process that a signal would have to reach.
 const WAIT: &str = "while read -r line <&3; do :; done\n";
+
+/// Holds more than 128 MiB, in memory that no file backs.
+const GROW: &str = "x=0123456789abcdef\nwhile [ ${#x} -lt 134217728 ]; do x=$x$x; done\n";
 
 const PATIENCE: Duration = Duration::from_millis(400);
 
@@ -78,6 +86,8 @@ fn scripts() -> Vec<(&'static str, String)> {
         ("ignores", serving("m") + "trap '' TERM\n" + &tick(1, 0) + "while :; do sleep 0.05; done\n"),
         ("babbles", HEAR.to_owned() + "printf '\\377\\377\\377\\377\\377' >&3\n" + WAIT),
         ("serves_another", serving("other") + WAIT),
+        ("kills_itself", serving("m") + "kill -KILL $$\n"),
+        ("grows", serving("m") + &tick(1, 0) + GROW + WAIT),
         ("mute", standby() + "exec 3>&-\nwhile :; do sleep 0.05; done\n"),
     ]
 }
@@ -100,11 +110,17 @@ struct Life {
     orders: watch::Sender<Orders>,
     events: mpsc::Receiver<Event>,
     seen: Vec<&'static str>,
+    limit_bytes: Option<u64>,
+    limited_by: Option<Enforcer>,
     _logs: TempDir,
 }
 
 impl Life {
     fn begin(name: &str, hang: Duration) -> Self {
+        Self::begin_in(name, hang, 1, None)
+    }
+
+    fn begin_in(name: &str, hang: Duration, number: u64, cgroups: Option<Cgroups>) -> Self {
         let program = script(name);
         let dir = tempfile::tempdir().unwrap();
         let settings =
@@ -119,43 +135,57 @@ impl Life {
                 kill: PATIENCE,
             },
             working_dir: "/".into(),
+            cgroups,
         };
         let (orders, given) = watch::channel(Orders::default());
         let (events, heard) = mpsc::channel(64);
-        let birth = Birth { id: WorkerId::new("sh", 1), format: "sh".into(), program, threads: 0 };
+        let birth = Birth { id: WorkerId::new("sh", number), format: "sh".into(), program, threads: 0 };
         nursery.start(birth, given, events);
-        Self { orders, events: heard, seen: Vec::new(), _logs: dir }
+        Self { orders, events: heard, seen: Vec::new(), limit_bytes: None, limited_by: None, _logs: dir }
     }
 
     /// Follows the worker's life, placing a model as soon as it can be and stopping it with its first tick.
     async fn follow(mut self, stop: Option<Leave>) -> (Vec<&'static str>, ExitCause) {
+        let cause = self.end(stop).await;
+        (self.seen, cause)
+    }
+
+    async fn end(&mut self, stop: Option<Leave>) -> ExitCause {
         loop {
-            let name = match self.events.recv().await.unwrap().what {
-                What::Started { .. } => "started",
-                What::Limited { .. } => "limited",
-                What::Waiting => {
-                    let spec = WorkerSpec { model: "m".into(), ..WorkerSpec::default() };
-                    self.orders.send_modify(|orders| {
-                        orders.place = Some(Arc::new(Placement { spec, limit_bytes: None }))
-                    });
-                    "waiting"
-                }
-                What::Progress(_) => "progress",
-                What::Serving(_) => "serving",
-                What::Tick(_) => {
-                    if let Some(leave) = stop {
-                        self.orders.send_modify(|orders| orders.leave = leave);
-                    }
-                    "tick"
-                }
-                What::Draining(_) => "draining",
-                What::Stopping => "stopping",
-                What::Exited(cause) => return (self.seen, cause),
-            };
-            if self.seen.last() != Some(&name) {
-                self.seen.push(name);
+            if let Some(cause) = self.hear().await {
+                return cause;
+            }
+            if let Some(leave) = stop.filter(|_| self.seen.last() == Some(&"tick")) {
+                self.orders.send_modify(|orders| orders.leave = leave);
             }
         }
+    }
+
+    async fn hear(&mut self) -> Option<ExitCause> {
+        let name = match self.events.recv().await.unwrap().what {
+            What::Started { .. } => "started",
+            What::Waiting => {
+                let spec = WorkerSpec { model: "m".into(), ..WorkerSpec::default() };
+                let placement = Placement { spec, limit_bytes: self.limit_bytes };
+                self.orders.send_modify(|orders| orders.place = Some(Arc::new(placement)));
+                "waiting"
+            }
+            What::Limited { by, limit_bytes } => {
+                assert_eq!(Some(limit_bytes), self.limit_bytes);
+                self.limited_by = Some(by);
+                "limited"
+            }
+            What::Progress(_) => "progress",
+            What::Serving(_) => "serving",
+            What::Tick(_) => "tick",
+            What::Draining(_) => "draining",
+            What::Stopping => "stopping",
+            What::Exited(cause) => return Some(cause),
+        };
+        if self.seen.last() != Some(&name) {
+            self.seen.push(name);
+        }
+        None
     }
 }
 

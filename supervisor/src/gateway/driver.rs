@@ -172,7 +172,7 @@ impl Driver {
                         let _ = asked.send(Ok(()));
                     }
                 }
-                Heard::Happening(Happening::Report(_)) => {}
+                Heard::Happening(Happening::Report(_) | Happening::OverLimit(_)) => {}
                 Heard::Happening(Happening::Closed) => break (Intent::None, LAST_BREATH),
                 Heard::Happening(Happening::Garbage(error)) => {
                     break (Intent::Garbled(error.to_string()), Duration::ZERO);

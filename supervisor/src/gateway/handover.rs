@@ -102,6 +102,7 @@ impl Driver {
                     Happening::Report(Report { message: Some(report::Message::Serving(_)) }) => return Ok(process),
                     Happening::Report(_) => {}
                     Happening::Closed => break Intent::None,
+                    Happening::OverLimit(_) => {}
                     Happening::Garbage(error) => break Intent::Garbled(error.to_string()),
                 },
                 () = sleep_until(give_up) => break Intent::Stalled(self.settings.start),

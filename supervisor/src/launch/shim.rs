@@ -15,7 +15,7 @@ use std::{
 use impetus_proto::{channel, launch::LaunchSpec};
 use nix::unistd::{chdir, execve};
 
-use super::{descriptors, oom_score, rlimit, session};
+use super::{cgroup, descriptors, oom_score, rlimit, session};
 
 /// The exit code of a shim that could not become its program, as a shell has it.
 pub const CANNOT_EXECUTE: u8 = 127;
@@ -53,6 +53,7 @@ fn launch() -> Result<Infallible, ShimError> {
     session::begin().map_err(io::Error::from).map_err(step("begin a session"))?;
     rlimit::forbid_core_dumps().map_err(io::Error::from).map_err(step("forbid core dumps"))?;
     oom_score::apply(spec.oom_score_adjust).map_err(step("set oom_score_adj"))?;
+    cgroup::join(&spec.cgroup_files).map_err(step("join its control group"))?;
     if !spec.working_dir.is_empty() {
         chdir(spec.working_dir.as_str())
             .map_err(io::Error::from)

@@ -1,6 +1,6 @@
 //! The life of one worker process as control flow: start, wait, load, serve, end.
 
-use std::{convert::Infallible, path::PathBuf, time::Duration};
+use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
 
 use impetus_proto::{
     Error,
@@ -13,9 +13,10 @@ use tokio::{
 };
 use tracing::{Instrument, info_span};
 
-use super::{Birth, Event, Leave, Orders, Timeouts, What};
+use super::{Birth, Event, Leave, Orders, Placement, Timeouts, What};
 use crate::{
     attribution::{ExitCause, Intent},
+    cgroup::{Cgroup, Cgroups},
     launch::{Launch, Launcher},
     logs::{Logs, WORKER_PREFIX},
     policy::health::{Progress, Verdict},
@@ -35,6 +36,7 @@ pub(super) struct Setup {
     pub(super) log: LogSpec,
     pub(super) timeouts: Timeouts,
     pub(super) working_dir: PathBuf,
+    pub(super) cgroups: Option<Cgroups>,
 }
 
 struct Driver {
@@ -83,6 +85,7 @@ impl Driver {
     async fn live(&mut self) -> ExitCause {
         let file = format!("{WORKER_PREFIX}{}", self.birth.id);
         let source = self.setup.logs.source(self.birth.id.as_str(), Some(&file));
+        let cgroup = self.cgroup();
         let launch = Launch {
             program: self.birth.program.clone(),
             args: Vec::new(),
@@ -90,13 +93,16 @@ impl Driver {
             environment: threads(self.birth.threads),
             oom_score_adjust: OOM_SCORE_ADJUST,
             working_dir: self.setup.working_dir.clone(),
-            cgroup_files: Vec::new(),
+            cgroup_files: cgroup.as_ref().map(Cgroup::files).unwrap_or_default(),
             file_size_limit_bytes: 0,
         };
         let mut process = match Process::start(&self.setup.launcher, launch, source) {
             Ok(process) => process,
             Err(error) => return ExitCause::NotStarted(error.to_string()),
         };
+        if let Some(cgroup) = cgroup {
+            process.belongs_to(cgroup);
+        }
         tracing::Span::current().record("pid", process.pid());
         self.tell(What::Started { pid: process.pid() }).await;
         let Err(ending) = self.stages(&mut process).await;
@@ -106,10 +112,11 @@ impl Driver {
     async fn stages(&mut self, process: &mut Process) -> Result<Infallible, Ending> {
         self.starting(process).await?;
         self.tell(What::Waiting).await;
-        let spec = self.standing_by(process).await?;
-        tracing::Span::current().record("model", spec.model.as_str());
+        let placement = self.standing_by(process).await?;
+        tracing::Span::current().record("model", placement.spec.model.as_str());
         tracing::info!("model placed");
-        let description = self.loading(process, &spec).await?;
+        self.limit(process, &placement).await;
+        let description = self.loading(process, &placement.spec).await?;
         tracing::info!("model ready");
         self.tell(What::Serving(Box::new(description))).await;
         self.serving(process).await
@@ -139,13 +146,22 @@ impl Driver {
         }
     }
 
-    async fn standing_by(&mut self, process: &mut Process) -> Result<WorkerSpec, Ending> {
+    async fn standing_by(&mut self, process: &mut Process) -> Result<Arc<Placement>, Ending> {
         loop {
             let placed = self.orders.borrow_and_update().place.clone();
             if let Some(placement) = placed {
-                return Ok(placement.spec.clone());
+                return Ok(placement);
             }
             self.hear(process, None).await?;
+        }
+    }
+
+    /// Before the model is opened, so that no load can take more than it was given.
+    async fn limit(&mut self, process: &mut Process, placement: &Placement) {
+        if let Some(limit_bytes) = placement.limit_bytes {
+            let by = process.limit(limit_bytes);
+            tracing::debug!(limit_bytes, %by, "memory limited");
+            self.tell(What::Limited { by, limit_bytes }).await;
         }
     }
 
@@ -230,6 +246,15 @@ impl Driver {
         }
     }
 
+    /// A control group for this worker, where there are any.
+    fn cgroup(&self) -> Option<Cgroup> {
+        let made = self.setup.cgroups.as_ref()?.create(self.birth.id.as_str());
+        made.inspect_err(
+            |error| tracing::warn!(%error, "the supervisor will watch the worker's memory itself"),
+        )
+        .ok()
+    }
+
     async fn tell(&self, what: What) {
         // Nobody listens once the fleet has ended, which it does after its workers.
         let _ = self.events.send(Event { id: self.birth.id.clone(), what }).await;
@@ -263,6 +288,7 @@ fn heard(happening: Happening) -> Result<Heard, Ending> {
             Ok(Heard::Report(report::Message::Tick(Tick::default())))
         }
         Happening::Garbage(error) => Err(Ending::Condemned(Intent::Garbled(error.to_string()))),
+        Happening::OverLimit(held) => Err(Ending::Condemned(Intent::OverLimit(held))),
         Happening::Closed => Err(Ending::Gone(None)),
     }
 }
