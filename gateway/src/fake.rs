@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use impetus_config::GatewayConfig;
+use impetus_config::Config;
 use impetus_proto::{
     Error, MAX_MESSAGE_BYTES,
-    supervisor::{ModelStatus, StatusReply, supervisor_server::SupervisorServer},
+    supervisor::{AcquireRequest, Ended, ModelStatus, StatusReply, supervisor_server::SupervisorServer},
     worker::{
         Accepted, Delta, EmbedRequest, Finished, GenerateEvent, GenerateRequest, Timings, Usage,
         generate_event::Event, worker_server::WorkerServer,
@@ -38,29 +38,36 @@ pub(crate) enum Step {
     Send(GenerateEvent),
     /// End the stream with an error of ours.
     Fail(Error),
-    /// End the stream as the transport does when the process is gone, and the lease with it.
+    /// End every stream of this worker as the transport does when the process is gone, and its leases, too: somebody
+    /// killed it.
     Die,
+    /// The same, by its own doing.
+    Crash,
     /// End the stream as if all were well.
     End,
     /// Say nothing for a while.
     Wait(Duration),
     /// Say nothing until the caller leaves.
     Stall,
+    /// The same, even when the worker is gone.
+    Hang,
 }
 
+/// What a worker does with a request, which may be the rest of one.
+pub(crate) type Answering = Arc<dyn Fn(&GenerateRequest) -> Vec<Step> + Send + Sync>;
+
 /// The fake's side of a test.
-#[derive(Debug)]
 pub(crate) struct Fake {
     dir: TempDir,
     state: Arc<State>,
     tasks: Vec<JoinHandle<()>>,
 }
 
-#[derive(Debug)]
 struct State {
     worker_uri: String,
-    /// What each `Generate` call does; with none left, `completion("ok")`.
+    /// What each `Generate` call does; with none left, what `answering` says.
     scripts: Mutex<VecDeque<Vec<Step>>>,
+    answering: Mutex<Answering>,
     /// What the `Embed` calls do that begin with the input of a place; with none left, they answer.
     embeds: Mutex<HashMap<u32, VecDeque<embedding::Embed>>>,
     /// What `Acquire` calls fail with; with none left, they succeed.
@@ -69,12 +76,26 @@ struct State {
     acquire_delay: Mutex<Duration>,
     models: Mutex<Vec<ModelStatus>>,
     status: Mutex<StatusReply>,
+    slots: Mutex<u32>,
     requests: Mutex<Vec<GenerateRequest>>,
     embed_requests: Mutex<Vec<EmbedRequest>>,
+    acquire_requests: Mutex<Vec<AcquireRequest>>,
     request_ids: Mutex<Vec<String>>,
-    deaths: watch::Sender<u32>,
+    /// The worker that serves all requests under an empty name, those that serve one alone under its id.
+    workers: Mutex<HashMap<String, watch::Sender<Worker>>>,
+    /// The worker that a request holds, by the request's id.
+    held: Mutex<HashMap<String, (String, u32)>>,
+    away: watch::Sender<bool>,
     streams: watch::Sender<u32>,
     leases: watch::Sender<u32>,
+}
+
+/// The worker of now: the first, the second ...
+#[derive(Debug, Clone)]
+struct Worker {
+    number: u32,
+    /// How the one before it ended.
+    former: Ended,
 }
 
 impl Fake {
@@ -94,15 +115,20 @@ impl Fake {
         let state = Arc::new(State {
             worker_uri: format!("unix://{}", path("worker.sock").display()),
             scripts: Mutex::default(),
+            answering: Mutex::new(Arc::new(|_| completion("ok"))),
             embeds: Mutex::default(),
             refusals: Mutex::default(),
             acquire_delay: Mutex::default(),
             models: Mutex::new(vec![model]),
             status: Mutex::default(),
+            slots: Mutex::default(),
             requests: Mutex::default(),
             embed_requests: Mutex::default(),
+            acquire_requests: Mutex::default(),
             request_ids: Mutex::default(),
-            deaths: watch::channel(0).0,
+            workers: Mutex::default(),
+            held: Mutex::default(),
+            away: watch::channel(false).0,
             streams: watch::channel(0).0,
             leases: watch::channel(0).0,
         });
@@ -126,6 +152,14 @@ impl Fake {
         self.state.scripts.lock().unwrap().push_back(steps.into_iter().collect());
     }
 
+    /// What a worker does with a request that no script is left for.
+    pub(crate) fn answer_with(
+        &self,
+        answering: impl Fn(&GenerateRequest) -> Vec<Step> + Send + Sync + 'static,
+    ) {
+        *self.state.answering.lock().unwrap() = Arc::new(answering);
+    }
+
     /// What the next `Embed` calls do that begin with the input at `first_input`.
     pub(crate) fn script_embeds(&self, first_input: u32, embeds: impl IntoIterator<Item = embedding::Embed>) {
         self.state.embeds.lock().unwrap().entry(first_input).or_default().extend(embeds);
@@ -137,6 +171,21 @@ impl Fake {
 
     pub(crate) fn delay_lease(&self, delay: Duration) {
         *self.state.acquire_delay.lock().unwrap() = delay;
+    }
+
+    /// Workers say that they generate so many sequences at once.
+    pub(crate) fn set_slots(&self, slots: u32) {
+        *self.state.slots.lock().unwrap() = slots;
+    }
+
+    /// The supervisor dies, or comes back.
+    pub(crate) fn set_away(&self, away: bool) {
+        self.state.away.send_replace(away);
+    }
+
+    /// The worker that serves all requests ends.
+    pub(crate) fn end_worker(&self, cause: &str, may_be_request: bool) {
+        self.state.end("", ended(cause, may_be_request));
     }
 
     pub(crate) fn set_models(&self, models: Vec<ModelStatus>) {
@@ -155,6 +204,11 @@ impl Fake {
     /// What the worker was asked to embed, in order.
     pub(crate) fn embed_requests(&self) -> Vec<EmbedRequest> {
         self.state.embed_requests.lock().unwrap().clone()
+    }
+
+    /// What the supervisor was asked to lend, in order.
+    pub(crate) fn acquire_requests(&self) -> Vec<AcquireRequest> {
+        self.state.acquire_requests.lock().unwrap().clone()
     }
 
     /// The ids under which supervisor and worker were asked, in order.
@@ -178,11 +232,33 @@ impl Fake {
     }
 
     pub(crate) fn upstream(&self) -> Arc<Upstream> {
-        Arc::new(Upstream::new(&self.socket(), Duration::from_mins(10)))
+        self.upstream_with(|_| {})
+    }
+
+    /// With other settings than the defaults.
+    pub(crate) fn upstream_with(&self, set: impl FnOnce(&mut Config)) -> Arc<Upstream> {
+        let mut config = Config::default();
+        set(&mut config);
+        Arc::new(Upstream::new(&self.socket(), (&config).into()))
     }
 
     pub(crate) fn gateway(&self) -> Gateway {
-        Gateway::new(&GatewayConfig::default(), &self.socket()).unwrap()
+        Gateway::new(&Config::default(), &self.socket()).unwrap()
+    }
+}
+
+impl State {
+    /// The present worker under this name, and what tells of its end.
+    fn worker(&self, name: &str) -> watch::Receiver<Worker> {
+        let first = || watch::channel(Worker { number: 1, former: Ended::default() }).0;
+        self.workers.lock().unwrap().entry(name.to_owned()).or_insert_with(first).subscribe()
+    }
+
+    /// The worker's life is over, and that of the next one begins.
+    fn end(&self, name: &str, former: Ended) {
+        drop(self.worker(name));
+        let workers = self.workers.lock().unwrap();
+        workers[name].send_modify(|worker| *worker = Worker { number: worker.number + 1, former });
     }
 }
 
@@ -196,11 +272,21 @@ impl Drop for Fake {
 
 /// A request that names the fake's model by its alias.
 pub(crate) fn request() -> Request {
-    Request { id: "req-1".into(), model: ALIAS.into(), generate: GenerateRequest::default(), keep_alive: None }
+    Request {
+        id: "req-1".into(),
+        model: ALIAS.into(),
+        generate: GenerateRequest::default(),
+        keep_alive: None,
+    }
 }
 
 pub(crate) fn accepted() -> Step {
-    event(0, &[], Event::Accepted(Accepted { prompt_tokens: 5 }))
+    accepted_at(0)
+}
+
+/// The beginning of an answer that resumes behind `index` tokens.
+pub(crate) fn accepted_at(index: u32) -> Step {
+    event(index, &[], Event::Accepted(Accepted { prompt_tokens: 5 }))
 }
 
 /// The tokens from `index` on, standing for `text`.
@@ -231,6 +317,27 @@ pub(crate) fn completion(text: &str) -> Vec<Step> {
     steps
 }
 
+/// What is left of `completion(text)` for a request that may resume it.
+pub(crate) fn rest(request: &GenerateRequest, text: &str) -> Vec<Step> {
+    let steps = completion(text);
+    let resumed = request.resume.clone().unwrap_or_default().tokens;
+    let whole: Vec<u32> = steps
+        .iter()
+        .flat_map(|step| match step {
+            Step::Send(event) => event.tokens.clone(),
+            _ => Vec::new(),
+        })
+        .collect();
+    assert!(whole.starts_with(&resumed), "{resumed:?} is resumed of {whole:?}");
+    let n_resumed = resumed.len();
+    let mut rest = vec![accepted_at(n_resumed as u32)];
+    match steps.get(n_resumed + 1..) {
+        Some(steps) if !steps.is_empty() => rest.extend_from_slice(steps),
+        _ => rest.push(finished(n_resumed as u32, &[], "")),
+    }
+    rest
+}
+
 /// The same step, said by a worker of another model.
 pub(crate) fn of_another_model(step: Step) -> Step {
     match step {
@@ -241,6 +348,10 @@ pub(crate) fn of_another_model(step: Step) -> Step {
 
 fn event(index: u32, tokens: &[u32], event: Event) -> Step {
     Step::Send(GenerateEvent { model: MODEL.into(), index, tokens: tokens.to_vec(), event: Some(event) })
+}
+
+fn ended(cause: &str, may_be_request: bool) -> Ended {
+    Ended { cause: cause.into(), may_be_request }
 }
 
 /// What tonic makes of a connection that breaks.

@@ -15,6 +15,8 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 
 pub(crate) use fleet::render as render_fleet;
 
+use crate::upstream::Cause;
+
 /// The recorder of the process cannot be set up.
 pub(crate) type MetricsError = BuildError;
 
@@ -25,7 +27,11 @@ const DURATION: &str = "impetus_request_duration_seconds";
 const FIRST_TOKEN: &str = "impetus_time_to_first_token_seconds";
 const INTER_TOKEN: &str = "impetus_inter_token_seconds";
 const LEASE_WAIT: &str = "impetus_lease_wait_seconds";
-const RETRIES: &str = "impetus_retries_total";
+const QUEUED: &str = "impetus_queue_waiting";
+const REPLAYS: &str = "impetus_replays_total";
+const REPLAYED_TOKENS: &str = "impetus_replayed_tokens_total";
+const REPLAY_DURATION: &str = "impetus_replay_seconds";
+const POISONS: &str = "impetus_poison_requests_total";
 const PROMPT_TOKENS: &str = "impetus_prompt_tokens_total";
 const CACHED_TOKENS: &str = "impetus_prompt_cached_tokens_total";
 const COMPLETION_TOKENS: &str = "impetus_completion_tokens_total";
@@ -46,7 +52,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, MetricsError> {
     if let Some(handle) = &*installed {
         return Ok(handle.clone());
     }
-    let handle = [DURATION, FIRST_TOKEN, LEASE_WAIT]
+    let handle = [DURATION, FIRST_TOKEN, LEASE_WAIT, REPLAY_DURATION]
         .into_iter()
         .try_fold(PrometheusBuilder::new(), |builder, name| {
             builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), REQUEST_BUCKETS)
@@ -68,7 +74,15 @@ fn describe() {
     describe_histogram!(FIRST_TOKEN, Unit::Seconds, "From a request's headers to its first token.");
     describe_histogram!(INTER_TOKEN, Unit::Seconds, "Between the tokens of an answer.");
     describe_histogram!(LEASE_WAIT, Unit::Seconds, "Until the supervisor lent a worker.");
-    describe_counter!(RETRIES, "Requests given to another worker because theirs was lost.");
+    describe_gauge!(QUEUED, "Requests that wait for their turn with a worker, by model.");
+    describe_counter!(REPLAYS, "Times that a request was given to another worker, by why its own was lost.");
+    describe_counter!(REPLAYED_TOKENS, "Tokens that the next worker had to take in again.");
+    describe_histogram!(
+        REPLAY_DURATION,
+        Unit::Seconds,
+        "From the loss of a request's worker until the request got further."
+    );
+    describe_counter!(POISONS, "Requests that crashed a worker which served nothing else.");
     describe_counter!(PROMPT_TOKENS, "Tokens of prompts.");
     describe_counter!(CACHED_TOKENS, "Tokens of prompts that a worker still had in its cache.");
     describe_counter!(COMPLETION_TOKENS, "Tokens generated.");
@@ -96,9 +110,29 @@ pub(crate) fn lease_wait(model: &str, waited: Duration) {
     histogram!(LEASE_WAIT, "model" => model.to_owned()).record(waited);
 }
 
-/// A request is given to another worker.
-pub(crate) fn retried(model: &str) {
-    counter!(RETRIES, "model" => model.to_owned()).increment(1);
+/// So many requests wait in the line of `model`.
+pub(crate) fn queued(model: &str, n_waiting: usize) {
+    gauge!(QUEUED, "model" => model.to_owned()).set(n_waiting as f64);
+}
+
+/// A request is given to another worker, because its own was lost.
+pub(crate) fn replayed(model: &str, cause: Cause) {
+    counter!(REPLAYS, "model" => model.to_owned(), "cause" => cause.name()).increment(1);
+}
+
+/// The next worker takes in so many tokens again.
+pub(crate) fn replayed_tokens(model: &str, n_tokens: u64) {
+    counter!(REPLAYED_TOKENS, "model" => model.to_owned()).increment(n_tokens);
+}
+
+/// A request got further, `took` after it lost its worker.
+pub(crate) fn replay_took(model: &str, took: Duration) {
+    histogram!(REPLAY_DURATION, "model" => model.to_owned()).record(took);
+}
+
+/// A request was found to crash workers.
+pub(crate) fn poisoned(model: &str) {
+    counter!(POISONS, "model" => model.to_owned()).increment(1);
 }
 
 /// A request has come in.

@@ -15,7 +15,7 @@ use axum::{
     response::IntoResponse,
 };
 use futures::FutureExt;
-use impetus_config::GatewayConfig;
+use impetus_config::Config;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, time::MissedTickBehavior};
 use tower::ServiceExt;
@@ -58,10 +58,12 @@ pub(crate) struct Limits {
 
 impl Gateway {
     /// A gateway for the supervisor that listens on `socket`.
-    pub(crate) fn new(config: &GatewayConfig, socket: &str) -> Result<Self, MetricsError> {
+    pub(crate) fn new(config: &Config, socket: &str) -> Result<Self, MetricsError> {
+        let upstream = Arc::new(Upstream::new(socket, config.into()));
+        let config = &config.gateway;
         let seconds = |value: u64| Duration::from_secs(value.max(1));
         Ok(Self {
-            upstream: Arc::new(Upstream::new(socket, seconds(config.acquire_timeout_s))),
+            upstream,
             limits: Limits {
                 max_body_bytes: config.max_body_bytes,
                 body_timeout: seconds(config.body_timeout_s),

@@ -90,7 +90,7 @@ impl Start {
         let lent = Arc::new(self.listener.try_clone().map_err(StartError::Listener)?);
         let listener = tokio::net::TcpListener::from_std(self.listener).map_err(StartError::Listener)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
-        let gateway = Gateway::new(&self.config.gateway, &self.supervisor_socket)?;
+        let gateway = Gateway::new(&self.config, &self.supervisor_socket)?;
 
         let serving = Report { message: Some(report::Message::Serving(Serving::default())) };
         channel::write(&mut self.channel, &serving).map_err(StartError::Channel)?;

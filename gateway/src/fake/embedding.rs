@@ -21,6 +21,8 @@ pub(crate) enum Embed {
     Fail(Error),
     /// Fail as the transport does when the process is gone, and lose the lease with it.
     Die,
+    /// The same, by the worker's own doing.
+    Crash,
     /// Say nothing until the caller leaves.
     Stall,
 }

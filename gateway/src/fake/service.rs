@@ -1,6 +1,6 @@
 //! The fake's gRPC side.
 
-use std::{collections::VecDeque, pin::Pin, sync::Arc};
+use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
 
 use async_stream::stream;
 use futures::Stream;
@@ -9,14 +9,15 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use super::{
-    ALIAS, MODEL, State, Step, broken, completion,
+    ALIAS, MODEL, State, Step, broken,
     embedding::{self, Embed},
+    ended,
 };
 
 type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 type Answer<T> = Result<Response<T>, Status>;
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Service(pub(super) Arc<State>);
 
 /// Counts itself, from its making until it is dropped.
@@ -36,9 +37,11 @@ impl Drop for Open {
 }
 
 impl Service {
-    fn note_id<T>(&self, request: &Request<T>) {
+    fn note_id<T>(&self, request: &Request<T>) -> String {
         let id = request.metadata().get(REQUEST_ID).map(|id| id.to_str().unwrap().to_owned());
-        self.0.request_ids.lock().unwrap().push(id.unwrap_or_default());
+        let id = id.unwrap_or_default();
+        self.0.request_ids.lock().unwrap().push(id.clone());
+        id
     }
 }
 
@@ -47,35 +50,61 @@ impl w::worker_server::Worker for Service {
     type GenerateStream = Streamed<w::GenerateEvent>;
 
     async fn generate(&self, request: Request<w::GenerateRequest>) -> Answer<Self::GenerateStream> {
-        self.note_id(&request);
+        let id = self.note_id(&request);
         let state = self.0.clone();
-        state.requests.lock().unwrap().push(request.into_inner());
-        let steps = state.scripts.lock().unwrap().pop_front().unwrap_or_else(|| completion("ok"));
+        let (name, number) = state.held.lock().unwrap()[&id].clone();
+        let mut life = state.worker(&name);
+        if life.borrow().number != number {
+            return Err(broken());
+        }
+        let request = request.into_inner();
+        let script = state.scripts.lock().unwrap().pop_front();
+        let steps = script.unwrap_or_else(|| {
+            let answering = state.answering.lock().unwrap().clone();
+            answering(&request)
+        });
+        state.requests.lock().unwrap().push(request);
         let open = Open::new(&state.streams);
         Ok(Response::new(Box::pin(stream! {
             let _open = open;
             for step in steps {
-                match step {
-                    Step::Send(event) => yield Ok(event),
+                let pause = match step {
+                    Step::Send(event) => {
+                        yield Ok(event);
+                        Duration::ZERO
+                    }
                     Step::Fail(error) => {
                         yield Err(error.into());
                         return;
                     }
                     Step::Die => {
-                        state.deaths.send_modify(|deaths| *deaths += 1);
-                        yield Err(broken());
-                        return;
+                        state.end(&name, ended("killed by SIGKILL", false));
+                        Duration::MAX
+                    }
+                    Step::Crash => {
+                        state.end(&name, ended("killed by SIGSEGV", true));
+                        Duration::MAX
                     }
                     Step::End => return,
-                    Step::Wait(delay) => tokio::time::sleep(delay).await,
-                    Step::Stall => std::future::pending().await,
+                    Step::Wait(delay) => delay,
+                    Step::Stall => Duration::MAX,
+                    Step::Hang => std::future::pending().await,
+                };
+                let over = tokio::select! {
+                    biased;
+                    _ = life.changed() => true,
+                    () = tokio::time::sleep(pause) => false,
+                };
+                if over {
+                    yield Err(broken());
+                    return;
                 }
             }
         })))
     }
 
     async fn embed(&self, request: Request<w::EmbedRequest>) -> Answer<w::EmbedReply> {
-        self.note_id(&request);
+        let id = self.note_id(&request);
         let _open = Open::new(&self.0.streams);
         let request = request.into_inner();
         let mut reply = embedding::reply(&request);
@@ -87,7 +116,12 @@ impl w::worker_server::Worker for Service {
             Embed::Lie(lie) => lie(&mut reply),
             Embed::Fail(error) => return Err(error.into()),
             Embed::Die => {
-                self.0.deaths.send_modify(|deaths| *deaths += 1);
+                self.0.end("", ended("killed by SIGKILL", false));
+                return Err(broken());
+            }
+            Embed::Crash => {
+                let (name, _) = self.0.held.lock().unwrap()[&id].clone();
+                self.0.end(&name, ended("killed by SIGSEGV", true));
                 return Err(broken());
             }
             Embed::Stall => std::future::pending().await,
@@ -119,29 +153,48 @@ impl s::supervisor_server::Supervisor for Service {
     type LogsStream = Streamed<s::LogLines>;
 
     async fn acquire(&self, request: Request<s::AcquireRequest>) -> Answer<Self::AcquireStream> {
-        self.note_id(&request);
-        let name = request.into_inner().model;
+        let id = self.note_id(&request);
+        let request = request.into_inner();
         let state = self.0.clone();
+        state.acquire_requests.lock().unwrap().push(request.clone());
+        if *state.away.borrow() {
+            return Err(Status::unavailable("nobody listens"));
+        }
         if let Some(error) = state.refusals.lock().unwrap().pop_front() {
             return Err(error.into());
         }
-        if ![MODEL, ALIAS, ""].contains(&name.as_str()) {
+        if ![MODEL, ALIAS, ""].contains(&request.model.as_str()) {
             return Err(Error::new(Code::ModelNotFound, "no such model").with_param("model").into());
         }
-        let delay = *state.acquire_delay.lock().unwrap();
-        let mut deaths = state.deaths.subscribe();
+        let (delay, slots) = (*state.acquire_delay.lock().unwrap(), *state.slots.lock().unwrap());
+        let name = if request.alone { id.clone() } else { String::new() };
+        let mut away = state.away.subscribe();
         let open = Open::new(&state.leases);
         let event = |event| Ok(s::AcquireEvent { event: Some(event) });
         Ok(Response::new(Box::pin(stream! {
             let _open = open;
-            yield event(s::acquire_event::Event::Queued(s::Queued { reason: "test".into() }));
-            tokio::time::sleep(delay).await;
-            yield event(s::acquire_event::Event::Loading(s::Loading { progress: 0.5 }));
+            if request.worker_id.is_empty() {
+                yield event(s::acquire_event::Event::Queued(s::Queued { reason: "test".into() }));
+                tokio::time::sleep(delay).await;
+                yield event(s::acquire_event::Event::Loading(s::Loading { progress: 0.5 }));
+            }
+            let mut life = state.worker(&name);
+            let number = life.borrow_and_update().number;
+            let worker_id = format!("gguf-{name}{number}");
+            if !request.worker_id.is_empty() && request.worker_id != worker_id {
+                yield event(s::acquire_event::Event::Ended(ended("ended for an unknown reason", false)));
+                return;
+            }
+            state.held.lock().unwrap().insert(id, (name, number));
             let endpoint = state.worker_uri.clone();
-            let ready = s::Ready { endpoint, model: MODEL.into(), worker_id: "gguf-1".into(), slots: 4 };
-            yield event(s::acquire_event::Event::Ready(ready));
-            deaths.changed().await.ok();
-            yield Err(Error::new(Code::Unavailable, "the worker is gone").into());
+            yield event(s::acquire_event::Event::Ready(s::Ready { endpoint, model: MODEL.into(), worker_id, slots }));
+            tokio::select! {
+                _ = life.changed() => {
+                    let former = life.borrow().former.clone();
+                    yield event(s::acquire_event::Event::Ended(former));
+                }
+                () = async { drop(away.wait_for(|away| *away).await) } => yield Err(broken()),
+            }
         })))
     }
 

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 
 use axum::http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
+use impetus_config::GatewayConfig;
 use impetus_proto::{
     Code, Error,
     supervisor::{ModelStatus, StatusReply, WorkerStatus},
@@ -205,7 +206,10 @@ async fn vectors_are_answered_and_what_was_cut_is_said() {
     assert_eq!(answer.headers["x-impetus-ignored"], "beta");
     assert_eq!(answer.headers["x-impetus-truncated"], "0,2");
 
-    let config = GatewayConfig { truncate_inputs: true, ..GatewayConfig::default() };
+    let config = Config {
+        gateway: GatewayConfig { truncate_inputs: true, ..GatewayConfig::default() },
+        ..Config::default()
+    };
     send_to(Gateway::new(&config, &fake.socket()).unwrap(), post("/v1/embeddings", body)).await;
     let told: Vec<bool> = fake.embed_requests().iter().map(|request| request.truncate).collect();
     assert_eq!(told, [false, true]);
@@ -263,7 +267,7 @@ async fn ready_means_that_the_default_model_is_servable() {
     }
     fake.set_models(Vec::new());
     assert_eq!(send(&fake, get("/ready")).await.status.as_u16(), 503);
-    let alone = Gateway::new(&GatewayConfig::default(), "/nonexistent/supervisor.sock").unwrap();
+    let alone = Gateway::new(&Config::default(), "/nonexistent/supervisor.sock").unwrap();
     assert_eq!(send_to(alone.clone(), get("/ready")).await.error(), (503, "unavailable".to_owned()));
     assert_eq!(send_to(alone, get("/health")).await.status, StatusCode::OK);
 }

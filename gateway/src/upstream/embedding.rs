@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use futures::{StreamExt, stream::FuturesOrdered};
 use impetus_proto::{
-    Code, Error, MAX_MESSAGE_BYTES,
+    Error, MAX_MESSAGE_BYTES,
     worker::{EmbedInput, EmbedReply, EmbedRequest, Embedding, embed_input, worker_client::WorkerClient},
 };
 use tonic::transport::Channel;
-use tracing::warn;
 
 use super::{
     Upstream,
-    failure::{self, Failure},
+    course::Course,
+    deadline,
+    failure::Failure,
     lease::{Lease, with_id},
 };
 
@@ -60,8 +61,6 @@ struct Progress {
     /// Parts whose vectors have been received.
     n_done: usize,
     embeddings: Vec<Embedding>,
-    /// Workers lost since the last part was received, and the one that is tried.
-    attempts: u32,
 }
 
 /// Inputs that travel together.
@@ -73,22 +72,21 @@ struct Part {
 }
 
 /// Embeds all inputs of `request`. Dropping it cancels.
-pub(crate) async fn embed(upstream: &Upstream, mut request: EmbeddingRequest) -> Result<Embedded, Error> {
-    let parts = split(std::mem::take(&mut request.inputs));
-    let mut progress = Progress { request, parts, n_done: 0, embeddings: Vec::new(), attempts: 0 };
+pub(crate) async fn embed(upstream: &Arc<Upstream>, request: EmbeddingRequest) -> Result<Embedded, Error> {
+    deadline::within(Box::pin(run(upstream, request)), upstream.limits.request_timeout).await
+}
+
+async fn run(upstream: &Arc<Upstream>, mut request: EmbeddingRequest) -> Result<Embedded, Error> {
+    let inputs = std::mem::take(&mut request.inputs);
+    let fingerprint = upstream.poison.of_inputs(&inputs);
+    let mut course = Course::begin(upstream, &request.id, &request.model, request.keep_alive, fingerprint)?;
+    let mut progress = Progress { request, parts: split(inputs), n_done: 0, embeddings: Vec::new() };
     loop {
-        let lease = upstream.lease(&progress.request.model, &progress.request.id).await?;
-        progress.attempts += 1;
-        let error = match progress.go_on(upstream, &lease).await {
-            Ok(()) => return Ok(Embedded { model: lease.model, embeddings: progress.embeddings }),
-            Err(Failure::Final(error)) => return Err(error),
-            Err(Failure::Lost(error)) => error,
-        };
-        upstream.connections.forget(&lease.endpoint);
-        let (attempt, n_done, n_parts) = (progress.attempts, progress.n_done, progress.parts.len());
-        warn!(worker = lease.worker_id, attempt, n_done, n_parts, %error, "worker lost");
-        failure::again(&lease.model, attempt, "while it embedded", &error)?;
-        lease.ended().await;
+        let mut lease = course.lease().await?;
+        match progress.go_on(upstream, &mut course, &mut lease).await {
+            Ok(()) => return Ok(Embedded { model: lease.model.clone(), embeddings: progress.embeddings }),
+            Err(failure) => course.lost(lease, failure, progress.n_done).await?,
+        }
     }
 }
 
@@ -101,8 +99,15 @@ impl Embedded {
 
 impl Progress {
     /// Asks the leased worker for every part that is not done.
-    async fn go_on(&mut self, upstream: &Upstream, lease: &Lease) -> Result<(), Failure> {
-        let channel = upstream.connections.get(&lease.endpoint, "the worker").await.map_err(Failure::Lost)?;
+    async fn go_on(
+        &mut self,
+        upstream: &Upstream,
+        course: &mut Course,
+        lease: &mut Lease,
+    ) -> Result<(), Failure> {
+        let channel =
+            upstream.connections.get(&lease.endpoint, "the worker").await.map_err(Failure::Broken)?;
+        course.dispatched(self.n_done);
         let client = WorkerClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let mut asked = FuturesOrdered::new();
         let mut next = self.n_done;
@@ -113,10 +118,16 @@ impl Progress {
                 asked.push_back(ask(client.clone(), self.message(part, lease)));
                 next += 1;
             }
-            match asked.next().await {
-                Some(reply) => self.take(reply?, lease)?,
+            let reply = tokio::select! {
+                biased;
+                reply = asked.next() => reply,
+                () = lease.silence() => return Err(Failure::broken("it is gone")),
+            };
+            match reply {
+                Some(reply) => self.take(reply?, &lease.model)?,
                 None => return Ok(()),
             }
+            course.went_on();
         }
     }
 
@@ -132,9 +143,9 @@ impl Progress {
     }
 
     /// Checks that the reply is that of the next part, and takes in its vectors.
-    fn take(&mut self, reply: EmbedReply, lease: &Lease) -> Result<(), Failure> {
-        let untrue = |message| Err(Failure::Lost(Error::new(Code::WorkerCrashed, message)));
-        let (model, n_vectors) = (&lease.model, reply.embeddings.len());
+    fn take(&mut self, reply: EmbedReply, model: &Arc<str>) -> Result<(), Failure> {
+        let untrue = |message| Err(Failure::untrue(message));
+        let n_vectors = reply.embeddings.len();
         if reply.model != **model {
             return untrue(format!("the worker of {model:?} answered for {:?}", reply.model));
         }
@@ -157,7 +168,6 @@ impl Progress {
         }
         self.embeddings.extend(reply.embeddings);
         self.n_done += 1;
-        self.attempts = 1;
         Ok(())
     }
 }

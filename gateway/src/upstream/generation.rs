@@ -1,25 +1,27 @@
 //! One completion, across as many workers as it takes.
 //!
-//! A worker that is lost before its first token is replaced without a trace. The tokens received are kept: a
-//! request that goes on after its first token is this same loop with `resume` filled from them, and
-//! `Generation::lost` is the one place that decides.
+//! The tokens received are kept. A worker's successor is sent the same request with those tokens as `resume`: it
+//! takes them in as if it had generated them, says nothing of them, and goes on with the next one.
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures::Stream;
 use impetus_proto::{
-    Code, Error,
-    worker::{GenerateEvent, GenerateRequest, generate_event, worker_client::WorkerClient},
+    Error,
+    worker::{GenerateEvent, GenerateRequest, Resume, Timings, generate_event, worker_client::WorkerClient},
 };
+use tokio::time::Instant;
 use tonic::Streaming;
-use tracing::warn;
 
 use super::{
     Event, Request, Upstream,
+    course::Course,
+    deadline,
     event::Finished,
-    failure::{self, Failure},
+    failure::Failure,
     lease::{Lease, with_id},
 };
+use crate::metrics;
 
 /// The events of one completion; they end after `Finished` or with the first error. Dropping it cancels.
 pub(crate) type Events = Pin<Box<dyn Stream<Item = Result<Event, Error>> + Send>>;
@@ -28,26 +30,38 @@ pub(crate) type Events = Pin<Box<dyn Stream<Item = Result<Event, Error>> + Send>
 #[derive(Debug)]
 struct Generation {
     request: Request,
+    course: Course,
     /// The ids of every token whose event has been passed on, in order.
     received: Vec<u32>,
-    accepted: bool,
-    attempts: u32,
+    /// When the first worker accepted the request, and when its first token came.
+    accepted: Option<Instant>,
+    first_token: Option<Instant>,
+    /// Several workers have had a part in it.
+    is_resumed: bool,
 }
 
 /// One worker's share of a completion.
 struct Attempt {
     lease: Lease,
     events: Streaming<GenerateEvent>,
+    accepted: bool,
 }
 
-/// Starts a completion. Nothing happens before the first poll.
+/// Starts a completion. Nothing happens before the first poll, but the time allowed for it is counted from now on.
 pub(crate) fn generate(upstream: Arc<Upstream>, request: Request) -> Events {
-    Box::pin(async_stream::try_stream! {
-        let mut generation = Generation::new(request);
+    let limit = upstream.limits.request_timeout;
+    deadline::bounded(run(upstream, request), limit)
+}
+
+fn run(
+    upstream: Arc<Upstream>,
+    request: Request,
+) -> impl Stream<Item = Result<Event, Error>> + Send + 'static {
+    async_stream::try_stream! {
+        let mut generation = Generation::begin(&upstream, request)?;
         loop {
-            let lease = upstream.lease(&generation.request.model, &generation.request.id).await?;
-            generation.attempts += 1;
-            let (lease, error) = match generation.start(&upstream, lease).await {
+            let lease = generation.course.lease().await?;
+            let (lease, failure) = match generation.start(&upstream, lease).await {
                 Ok(mut attempt) => loop {
                     match attempt.next(&mut generation).await {
                         Ok(None) => {}
@@ -58,96 +72,140 @@ pub(crate) fn generate(upstream: Arc<Upstream>, request: Request) -> Events {
                                 return;
                             }
                         }
-                        Err(Failure::Final(error)) => Err(error)?,
-                        Err(Failure::Lost(error)) => break (attempt.lease, error),
+                        Err(failure) => break (attempt.lease, failure),
                     }
                 },
-                Err((_, Failure::Final(error))) => Err(error)?,
-                Err((lease, Failure::Lost(error))) => (lease, error),
+                Err(lost) => lost,
             };
-            upstream.connections.forget(&lease.endpoint);
-            generation.lost(&lease, &error)?;
-            lease.ended().await;
+            generation.lost(lease, failure).await?;
         }
-    })
+    }
 }
 
 impl Generation {
-    fn new(request: Request) -> Self {
-        Self { request, received: Vec::new(), accepted: false, attempts: 0 }
+    fn begin(upstream: &Arc<Upstream>, request: Request) -> Result<Self, Error> {
+        let fingerprint = upstream.poison.of_generation(&request.generate);
+        let course = Course::begin(upstream, &request.id, &request.model, request.keep_alive, fingerprint)?;
+        Ok(Self {
+            request,
+            course,
+            received: Vec::new(),
+            accepted: None,
+            first_token: None,
+            is_resumed: false,
+        })
     }
 
-    async fn start(&self, upstream: &Upstream, lease: Lease) -> Result<Attempt, (Lease, Failure)> {
-        let open = async {
-            let channel =
-                upstream.connections.get(&lease.endpoint, "the worker").await.map_err(Failure::Lost)?;
-            let message = GenerateRequest { model: lease.model.to_string(), ..self.request.generate.clone() };
-            let request = with_id(message, &self.request.id);
-            let reply =
-                WorkerClient::new(channel).generate(request).await.map_err(|status| Failure::of(&status))?;
-            Ok(reply.into_inner())
+    /// Sends the request, with what has been received of its completion, to the leased worker.
+    async fn start(&mut self, upstream: &Upstream, mut lease: Lease) -> Result<Attempt, (Lease, Failure)> {
+        let channel = match upstream.connections.get(&lease.endpoint, "the worker").await {
+            Ok(channel) => channel,
+            Err(error) => return Err((lease, Failure::Broken(error))),
         };
-        match open.await {
-            Ok(events) => Ok(Attempt { lease, events }),
+        let resume = (!self.received.is_empty()).then(|| Resume { tokens: self.received.clone() });
+        let model = lease.model.to_string();
+        let message = GenerateRequest { model, resume, ..self.request.generate.clone() };
+        let request = with_id(message, &self.request.id);
+        self.course.dispatched(self.received.len());
+        let mut client = WorkerClient::new(channel);
+        let reply = tokio::select! {
+            reply = client.generate(request) => reply.map_err(|status| Failure::of(&status)),
+            () = lease.silence() => Err(Failure::broken("it is gone")),
+        };
+        match reply {
+            Ok(reply) => Ok(Attempt { lease, events: reply.into_inner(), accepted: false }),
             Err(failure) => Err((lease, failure)),
         }
     }
 
-    /// Checks that the event continues this completion, and takes in its tokens. `None`: nothing to pass on.
-    fn take(&mut self, event: GenerateEvent, model: &Arc<str>) -> Result<Option<Event>, Failure> {
-        let untrue = |message| Err(Failure::Lost(Error::new(Code::WorkerCrashed, message)));
-        if event.model != **model {
-            return untrue(format!("the worker of {model:?} answered for {:?}", event.model));
-        }
-        if usize::try_from(event.index) != Ok(self.received.len()) {
-            return untrue(format!("the worker sent token {} after {}", event.index, self.received.len()));
-        }
-        if !self.accepted && !matches!(event.event, Some(generate_event::Event::Accepted(_))) {
-            return untrue("the worker generated before it accepted the request".to_owned());
-        }
+    /// Takes in the tokens of an event that continues this completion. `None`: nothing to pass on.
+    fn take(&mut self, event: GenerateEvent, model: &Arc<str>) -> Option<Event> {
         let n_tokens = event.tokens.len();
-        self.received.extend(event.tokens);
-        Ok(match event.event {
+        if n_tokens > 0 {
+            self.first_token.get_or_insert_with(Instant::now);
+            self.received.extend(event.tokens);
+            self.course.went_on();
+        }
+        match event.event {
             Some(generate_event::Event::Accepted(accepted)) => {
-                let is_first = !std::mem::replace(&mut self.accepted, true);
+                let is_first = self.accepted.is_none();
+                self.accepted.get_or_insert_with(Instant::now);
                 let prompt_tokens = accepted.prompt_tokens;
                 is_first.then(|| Event::Accepted { model: model.clone(), prompt_tokens })
             }
             Some(generate_event::Event::Delta(delta)) => Some(Event::Delta { text: delta.text, n_tokens }),
-            Some(generate_event::Event::Finished(finished)) => Some(Event::Finished(Finished {
-                reason: finished.reason(),
-                n_tokens,
-                usage: finished.usage.unwrap_or_default(),
-                timings: finished.timings.unwrap_or_default(),
-                text: finished.text,
-            })),
+            Some(generate_event::Event::Finished(finished)) => {
+                self.course.went_on();
+                let timings = finished.timings.unwrap_or_default();
+                Some(Event::Finished(Finished {
+                    reason: finished.reason(),
+                    n_tokens,
+                    usage: finished.usage.unwrap_or_default(),
+                    timings: if self.is_resumed { self.timings() } else { timings },
+                    text: finished.text,
+                }))
+            }
             None => Some(Event::Delta { text: String::new(), n_tokens }),
-        })
+        }
     }
 
-    /// Decides whether the completion goes on without the worker that was just lost.
-    fn lost(&mut self, lease: &Lease, error: &Error) -> Result<(), Error> {
-        let n_received = self.received.len();
-        warn!(worker = lease.worker_id, attempt = self.attempts, n_received, %error, "worker lost");
-        let model = &lease.model;
-        if n_received > 0 {
-            let message = format!(
-                "the worker of {model:?} was lost after {n_received} tokens of this answer ({error}); \
-                 send the request again"
-            );
-            return Err(Error::new(Code::WorkerCrashed, message));
+    /// The times of a completion that no worker saw the whole of, as they were seen here.
+    fn timings(&self) -> Timings {
+        let between = |from: Option<Instant>, to: Option<Instant>| match (from, to) {
+            (Some(from), Some(to)) => to.saturating_duration_since(from),
+            _ => Duration::ZERO,
+        };
+        let us = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        Timings {
+            queue_us: 0,
+            prefill_us: us(between(self.accepted, self.first_token)),
+            decode_us: us(between(self.first_token, Some(Instant::now()))),
         }
-        failure::again(model, self.attempts, "before the first token", error)
+    }
+
+    /// The worker is lost; the next one goes on, unless the request is over.
+    async fn lost(&mut self, lease: Lease, failure: Failure) -> Result<(), Error> {
+        let model = lease.model.clone();
+        let n_received = self.received.len();
+        self.course.lost(lease, failure, n_received).await?;
+        self.is_resumed |= n_received > 0;
+        metrics::replayed_tokens(&model, n_received as u64);
+        Ok(())
     }
 }
 
 impl Attempt {
     async fn next(&mut self, generation: &mut Generation) -> Result<Option<Event>, Failure> {
-        match self.events.message().await {
-            Ok(Some(event)) => generation.take(event, &self.lease.model),
-            Ok(None) => Err(Failure::Lost(Error::new(Code::WorkerCrashed, "its stream ended unfinished"))),
+        let message = tokio::select! {
+            biased;
+            message = self.events.message() => message,
+            () = self.lease.silence() => return Err(Failure::broken("it is gone")),
+        };
+        match message {
+            Ok(Some(event)) => {
+                self.check(&event, generation.received.len())?;
+                Ok(generation.take(event, &self.lease.model))
+            }
+            Ok(None) => Err(Failure::broken("its stream ended unfinished")),
             Err(status) => Err(Failure::of(&status)),
         }
+    }
+
+    /// Checks that the event continues a completion of `n_received` tokens.
+    fn check(&mut self, event: &GenerateEvent, n_received: usize) -> Result<(), Failure> {
+        let model = &self.lease.model;
+        if event.model != **model {
+            return Err(Failure::untrue(format!("the worker of {model:?} answered for {:?}", event.model)));
+        }
+        if usize::try_from(event.index) != Ok(n_received) {
+            let index = event.index;
+            return Err(Failure::untrue(format!("the worker sent token {index} after {n_received}")));
+        }
+        self.accepted |= matches!(event.event, Some(generate_event::Event::Accepted(_)));
+        if !self.accepted {
+            return Err(Failure::untrue("the worker generated before it accepted the request".to_owned()));
+        }
+        Ok(())
     }
 }
 

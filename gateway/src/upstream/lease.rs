@@ -1,26 +1,45 @@
 //! The hold on a worker: an open `Acquire` stream, released by dropping it.
+//!
+//! A task of the lease's own listens to the stream for the worker's end. When the supervisor dies, the task tells its
+//! successor of the hold as soon as there is one; whoever uses the worker meanwhile does not notice.
 
 use std::{sync::Arc, time::Duration};
 
 use impetus_proto::{
     Code, Error, REQUEST_ID,
-    supervisor::{AcquireEvent, AcquireRequest, acquire_event, supervisor_client::SupervisorClient},
+    supervisor::{
+        AcquireEvent, AcquireRequest, Ended, Ready, acquire_event, supervisor_client::SupervisorClient,
+    },
 };
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, sleep, timeout, timeout_at},
+};
 use tonic::{Streaming, metadata::AsciiMetadataValue};
 use tracing::debug;
 
 use super::Upstream;
 use crate::metrics;
 
-/// How long a request waits for a supervisor that cannot be reached, as while it is restarted.
-const SUPERVISOR_PATIENCE: Duration = Duration::from_secs(10);
+/// The pauses between tries to reach the supervisor; each is twice the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// The pause between two tries to reach it.
-const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// How long a worker that the supervisor says is gone may be silent; what it has said before is still on its way.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// How long the supervisor gets to notice that a worker is gone before the model is asked for again.
-const NOTICE_TIMEOUT: Duration = Duration::from_millis(500);
+/// What is asked of the supervisor.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish<'a> {
+    /// A name or an alias; empty means the default model.
+    pub(super) model: &'a str,
+    pub(super) request_id: &'a str,
+    /// A worker that serves nothing else.
+    pub(super) alone: bool,
+    /// Seconds that the model stays loaded afterwards.
+    pub(super) keep_alive: Option<i64>,
+}
 
 /// A worker, held as long as this exists.
 #[derive(Debug)]
@@ -29,76 +48,202 @@ pub(super) struct Lease {
     pub(super) model: Arc<str>,
     pub(super) worker_id: String,
     pub(super) endpoint: String,
-    events: Streaming<AcquireEvent>,
+    /// Sequences that the worker generates at once; 0 where it does not say.
+    pub(super) slots: u32,
+    end: watch::Receiver<Option<End>>,
+    _keeper: Keeper,
+}
+
+/// How a worker's life ended, as the supervisor has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct End {
+    /// A sentence without its subject.
+    pub(super) cause: String,
+    /// A request that was with it can have brought this about.
+    pub(super) may_be_request: bool,
+}
+
+/// The task that listens; it ends with the lease.
+#[derive(Debug)]
+struct Keeper(JoinHandle<()>);
+
+/// What the supervisor says of a lease.
+type Told = Box<Streaming<AcquireEvent>>;
+
+/// The supervisor's answer.
+enum Answer {
+    Lent(Ready, Told),
+    Ended(End),
 }
 
 impl Lease {
-    /// Waits until the supervisor has taken the worker back, but not for long: asked any earlier it would lend the
-    /// dead worker again.
-    pub(super) async fn ended(mut self) {
-        let drain = async { while matches!(self.events.message().await, Ok(Some(_))) {} };
-        // An elapsed timeout means that the worker is alive and only the connection broke.
-        timeout(NOTICE_TIMEOUT, drain).await.ok();
+    /// Whether the worker is known to be gone.
+    pub(super) fn has_ended(&self) -> bool {
+        self.end.borrow().is_some()
+    }
+
+    /// How the worker ended; absent when the supervisor has nothing to say of that for as long as `patience`.
+    pub(super) async fn end(&mut self, patience: Duration) -> Option<End> {
+        let ended = timeout(patience, self.end.wait_for(Option::is_some)).await;
+        ended.ok()?.ok()?.clone()
+    }
+
+    /// Resolves a little after the worker's end.
+    pub(super) async fn silence(&mut self) {
+        if self.end.wait_for(Option::is_some).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        sleep(LAST_WORDS).await;
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl From<Ended> for End {
+    fn from(ended: Ended) -> Self {
+        Self { cause: ended.cause, may_be_request: ended.may_be_request }
+    }
+}
+
+impl End {
+    /// An end that no request has to do with.
+    fn by_order(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), may_be_request: false }
     }
 }
 
 impl Upstream {
-    /// Waits for a worker that serves `model`, loading it where that is needed.
-    pub(super) async fn lease(&self, model: &str, request_id: &str) -> Result<Lease, Error> {
+    /// Waits for a worker that serves the model, loading it where that is needed, and for a supervisor.
+    pub(super) async fn lease(self: &Arc<Self>, wish: Wish<'_>) -> Result<Lease, Error> {
         let _waiting = metrics::Waiting::start();
         let started = Instant::now();
-        let deadline = started + self.acquire_timeout;
-        let mut unreachable_since = None;
+        let request = AcquireRequest {
+            model: wish.model.to_owned(),
+            request_id: wish.request_id.to_owned(),
+            alone: wish.alone,
+            keep_alive_s: wish.keep_alive,
+            ..AcquireRequest::default()
+        };
+        let deadline = started + self.limits.acquire_timeout;
+        let (ready, events) = match timeout_at(deadline, self.lent(&request)).await {
+            Ok(lent) => lent?,
+            Err(_) => return Err(self.too_late(wish.model)),
+        };
+        metrics::lease_wait(&ready.model, started.elapsed());
+        let (sender, end) = watch::channel(None);
+        let request = AcquireRequest { worker_id: ready.worker_id.clone(), ..request };
+        let upstream = self.clone();
+        let keeper = tokio::spawn(async move {
+            let end = upstream.keep(request, events).await;
+            sender.send_replace(Some(end));
+        });
+        let Ready { endpoint, model, worker_id, slots } = ready;
+        Ok(Lease { model: model.into(), worker_id, endpoint, slots, end, _keeper: Keeper(keeper) })
+    }
+
+    /// Asks until a worker is lent or refused. A supervisor that is away is waited for, but not for ever.
+    async fn lent(&self, request: &AcquireRequest) -> Result<(Ready, Told), Error> {
+        let mut heard = Instant::now();
+        let mut pause = FIRST_PAUSE;
         loop {
-            let error = match timeout_at(deadline, self.acquire(model, request_id)).await {
-                Ok(Ok(lease)) => {
-                    metrics::lease_wait(&lease.model, started.elapsed());
-                    return Ok(lease);
-                }
-                Ok(Err(error)) if error.code() == Code::Unavailable => error,
-                Ok(Err(error)) => return Err(error),
-                Err(_) => return Err(self.too_late(model)),
+            let error = match self.acquire(request, &mut heard).await {
+                Ok(Answer::Lent(ready, events)) => return Ok((ready, events)),
+                Ok(Answer::Ended(end)) => Error::new(
+                    Code::Unavailable,
+                    format!("the worker that was waited for is gone: {}", end.cause),
+                ),
+                Err(error) if error.code() == Code::Unavailable => error,
+                Err(error) => return Err(error),
             };
             debug!(%error, "no lease yet");
             self.connections.forget(&self.supervisor);
-            let since = *unreachable_since.get_or_insert_with(Instant::now);
-            if since.elapsed() >= SUPERVISOR_PATIENCE || Instant::now() + RETRY_PAUSE >= deadline {
+            if heard.elapsed() >= self.limits.supervisor_patience {
                 return Err(error);
             }
-            sleep(RETRY_PAUSE).await;
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    async fn acquire(&self, model: &str, request_id: &str) -> Result<Lease, Error> {
-        let message = AcquireRequest {
-            model: model.to_owned(),
-            request_id: request_id.to_owned(),
-            ..AcquireRequest::default()
-        };
-        let request = with_id(message, request_id);
+    /// Asks once. `heard` is set to when the supervisor last said something.
+    async fn acquire(&self, request: &AcquireRequest, heard: &mut Instant) -> Result<Answer, Error> {
+        let message = with_id(request.clone(), &request.request_id);
         let channel = self.connections.get(&self.supervisor, "the supervisor").await?;
-        let mut events = SupervisorClient::new(channel).acquire(request).await?.into_inner();
+        let mut events = SupervisorClient::new(channel).acquire(message).await?.into_inner();
         while let Some(event) = events.message().await? {
+            *heard = Instant::now();
             match event.event {
                 Some(acquire_event::Event::Ready(ready)) => {
-                    let model = ready.model.into();
-                    return Ok(Lease { model, worker_id: ready.worker_id, endpoint: ready.endpoint, events });
+                    return Ok(Answer::Lent(ready, Box::new(events)));
                 }
+                Some(acquire_event::Event::Ended(ended)) => return Ok(Answer::Ended(ended.into())),
                 Some(acquire_event::Event::Queued(queued)) => debug!(reason = queued.reason, "queued"),
                 Some(acquire_event::Event::Loading(loading)) => {
                     debug!(progress = loading.progress, "loading");
                 }
-                Some(acquire_event::Event::Ended(_)) | None => {}
+                None => {}
             }
         }
         Err(Error::new(Code::Unavailable, "the supervisor ended the wait for a worker"))
     }
 
+    /// Listens until the worker that `request` names is gone, from one supervisor to the next.
+    async fn keep(&self, request: AcquireRequest, mut events: Told) -> End {
+        loop {
+            if let Some(end) = last_event(&mut events).await {
+                return end;
+            }
+            debug!(request.worker_id, "the supervisor is gone; its successor will be told of this lease");
+            events = match self.take_up(&request).await {
+                Ok(events) => events,
+                Err(end) => return end,
+            };
+        }
+    }
+
+    /// The same lease from the next supervisor, whenever there is one.
+    async fn take_up(&self, request: &AcquireRequest) -> Result<Told, End> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            self.connections.forget(&self.supervisor);
+            match self.acquire(request, &mut Instant::now()).await {
+                Ok(Answer::Lent(ready, events)) if ready.worker_id == request.worker_id => return Ok(events),
+                Ok(Answer::Lent(..)) => return Err(End::by_order("unknown to the new supervisor")),
+                Ok(Answer::Ended(end)) => return Err(end),
+                Err(error) if error.code() == Code::Unavailable => {}
+                Err(error) => return Err(End::by_order(error.message)),
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
     fn too_late(&self, model: &str) -> Error {
         let name = if model.is_empty() { "the default model" } else { model };
-        let seconds = self.acquire_timeout.as_secs();
+        let seconds = self.limits.acquire_timeout.as_secs();
         let message = format!("{name} was not ready within {seconds} s (gateway.acquire_timeout_s)");
         Error::new(Code::DeadlineExceeded, message)
+    }
+}
+
+/// How the lease ended; absent when it was the supervisor that did.
+async fn last_event(events: &mut Streaming<AcquireEvent>) -> Option<End> {
+    loop {
+        match events.message().await {
+            Ok(Some(event)) => {
+                if let Some(acquire_event::Event::Ended(ended)) = event.event {
+                    return Some(ended.into());
+                }
+            }
+            Ok(None) => return None,
+            // A status without our details is the transport's.
+            Err(status) if status.details().is_empty() => return None,
+            Err(status) => return Some(End::by_order(Error::from(&status).message)),
+        }
     }
 }
 

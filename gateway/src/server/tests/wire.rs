@@ -12,7 +12,8 @@ struct Served {
 
 impl Served {
     async fn start(fake: &Fake, config: &GatewayConfig) -> Self {
-        let gateway = Gateway::new(config, &fake.socket()).unwrap();
+        let config = Config { gateway: config.clone(), ..Config::default() };
+        let gateway = Gateway::new(&config, &fake.socket()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

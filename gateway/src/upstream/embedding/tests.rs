@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use impetus_proto::Code;
+
 use super::*;
 use crate::fake::{
     ALIAS, Fake, MODEL,
@@ -55,12 +57,13 @@ async fn a_large_request_goes_in_parts_and_comes_back_in_order() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_worker_costs_only_the_parts_that_it_did_not_answer() {
-    use Embed::{Answer, Die, Fail};
+    use Embed::{Answer, Crash, Die, Fail};
     check(1, &[(0, vec![Die])], &[(0, (2, 1))]).await;
     check(1, &[(0, vec![Die, Die])], &[(0, (3, 1))]).await;
     check(1, &[(0, vec![Fail(Error::new(Code::Unavailable, "draining"))])], &[(0, (2, 1))]).await;
     check(600, &[(256, vec![Die])], &[(0, (1, 256)), (256, (2, 256))]).await;
-    // Four workers lost, but never three without a part done.
+    check(1, &[(0, vec![Die; 30])], &[(0, (31, 1))]).await;
+    check(257, &[(0, vec![Crash, Crash, Answer]), (256, vec![Crash, Answer])], &[(0, (3, 256))]).await;
     let scripts = [(0, vec![Die, Die, Answer]), (256, vec![Fail(Error::new(Code::Unavailable, "late")); 2])];
     check(257, &scripts, &[(0, (3, 256))]).await;
     check(257, &[(256, vec![Die, Die])], &[(0, (1, 256)), (256, (3, 1))]).await;
@@ -104,7 +107,8 @@ async fn what_another_worker_would_say_too_is_the_answer() {
     {
         check(vec![Embed::Fail(Error::new(code, "no"))], code, 1).await;
     }
-    check(vec![Embed::Die, Embed::Die, Embed::Die], Code::WorkerCrashed, 3).await;
+    // Two crashes among others, one alone.
+    check(vec![Embed::Crash; 3], Code::WorkerCrashed, 3).await;
 }
 
 #[tokio::test(start_paused = true)]

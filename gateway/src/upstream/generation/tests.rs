@@ -1,24 +1,36 @@
-use std::time::Duration;
+mod poison;
+mod replay;
+mod waiting;
 
 use futures::StreamExt;
+use impetus_proto::Code;
 
 use super::*;
-use crate::fake::{
-    self, Fake, MODEL, Step, accepted, completion, delta, finished, of_another_model, request,
-};
+use crate::fake::{Fake, MODEL, Step, accepted, completion, delta, finished, of_another_model, request};
 
 /// Everything a request gives, as text, and the error it ends with.
 async fn run(fake: &Fake) -> (String, Result<(), Error>) {
-    let mut events = generate(fake.upstream(), request());
-    let (mut text, mut n_accepted) = (String::new(), 0);
+    told(generate(fake.upstream(), request())).await
+}
+
+/// What the events say together. No token is told twice or left out.
+async fn told(mut events: Events) -> (String, Result<(), Error>) {
+    let (mut text, mut n_accepted, mut n_told) = (String::new(), 0, 0);
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Accepted { model, prompt_tokens }) => {
                 assert_eq!((&*model, prompt_tokens), (MODEL, 5));
                 n_accepted += 1;
             }
-            Ok(Event::Delta { text: delta, .. }) => text.push_str(&delta),
-            Ok(Event::Finished(finished)) => text.push_str(&finished.text),
+            Ok(Event::Delta { text: delta, n_tokens }) => {
+                text.push_str(&delta);
+                n_told += n_tokens;
+            }
+            Ok(Event::Finished(finished)) => {
+                text.push_str(&finished.text);
+                n_told += finished.n_tokens;
+                assert_eq!(finished.usage.completion_tokens as usize, n_told);
+            }
             Err(error) => return (text, Err(error)),
         }
         assert_eq!(n_accepted, 1, "accepted comes first, and once");
@@ -26,7 +38,7 @@ async fn run(fake: &Fake) -> (String, Result<(), Error>) {
     (text, Ok(()))
 }
 
-/// Each script is one worker's life; `expected` is the whole text, or the text so far and the error's code.
+/// Each script is one worker's share; `expected` is the whole text, or the text so far and the error's code.
 async fn check(scripts: Vec<Vec<Step>>, expected: Result<&str, (&str, Code)>) {
     let fake = Fake::start();
     let n_workers = scripts.len();
@@ -42,7 +54,10 @@ async fn check(scripts: Vec<Vec<Step>>, expected: Result<&str, (&str, Code)>) {
     assert_eq!(outcome, expected, "{what}: {end:?}");
     let requests = fake.requests();
     assert_eq!(requests.len(), n_workers, "{what}");
-    assert!(requests.iter().all(|request| *request == requests[0]), "every worker is asked the same");
+    for asked in &requests {
+        let same = GenerateRequest { resume: asked.resume.clone(), ..requests[0].clone() };
+        assert_eq!(*asked, same, "every worker is asked the same");
+    }
     fake.until_idle().await;
 }
 
@@ -58,6 +73,7 @@ async fn before_the_first_token_another_worker_takes_over() {
     let ours = |code| Step::Fail(Error::new(code, "leaving"));
     for lost in [
         vec![Step::Die],
+        vec![Step::Crash],
         vec![accepted(), Step::Die],
         vec![Step::End],
         vec![accepted(), Step::End],
@@ -76,29 +92,6 @@ async fn before_the_first_token_another_worker_takes_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn three_lost_workers_are_enough() {
-    let lost = vec![accepted(), Step::Die];
-    check(vec![lost.clone(), lost.clone(), lost], Err(("", Code::WorkerCrashed))).await;
-    let leaving = vec![Step::Fail(Error::new(Code::Unavailable, "draining"))];
-    check(vec![leaving.clone(), leaving.clone(), leaving], Err(("", Code::Unavailable))).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn after_the_first_token_the_answer_ends_with_an_error() {
-    let begun = |last| vec![accepted(), delta(0, &[1, 2], "ab"), last];
-    let failed = Err(("ab", Code::WorkerCrashed));
-    check(vec![begun(Step::Die)], failed).await;
-    check(vec![begun(Step::End)], failed).await;
-    check(vec![begun(Step::Fail(Error::new(Code::Unavailable, "leaving")))], failed).await;
-    check(vec![begun(delta(1, &[2], "repeated"))], failed).await;
-    check(vec![begun(delta(3, &[4], "gap"))], failed).await;
-    check(vec![begun(finished(1, &[], "repeated"))], failed).await;
-    check(vec![begun(of_another_model(delta(2, &[3], "stranger")))], failed).await;
-    // A token that has no text yet has been received all the same.
-    check(vec![vec![accepted(), delta(0, &[1], ""), Step::Die]], Err(("", Code::WorkerCrashed))).await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_is_wrong_with_the_request_is_said_once() {
     for code in
         [Code::InvalidRequest, Code::ContextLengthExceeded, Code::UnsupportedParameter, Code::Internal]
@@ -110,9 +103,11 @@ async fn what_is_wrong_with_the_request_is_said_once() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_is_asked_for_its_model_under_the_requests_id() {
     let fake = Fake::start();
-    run(&fake).await.1.unwrap();
+    let asked = Request { keep_alive: Some(-1), ..request() };
+    told(generate(fake.upstream(), asked)).await.1.unwrap();
     assert_eq!(fake.requests()[0].model, MODEL, "the canonical name, not the alias");
     assert_eq!(fake.request_ids(), ["req-1", "req-1"], "supervisor and worker");
+    assert_eq!(fake.acquire_requests()[0].keep_alive_s, Some(-1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -126,55 +121,6 @@ async fn leaving_cancels_and_releases() {
     fake.until_busy().await;
     drop(events);
     fake.until_idle().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn leaving_while_waiting_releases() {
-    let fake = Fake::start();
-    fake.delay_lease(Duration::from_mins(1));
-    let mut events = generate(fake.upstream(), request());
-    tokio::time::timeout(Duration::from_secs(1), events.next()).await.unwrap_err();
-    drop(events);
-    fake.until_idle().await;
-    assert!(fake.requests().is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_supervisors_refusal_is_the_answer() {
-    for code in [Code::ModelNotFound, Code::ModelLoadFailed, Code::NoCapacity] {
-        let fake = Fake::start();
-        let refusal = Error::new(code, "no").with_retry_after(7);
-        fake.refuse_lease(refusal.clone());
-        assert_eq!(run(&fake).await, (String::new(), Err(refusal)));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_supervisor_that_is_away_for_a_moment_is_waited_for() {
-    let fake = Fake::start();
-    for _ in 0..3 {
-        fake.refuse_lease(Error::new(Code::Unavailable, "starting"));
-    }
-    assert_eq!(run(&fake).await, ("ok".to_owned(), Ok(())));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_supervisor_that_stays_away_is_not() {
-    let upstream = Arc::new(Upstream::new("/nonexistent/supervisor.sock", Duration::from_mins(10)));
-    let started = tokio::time::Instant::now();
-    let error = generate(upstream, request()).next().await.unwrap().unwrap_err();
-    assert_eq!(error.code(), Code::Unavailable);
-    assert!((9..12).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_wait_for_a_model_is_bounded() {
-    let fake = Fake::start();
-    fake.delay_lease(Duration::from_hours(1));
-    let upstream = Arc::new(Upstream::new(&fake.socket(), Duration::from_mins(10)));
-    let error = generate(upstream, fake::request()).next().await.unwrap().unwrap_err();
-    assert_eq!(error.code(), Code::DeadlineExceeded);
-    assert!(error.message.contains("600 s"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,216 @@
+//! The way of one request from worker to worker: its place in the queue, its leases, and what is made of each loss.
+
+use std::{sync::Arc, time::Duration};
+
+use impetus_proto::{Code, Error};
+use tokio::time::{Instant, sleep};
+use tracing::info;
+
+use super::{
+    Cause, Upstream,
+    failure::Failure,
+    lease::{End, Lease, Wish},
+    poison::Fingerprint,
+    queue::Place,
+    suspicion::{Suspicion, Verdict},
+};
+use crate::metrics;
+
+/// How long the supervisor gets to say how a worker ended whose connection broke. It says so at once; only a worker
+/// that lives on keeps a request waiting for all of it.
+const NOTICE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Losses in a row that brought nothing new, of workers that are not known to have ended.
+const MAX_UNEXPLAINED: u32 = 20;
+
+/// Answers in a row that were none.
+const MAX_UNTRUE: u32 = 3;
+
+/// Pauses between workers that are not known to have ended; each is twice the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A request between its beginning and its end.
+#[derive(Debug)]
+pub(super) struct Course {
+    upstream: Arc<Upstream>,
+    id: Arc<str>,
+    /// What the client named, until a worker was lent. From then on the model's canonical name: an alias may mean
+    /// another model meanwhile, which could not go on with the tokens of this one.
+    model: String,
+    keep_alive: Option<i64>,
+    fingerprint: Fingerprint,
+    place: Place,
+    suspicion: Suspicion,
+    /// How far the request had come when its present worker got it.
+    n_before: usize,
+    /// The worker has seen the request.
+    dispatched: bool,
+    loss: Option<Loss>,
+    unexplained: u32,
+    untrue: u32,
+}
+
+/// A loss that the request has not got over yet.
+#[derive(Debug)]
+struct Loss {
+    at: Instant,
+    worker: String,
+    cause: Cause,
+    detail: String,
+    n_done: usize,
+    /// Workers lost since the request last got further.
+    n_workers: u32,
+}
+
+/// What is known of a lost worker.
+enum Fate {
+    Ended(End),
+    /// It may be alive.
+    Unknown(Cause),
+}
+
+impl Course {
+    /// Takes a place in the queue for the model; refuses a request that is known to crash workers.
+    pub(super) fn begin(
+        upstream: &Arc<Upstream>,
+        id: &Arc<str>,
+        model: &str,
+        keep_alive: Option<i64>,
+        fingerprint: Fingerprint,
+    ) -> Result<Self, Error> {
+        upstream.poison.check(&upstream.queue.resolve(model), fingerprint)?;
+        Ok(Self {
+            upstream: upstream.clone(),
+            id: id.clone(),
+            model: model.to_owned(),
+            keep_alive,
+            fingerprint,
+            place: upstream.queue.enter(model)?,
+            suspicion: Suspicion::default(),
+            n_before: 0,
+            dispatched: false,
+            loss: None,
+            unexplained: 0,
+            untrue: 0,
+        })
+    }
+
+    /// Waits for a worker and, the first time, for this request's turn with it.
+    pub(super) async fn lease(&mut self) -> Result<Lease, Error> {
+        self.dispatched = false;
+        loop {
+            let alone = self.suspicion.is_alone();
+            let (model, request_id) = (self.model.as_str(), &*self.id);
+            let wish = Wish { model, request_id, alone, keep_alive: self.keep_alive };
+            let lease = self.upstream.lease(wish).await?;
+            self.place.lent(&self.model, &lease.model, (!alone).then_some(lease.slots));
+            lease.model.as_ref().clone_into(&mut self.model);
+            self.place.turn(self.upstream.limits.queue_timeout).await?;
+            // The turn may have been long in coming.
+            if !lease.has_ended() {
+                return Ok(lease);
+            }
+        }
+    }
+
+    /// The worker is about to see the request, of which `n_done` is done.
+    pub(super) fn dispatched(&mut self, n_done: usize) {
+        self.dispatched = true;
+        self.n_before = n_done;
+    }
+
+    /// The request got further, after a loss or without.
+    pub(super) fn went_on(&mut self) {
+        (self.unexplained, self.untrue) = (0, 0);
+        let Some(loss) = self.loss.take() else { return };
+        let took = loss.at.elapsed();
+        metrics::replay_took(&self.model, took);
+        info!(
+            request_id = &*self.id,
+            model = self.model,
+            worker = loss.worker,
+            cause = loss.cause.name(),
+            detail = loss.detail,
+            n_done = loss.n_done,
+            n_workers = loss.n_workers,
+            ms = took.as_millis() as u64,
+            "a request went on after it lost its worker"
+        );
+    }
+
+    /// The worker failed the request when `n_done` of it was done. Answers what the client is told, if it is over.
+    pub(super) async fn lost(&mut self, lease: Lease, failure: Failure, n_done: usize) -> Result<(), Error> {
+        let at = Instant::now();
+        if matches!(failure, Failure::Broken(_)) {
+            self.upstream.connections.forget(&lease.endpoint);
+        }
+        let (worker, model) = (lease.worker_id.clone(), lease.model.clone());
+        let (error, fate) = fate(lease, failure).await?;
+        let (cause, detail) = match &fate {
+            Fate::Ended(end) => (Cause::of(end), end.cause.clone()),
+            Fate::Unknown(cause) => (*cause, error.message.clone()),
+        };
+        let n_workers = self.loss.as_ref().map_or(1, |loss| loss.n_workers + 1);
+        let first = self.loss.as_ref().map_or(at, |loss| loss.at);
+        self.loss = Some(Loss { at: first, worker, cause, detail, n_done, n_workers });
+        match fate {
+            Fate::Ended(end) => self.judge(&model, &end, n_done)?,
+            Fate::Unknown(cause) => self.endure(&model, cause, &error).await?,
+        }
+        metrics::replayed(&model, cause);
+        Ok(())
+    }
+
+    /// The worker ended. If a request can have done it, it may have been this one.
+    fn judge(&mut self, model: &str, end: &End, n_done: usize) -> Result<(), Error> {
+        self.unexplained = 0;
+        if !(end.may_be_request && self.dispatched) {
+            return Ok(());
+        }
+        match self.suspicion.crashed(n_done, n_done - self.n_before) {
+            Verdict::Continue => Ok(()),
+            Verdict::Poison => {
+                let n_workers = self.suspicion.n_crashes();
+                info!(
+                    request_id = &*self.id,
+                    model,
+                    n_workers,
+                    cause = end.cause,
+                    "a request crashes workers"
+                );
+                metrics::poisoned(model);
+                Err(self.upstream.poison.convict(model, self.fingerprint, n_workers, &end.cause))
+            }
+        }
+    }
+
+    /// The worker may be alive and be lent again: this cannot go on for ever, nor without a pause.
+    async fn endure(&mut self, model: &str, cause: Cause, error: &Error) -> Result<(), Error> {
+        self.unexplained += 1;
+        self.untrue += u32::from(cause == Cause::Protocol);
+        if self.unexplained >= MAX_UNEXPLAINED || self.untrue >= MAX_UNTRUE {
+            let n_lost = self.unexplained;
+            let message =
+                format!("the worker of {model:?} failed this request {n_lost} times in a row: {error}");
+            return Err(Error { code: error.code, ..Error::new(Code::WorkerCrashed, message) });
+        }
+        if self.unexplained > 1 {
+            let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.unexplained - 2);
+            sleep(pause.min(LONGEST_PAUSE)).await;
+        }
+        Ok(())
+    }
+}
+
+/// What became of the worker, and in which words it failed.
+async fn fate(mut lease: Lease, failure: Failure) -> Result<(Error, Fate), Error> {
+    let (error, patience, cause) = match failure {
+        Failure::Final(error) => return Err(error),
+        Failure::Refused(error) => (error, Duration::ZERO, Cause::Drain),
+        Failure::Untrue(error) => (error, Duration::ZERO, Cause::Protocol),
+        Failure::Broken(error) => (error, NOTICE_TIMEOUT, Cause::Connection),
+    };
+    let fate = lease.end(patience).await.map_or(Fate::Unknown(cause), Fate::Ended);
+    Ok((error, fate))
+}

@@ -1,0 +1,91 @@
+//! The time that a request may take in all, workers lost and waiting included.
+
+use std::{future::Future, time::Duration};
+
+use async_stream::stream;
+use futures::{Stream, StreamExt};
+use impetus_proto::{Code, Error};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{Event, Events};
+
+/// The events until `limit` is up, counted from now; then an error in their place.
+pub(super) fn bounded(
+    events: impl Stream<Item = Result<Event, Error>> + Send + 'static,
+    limit: Option<Duration>,
+) -> Events {
+    let Some(limit) = limit else { return Box::pin(events) };
+    let deadline = Instant::now() + limit;
+    Box::pin(stream! {
+        let mut events = Box::pin(events);
+        // A stream that always has an event at hand is over time, too.
+        while Instant::now() < deadline {
+            match timeout_at(deadline, events.next()).await {
+                Ok(Some(event)) => yield event,
+                Ok(None) => return,
+                Err(_) => break,
+            }
+        }
+        yield Err(exceeded(limit));
+    })
+}
+
+/// What `work` answers within `limit`, counted from now.
+pub(super) async fn within<T>(
+    work: impl Future<Output = Result<T, Error>>,
+    limit: Option<Duration>,
+) -> Result<T, Error> {
+    match limit {
+        None => work.await,
+        Some(limit) => timeout(limit, work).await.unwrap_or_else(|_| Err(exceeded(limit))),
+    }
+}
+
+fn exceeded(limit: Duration) -> Error {
+    let seconds = limit.as_secs();
+    let message = format!("the request was not finished within {seconds} s (gateway.request_timeout_s)");
+    Error::new(Code::DeadlineExceeded, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+
+    fn event() -> Event {
+        Event::Delta { text: "a".into(), n_tokens: 1 }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_at_its_deadline_whether_it_speaks_or_not() {
+        let limit = Some(Duration::from_secs(10));
+        let check = async |events: Events, n_expected: usize, is_exceeded: bool| {
+            let started = Instant::now();
+            let all: Vec<_> = events.collect().await;
+            let n_failed = all.iter().filter(|event| event.is_err()).count();
+            assert_eq!((all.len() - n_failed, n_failed), (n_expected, usize::from(is_exceeded)));
+            if let Some(Err(error)) = all.last() {
+                assert_eq!(error.code(), Code::DeadlineExceeded);
+                assert!(error.message.contains("10 s"), "{error}");
+                assert_eq!(started.elapsed(), Duration::from_secs(10));
+            }
+        };
+        check(bounded(stream::iter([Ok(event()), Ok(event())]), limit), 2, false).await;
+        check(bounded(stream::pending(), limit), 0, true).await;
+        let slow = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            Some((Ok(event()), ()))
+        });
+        check(bounded(slow, limit), 3, true).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reader_does_not_stop_the_clock() {
+        let mut events = bounded(stream::repeat_with(|| Ok(event())), Some(Duration::from_secs(10)));
+        events.next().await.unwrap().unwrap();
+        tokio::time::advance(Duration::from_secs(11)).await;
+        assert_eq!(events.next().await.unwrap().unwrap_err().code(), Code::DeadlineExceeded);
+        assert!(events.next().await.is_none());
+    }
+}
