@@ -5,6 +5,7 @@
 pub mod cgroup;
 pub mod descriptors;
 pub mod environment;
+pub mod no_new_privs;
 pub mod oom_score;
 pub mod rlimit;
 pub mod session;

@@ -18,7 +18,7 @@ async fn launched(script: &str, descriptors: Vec<OwnedFd>) -> (String, Option<i3
         oom_score_adjust: 500,
         working_dir: "/".into(),
         cgroup_files: Vec::new(),
-        file_size_limit_bytes: 0,
+        file_size_limit_bytes: 1 << 20,
     };
     let Launched { mut child, channel, mut stdout, mut stderr } = launcher.launch(launch).unwrap();
     let (mut out, mut err) = (String::new(), String::new());
@@ -38,6 +38,25 @@ async fn check(script: &str, expected: &str) {
 #[tokio::test]
 async fn core_dumps_are_forbidden() {
     check("ulimit -c; ulimit -H -c", "0\n0").await;
+}
+
+#[tokio::test]
+async fn files_cannot_grow_large() {
+    // In blocks of 512 bytes.
+    check("ulimit -f; ulimit -H -f", "2048\n2048").await;
+}
+
+#[tokio::test]
+async fn as_many_files_may_be_open_as_is_allowed_within_reason() {
+    let expected =
+        "h=$(ulimit -H -n); [ $h != unlimited ] && [ $h -le 65536 ] || h=65536; [ $(ulimit -n) = $h ]";
+    check(&format!("{expected} && echo raised"), "raised").await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn no_program_gains_rights() {
+    check("grep -c '^NoNewPrivs:.1$' /proc/self/status", "1").await;
 }
 
 #[tokio::test]

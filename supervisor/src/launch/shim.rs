@@ -15,7 +15,7 @@ use std::{
 use impetus_proto::{channel, launch::LaunchSpec};
 use nix::unistd::{chdir, execve};
 
-use super::{cgroup, descriptors, oom_score, rlimit, session};
+use super::{cgroup, descriptors, no_new_privs, oom_score, rlimit, session};
 
 /// The exit code of a shim that could not become its program, as a shell has it.
 pub const CANNOT_EXECUTE: u8 = 127;
@@ -51,7 +51,8 @@ fn launch() -> Result<Infallible, ShimError> {
     }
     let step = |step| move |source: io::Error| ShimError::Limit { step, source };
     session::begin().map_err(io::Error::from).map_err(step("begin a session"))?;
-    rlimit::forbid_core_dumps().map_err(io::Error::from).map_err(step("forbid core dumps"))?;
+    no_new_privs::apply().map_err(io::Error::from).map_err(step("set no_new_privs"))?;
+    limit_resources(&spec).map_err(io::Error::from).map_err(step("limit resources"))?;
     oom_score::apply(spec.oom_score_adjust).map_err(step("set oom_score_adj"))?;
     cgroup::join(&spec.cgroup_files).map_err(step("join its control group"))?;
     if !spec.working_dir.is_empty() {
@@ -61,6 +62,12 @@ fn launch() -> Result<Infallible, ShimError> {
     }
     descriptors::arrange(channel, passed).map_err(step("arrange descriptors"))?;
     become_program(spec)
+}
+
+fn limit_resources(spec: &LaunchSpec) -> nix::Result<()> {
+    rlimit::forbid_core_dumps()?;
+    rlimit::limit_file_size(spec.file_size_limit_bytes)?;
+    rlimit::raise_open_files()
 }
 
 /// Reads exactly one frame, so that what follows on the channel is left for the program.
