@@ -97,10 +97,11 @@ impl Scheduler {
         self.waiting.len()
     }
 
-    /// Takes a sequence in, behind those that wait. One that is over already (a replay of tokens that ended it)
-    /// is finished here.
+    /// Takes a sequence in, behind those that wait. One that is over already (a replay of tokens that ended it,
+    /// or fill a slot) is finished here.
     pub fn submit(&mut self, mut sequence: Sequence) {
-        if let Some(ending) = sequence.ended() {
+        let is_full = sequence.tokens().len() >= self.limits.context_tokens as usize;
+        if let Some(ending) = sequence.ended().or(is_full.then_some(FinishReason::Length)) {
             sequence.finish(ending, sequence.submitted());
             self.counters.finished();
             return;

@@ -334,15 +334,16 @@ fn a_fatal_error_ends_the_scheduler() {
 
 #[test]
 fn a_replay_goes_on_where_the_stream_broke_off() {
-    for temperature in [0.0, 0.9] {
-        let whole = Ask { temperature, stop: vec!["zzzz".into()], ..ask(b"replayed prompt", 24) };
-        let mut bench = Bench::new(limits(2, 128, 16), Faults::default());
+    // The second ends where the context does.
+    for (temperature, max_tokens) in [(0.0, 24), (0.0, 0), (0.9, 24)] {
+        let whole = Ask { temperature, stop: vec!["zzzz".into()], ..ask(b"replayed prompt", max_tokens) };
+        let mut bench = Bench::new(limits(2, 48, 16), Faults::default());
         let mut reader = bench.submit(&whole);
         bench.run();
         let expected = drain(&mut reader);
         for cut in 0..=expected.tokens.len() {
             let resume = expected.tokens[..cut].to_vec();
-            let mut bench = Bench::new(limits(2, 128, 16), Faults::default());
+            let mut bench = Bench::new(limits(2, 48, 16), Faults::default());
             let mut reader = bench.submit(&Ask { resume, ..whole.clone() });
             bench.run();
             let got = drain(&mut reader);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use impetus_proto::{
-    Error,
+    Code, Error,
     worker::{self, Delta, Finished, GenerateEvent, generate_event},
 };
 use tokio::sync::mpsc;
@@ -63,8 +63,9 @@ impl Stream for Completion {
             Poll::Ready(Some(event)) => Poll::Ready(Some(self.event(event))),
             Poll::Ready(None) => {
                 self.events = None;
-                let error =
-                    Error::internal(format!("`{}` dropped this request without finishing it", self.model));
+                // The engine's thread is gone, and the process soon will be: another worker goes on from here.
+                let message = format!("`{}` dropped this request without finishing it", self.model);
+                let error = Error::new(Code::WorkerCrashed, message);
                 Poll::Ready(Some(Err(error.into())))
             }
         }
