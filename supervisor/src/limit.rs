@@ -52,9 +52,10 @@ impl fmt::Display for Enforcer {
 }
 
 impl Guard {
-    /// Of a process that is in `cgroup`, or in none of its own.
-    pub fn new(cgroup: Option<Cgroup>) -> Self {
-        Self { cgroup, ..Self::default() }
+    /// Of a process that is in `cgroup`, held to what is set there.
+    pub fn within(cgroup: Cgroup) -> Self {
+        let limit_bytes = cgroup.limit_bytes();
+        Self { cgroup: Some(cgroup), limit_bytes, watcher: None }
     }
 
     /// Holds the process `pid` to `limit_bytes` from now on, by the best means there is.
@@ -80,6 +81,16 @@ impl Guard {
             Some(watcher) => watcher.exceeded().await,
             None => std::future::pending().await,
         }
+    }
+
+    /// Who holds the process to how many bytes, if anybody does.
+    pub fn in_force(&self) -> Option<(Enforcer, u64)> {
+        let by = match (&self.watcher, &self.cgroup) {
+            (Some(_), _) => Enforcer::Watcher,
+            (None, Some(cgroup)) => cgroup.version().into(),
+            (None, None) => return None,
+        };
+        Some((by, self.limit_bytes?))
     }
 
     /// Bytes at which the process is ended.

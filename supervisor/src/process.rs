@@ -120,15 +120,20 @@ impl Process {
         self.pid
     }
 
-    /// From now on its memory and its end are judged by `cgroup`, which it is in.
+    /// From now on its memory and its end are judged by `cgroup`, which it is in; a limit that was set there counts.
     pub fn belongs_to(&mut self, cgroup: Cgroup) {
-        self.guard = Guard::new(Some(cgroup));
+        self.guard = Guard::within(cgroup);
     }
 
     /// Holds it to `limit_bytes` of RAM from now on, and says who does. Where that is the supervisor, it is
     /// [`Process::next`] that tells of too much.
     pub fn limit(&mut self, limit_bytes: u64) -> Enforcer {
         self.guard.hold(self.pid, limit_bytes)
+    }
+
+    /// Who holds it to how many bytes, if anybody does.
+    pub fn limited(&self) -> Option<(Enforcer, u64)> {
+        self.guard.in_force()
     }
 
     /// Sends a message on its channel. An error means that it is going away, which [`Process::next`] will tell.

@@ -14,6 +14,9 @@ use nix::{
 use super::{CgroupError, Shared, hierarchy::PROCS, hierarchy::Version};
 use crate::attribution::KernelKill;
 
+/// More memory than any machine has.
+const UNLIMITED: u64 = 1 << 60;
+
 /// A worker's group, which is taken away with this handle; processes that are still in it are ended then.
 #[derive(Debug)]
 pub struct Cgroup {
@@ -69,9 +72,10 @@ impl Cgroup {
         }
     }
 
-    /// The limit in force, in bytes; the kernel rounds it down to whole pages.
+    /// The limit in force, in bytes, if there is any; the kernel rounds it down to whole pages.
     pub fn limit_bytes(&self) -> Option<u64> {
-        self.read(self.names().limit)?.trim().parse().ok()
+        // Without one v2 says `max`, and v1 the largest number of whole pages.
+        self.read(self.names().limit)?.trim().parse().ok().filter(|bytes| *bytes < UNLIMITED)
     }
 
     /// What the kernel counted if it ended something in this group for lack of memory.

@@ -102,6 +102,7 @@ async fn who_stays_below_the_limit_stays() {
 async fn limits_are_read_back_and_members_are_found() {
     let Some((_dir, cgroups)) = cgroups() else { return };
     let group = cgroups.create("sh-1").unwrap();
+    assert_eq!(group.limit_bytes(), None);
     // Down and up again.
     for limit in [64 << 20, 16 << 20, 128 << 20] {
         group.set_limit(limit).unwrap();
