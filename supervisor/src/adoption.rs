@@ -13,40 +13,23 @@ use std::{
     thread,
 };
 
-use impetus_proto::{launch::WorkerSpec, worker::Description};
-
 pub use claim::{ClaimError, Claimed};
 pub use identity::Identity;
 pub use record::{Kept, Kind, Record, Records};
+
+use crate::worker::{Adopted, WorkerId};
 
 /// What a former supervisor has left.
 #[derive(Debug, Default)]
 pub struct Inheritance {
     /// Workers that have their model.
-    pub workers: Vec<ClaimedWorker>,
+    pub workers: Vec<Adopted>,
     /// The gateway that listens where the configuration says.
     pub gateway: Option<ClaimedGateway>,
     /// Gateways that are to finish what they have begun.
     pub outdated: Vec<Claimed>,
-    /// Names that no new child may have, and why their former bearers could not be taken over.
+    /// What could not be taken over, and why. It does not run any more.
     pub ended: Vec<(Kind, ClaimError)>,
-}
-
-/// A worker.
-#[derive(Debug)]
-pub struct ClaimedWorker {
-    /// Its id.
-    pub id: String,
-    /// Its format.
-    pub format: String,
-    /// What it was told of its model.
-    pub spec: WorkerSpec,
-    /// What it says of the model, once it serves it.
-    pub description: Option<Description>,
-    /// What it has given up.
-    pub sandbox: String,
-    /// The process.
-    pub process: Claimed,
 }
 
 /// A gateway that accepts connections.
@@ -107,8 +90,8 @@ impl Inheritance {
     fn add(&mut self, kind: Kind, mut process: Claimed, listen: SocketAddr) {
         let told = std::mem::take(&mut process.told);
         match kind {
-            Kind::Worker { id, format } => match told.spec {
-                Some(spec) => self.workers.push(ClaimedWorker {
+            Kind::Worker { id, format } => match told.spec.zip(WorkerId::parse(&format, &id)) {
+                Some((spec, id)) => self.workers.push(Adopted {
                     id,
                     format,
                     spec,

@@ -1,6 +1,7 @@
 //! Which workers are up. One task owns all of it: it hears commands and what workers do, and gives orders.
 //! What follows from what is in the files of this folder; this one is the loop around them.
 
+mod adoption;
 mod alone;
 mod handle;
 mod leasing;
@@ -30,6 +31,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+pub use adoption::Inherited;
 pub use handle::{FleetHandle, KeepAlive, Restarted, Wanted};
 pub use seat::Role;
 pub use snapshot::{ModelRow, Snapshot, WorkerRow};
@@ -156,11 +158,12 @@ struct LeaseEntry {
     states: watch::Sender<LeaseState>,
 }
 
-/// Starts the fleet, whose workers hold no more than `memory` says. It ends after `phase` says so and the last worker
-/// is gone.
-pub fn start(
+/// Starts the fleet with the workers that it inherits. They hold no more than `memory` says. It ends after `phase` says
+/// so and the last worker is gone.
+pub fn start<N: Nursery>(
     settings: FleetSettings,
-    nursery: impl Nursery,
+    nursery: N,
+    inherited: Vec<Inherited<N::Claimed>>,
     memory: watch::Receiver<Pools>,
     phase: watch::Receiver<Phase>,
 ) -> (FleetHandle, tokio::task::JoinHandle<()>) {
@@ -169,7 +172,7 @@ pub fn start(
     let (changes, watched) = watch::channel(0);
     let pools =
         settings.formats.iter().map(|(name, format)| (name.clone(), Pool::new(format.clone()))).collect();
-    let fleet = Fleet {
+    let mut fleet = Fleet {
         settings,
         nursery,
         events,
@@ -184,6 +187,7 @@ pub fn start(
         next_worker: 0,
         is_stopping: false,
     };
+    fleet.adopt(inherited, Instant::now());
     let task = tokio::spawn(fleet.run(incoming, happenings, phase));
     (FleetHandle { commands, changes: watched }, task)
 }

@@ -3,6 +3,7 @@
 //! instead of being refused.
 
 mod driver;
+mod entrance;
 mod handover;
 mod port;
 mod socket;
@@ -19,10 +20,11 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub use entrance::Entrance;
 pub use port::{Holder, holder_of};
 pub use socket::{ListenError, listen};
 
-use crate::{launch::Launcher, logs::Logs, policy::restart::Limits, shutdown::Phase};
+use crate::{adoption::Records, launch::Launcher, logs::Logs, policy::restart::Limits, shutdown::Phase};
 
 /// The gateway's name wherever a process is named.
 pub const NAME: &str = "gateway";
@@ -39,6 +41,8 @@ pub struct GatewaySettings {
     pub working_dir: PathBuf,
     /// What it is told.
     pub spec: GatewaySpec,
+    /// Where it is written down for the next supervisor.
+    pub records: Records,
     /// The delays between its starts.
     pub restart: Limits,
     /// How long its requests may go on when it is stopped.
@@ -99,20 +103,30 @@ struct Renewal {
     socket: Option<(TcpListener, SocketAddr)>,
 }
 
-/// Keeps a gateway running on `socket` until `phase` says otherwise.
+/// Keeps a gateway running at `entrance` until `phase` says otherwise. One that is there goes on serving; it is replaced
+/// when it was given another configuration.
 pub fn start(
     settings: GatewaySettings,
-    socket: TcpListener,
-    listen: SocketAddr,
+    entrance: Entrance,
     launcher: Launcher,
     logs: &Logs,
     phase: watch::Receiver<Phase>,
 ) -> (GatewayHandle, JoinHandle<()>) {
+    let Entrance { socket, listen, serving, outdated } = entrance;
     let (orders, given) = mpsc::channel(WAITING);
     let first = GatewayState { pid: None, stage: Stage::Starting, listen, restarts: 0, last_exit: None };
     let (state, watched) = watch::channel(first);
-    let driver = driver::Driver::new(settings, launcher, logs, state, given, phase);
-    (GatewayHandle { orders, state: watched }, tokio::spawn(driver.run(socket)))
+    let is_current = serving.as_ref().is_none_or(|(_, config)| *config == settings.spec.config_json);
+    let mut driver = driver::Driver::new(settings, launcher, logs, state, given, phase);
+    let adopted = serving.and_then(|(claimed, _)| driver.adopt(claimed));
+    for claimed in outdated {
+        driver.retire(claimed);
+    }
+    if adopted.is_some() && !is_current {
+        let order = Order { renewal: None, reply: oneshot::channel().0 };
+        orders.try_send(order).expect("the first order finds room");
+    }
+    (GatewayHandle { orders, state: watched }, tokio::spawn(driver.run(socket, adopted)))
 }
 
 impl GatewayHandle {

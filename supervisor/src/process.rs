@@ -131,9 +131,9 @@ impl Process {
         self.guard.hold(self.pid, limit_bytes)
     }
 
-    /// Who holds it to how many bytes, if anybody does.
-    pub fn limited(&self) -> Option<(Enforcer, u64)> {
-        self.guard.in_force()
+    /// Whether a former supervisor had started it.
+    pub fn is_adopted(&self) -> bool {
+        matches!(self.body, Body::Adopted(_))
     }
 
     /// Sends a message on its channel. An error means that it is going away, which [`Process::next`] will tell.
@@ -218,7 +218,7 @@ impl Process {
             limit_bytes: self.guard.limit_bytes(),
             kernel_kill,
             memory_ran_out,
-            is_adopted: matches!(self.body, Body::Adopted(_)),
+            is_adopted: self.is_adopted(),
         })
     }
 

@@ -3,6 +3,7 @@
 
 mod greeting;
 mod log;
+mod measure;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -11,15 +12,18 @@ use impetus_config::Loaded;
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
+    adoption::{self, Claimed, Inheritance},
     aliases::AliasFile,
-    budget::{Memory, Pools},
+    budget::Memory,
     catalog::Library,
     cgroup::Cgroups,
     control::{self, Configured, Control},
-    fleet, gateway,
+    fleet::{self, Inherited},
+    gateway::{self, Entrance},
     launch::Launcher,
     lock::StateLock,
     logs::Logs,
+    memory,
     places::Places,
     settings, shutdown,
     worker::Processes,
@@ -38,8 +42,10 @@ pub fn run(loaded: Loaded) -> Result<()> {
     places.prepare_state()?;
     let _lock = StateLock::take(&places.state_dir)?;
     places.prepare_runtime()?;
-    places.clear_runtime(&std::collections::HashSet::new())?;
-    let listening = gateway::listen(config.gateway.listen)?;
+    let serves = |format: &str| config.workers.contains_key(format);
+    let mut inherited = adoption::take_over(&places.runtime_dir, config.gateway.listen, serves);
+    places.clear_runtime(&inherited.sockets())?;
+    let entrance = Entrance::open(config.gateway.listen, &mut inherited)?;
     let swapped = AliasFile::new(&places.state_dir).read();
     let library = Arc::new(Library::new(config, places.bundled_models(), swapped)?);
     let logs =
@@ -51,7 +57,7 @@ pub fn run(loaded: Loaded) -> Result<()> {
         .build()
         .context("cannot start the asynchronous runtime")?;
     let configured = Arc::new(Configured::new(loaded, places));
-    let served = runtime.block_on(serve(configured, listening, library, &logs));
+    let served = runtime.block_on(serve(configured, (entrance, inherited), library, &logs));
     // A task that hangs in a system call must not keep a stopped server alive.
     runtime.shutdown_timeout(Duration::from_secs(1));
     logs.close();
@@ -61,7 +67,7 @@ pub fn run(loaded: Loaded) -> Result<()> {
 
 async fn serve(
     configured: Arc<Configured>,
-    (socket, listen): (std::net::TcpListener, std::net::SocketAddr),
+    (entrance, inherited): (Entrance, Inheritance),
     library: Arc<Library>,
     logs: &Logs,
 ) -> Result<()> {
@@ -77,16 +83,21 @@ async fn serve(
         log: settings::log_spec(config),
         timeouts: settings::timeouts(config),
         working_dir: places.state_dir.clone(),
+        records: settings::records(config, places),
         cgroups: Cgroups::for_workers(config.budget.cgroups, &places.runtime_dir),
     };
     let gateway_settings =
         settings::of_gateway(config, places).context("cannot tell the gateway its configuration")?;
-    let (gateway, gateway_task) =
-        gateway::start(gateway_settings, socket, listen, launcher, logs, phase.clone());
-    let (measured, memory) =
-        tokio::sync::watch::channel(Pools { limit: Memory::ram(u64::MAX), ..Pools::default() });
-    let (fleet, fleet_task) = fleet::start(settings::of_fleet(config, places), nursery, memory, phase);
-    drop(measured);
+    let (gateway, gateway_task) = gateway::start(gateway_settings, entrance, launcher, logs, phase.clone());
+    let memory = measure::first(config);
+    let (fleet, fleet_task) = fleet::start(
+        settings::of_fleet(config, places),
+        nursery,
+        known(&library, inherited).await,
+        memory.subscribe(),
+        phase,
+    );
+    let measuring = tokio::spawn(measure::keep(configured.watch(), fleet.clone(), memory));
     let control = Control {
         fleet,
         gateway,
@@ -104,10 +115,26 @@ async fn serve(
     let (gateway_end, fleet_end) = tokio::join!(gateway_task, fleet_task);
     serving.abort();
     reloading.abort();
+    measuring.abort();
     remove(&places.control_socket());
     gateway_end.and(fleet_end).context("a part of the supervisor failed")?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The inherited workers, with what their models are now.
+async fn known(library: &Arc<Library>, inherited: Inheritance) -> Vec<Inherited<Claimed>> {
+    for (child, reason) in &inherited.ended {
+        tracing::info!(%child, %reason, "a process of a former supervisor was not taken over");
+    }
+    let mut known = Vec::new();
+    for worker in inherited.workers {
+        let manifest = library.find(&worker.spec.model).await.ok();
+        let manifest = manifest.filter(|manifest| manifest.spec.model == worker.spec.model);
+        let held = memory::rss_bytes(worker.process.kept.record().identity.pid).unwrap_or_default();
+        known.push(Inherited { worker, manifest, held: Memory::ram(held) });
+    }
+    known
 }
 
 /// Reads the configuration again at each SIGHUP.

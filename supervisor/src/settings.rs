@@ -6,6 +6,7 @@ use impetus_config::{Config, LogFormat, WorkerConfig};
 use impetus_proto::launch::{GatewaySpec, LogSpec};
 
 use crate::{
+    adoption::Records,
     fleet::{FleetSettings, FormatSettings},
     gateway::GatewaySettings,
     places::Places,
@@ -46,10 +47,17 @@ pub fn of_gateway(config: &Config, places: &Places) -> Result<GatewaySettings, s
         program: places.program(&config.gateway.command),
         working_dir: places.state_dir.clone(),
         spec,
+        records: records(config, places),
         restart: limits(config),
         drain: seconds(config.supervisor.drain_timeout_s),
         start: seconds(config.supervisor.load_timeout_s),
     })
+}
+
+/// Where children are written down for the next supervisor.
+pub fn records(config: &Config, places: &Places) -> Records {
+    let grace = seconds(config.supervisor.orphan_grace_s);
+    Records { dir: places.runtime_dir.clone(), grace }
 }
 
 /// Patience with workers.

@@ -18,7 +18,12 @@ use tokio::{
 pub use state::State;
 
 use crate::{
-    attribution::ExitCause, cgroup::Cgroups, launch::Launcher, limit::Enforcer, logs::Logs,
+    adoption::{Claimed, Records},
+    attribution::ExitCause,
+    cgroup::Cgroups,
+    launch::Launcher,
+    limit::Enforcer,
+    logs::Logs,
     policy::health::Patience,
 };
 
@@ -37,6 +42,23 @@ pub struct Birth {
     pub program: PathBuf,
     /// Compute threads of its engine; 0 leaves it to the engine.
     pub threads: u32,
+}
+
+/// A worker with a model that a former supervisor had started.
+#[derive(Debug)]
+pub struct Adopted<P = Claimed> {
+    /// Its name.
+    pub id: WorkerId,
+    /// The format it serves.
+    pub format: String,
+    /// What it was told of its model.
+    pub spec: WorkerSpec,
+    /// What it says of the model; `None` while it loads that.
+    pub description: Option<Description>,
+    /// What it has given up, in words.
+    pub sandbox: String,
+    /// Its process.
+    pub process: P,
 }
 
 /// What the fleet wants of a worker. The latest orders count, so a stop overtakes a start.
@@ -113,8 +135,20 @@ pub enum What {
 
 /// Starts the life of a worker. The fleet's tests put scripted lives here.
 pub trait Nursery: Send + 'static {
+    /// A process of a former supervisor.
+    type Claimed: Send;
+
     /// Starts `birth`, which follows `orders` and tells `events`, an exit last.
     fn start(&mut self, birth: Birth, orders: watch::Receiver<Orders>, events: mpsc::Sender<Event>);
+
+    /// Goes on with the life of a worker that loads its model or, when it has described that, serves. The first event
+    /// says that it runs; what it did before is not told again.
+    fn adopt(
+        &mut self,
+        adopted: Adopted<Self::Claimed>,
+        orders: watch::Receiver<Orders>,
+        events: mpsc::Sender<Event>,
+    );
 }
 
 /// Patience with a worker.
@@ -141,6 +175,8 @@ pub struct Processes {
     pub timeouts: Timeouts,
     /// Where they run.
     pub working_dir: PathBuf,
+    /// Where they are written down for the next supervisor.
+    pub records: Records,
     /// Control groups that hold them to their memory, where there are any.
     pub cgroups: Option<Cgroups>,
 }
@@ -149,6 +185,17 @@ impl WorkerId {
     /// The `number`th worker of `format`.
     pub fn new(format: &str, number: u64) -> Self {
         Self(format!("{format}-{number}").into())
+    }
+
+    /// The worker of `format` that is called `name`, if a worker of it can be.
+    pub fn parse(format: &str, name: &str) -> Option<Self> {
+        let id = Self(name.into());
+        (Self::new(format, id.number()?).as_str() == name).then_some(id)
+    }
+
+    /// Which one of its format it is.
+    pub fn number(&self) -> Option<u64> {
+        self.0.rsplit_once('-')?.1.parse().ok()
     }
 
     /// As text.
@@ -164,8 +211,14 @@ impl fmt::Display for WorkerId {
 }
 
 impl Nursery for Processes {
+    type Claimed = Claimed;
+
     fn start(&mut self, birth: Birth, orders: watch::Receiver<Orders>, events: mpsc::Sender<Event>) {
         tokio::spawn(driver::run(birth, self.setup(), orders, events));
+    }
+
+    fn adopt(&mut self, adopted: Adopted, orders: watch::Receiver<Orders>, events: mpsc::Sender<Event>) {
+        tokio::spawn(driver::adopt(adopted, self.setup(), orders, events));
     }
 }
 
@@ -177,6 +230,7 @@ impl Processes {
             log: self.log.clone(),
             timeouts: self.timeouts,
             working_dir: self.working_dir.clone(),
+            records: self.records.clone(),
             cgroups: self.cgroups.clone(),
         }
     }

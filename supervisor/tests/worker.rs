@@ -20,6 +20,7 @@ use impetus_proto::{
     worker::Description,
 };
 use impetus_supervisor::{
+    adoption::Records,
     attribution::{ExitCause, Hang},
     cgroup::Cgroups,
     launch::Launcher,
@@ -135,6 +136,7 @@ impl Life {
                 kill: PATIENCE,
             },
             working_dir: "/".into(),
+            records: Records { dir: dir.path().into(), grace: Duration::ZERO },
             cgroups,
         };
         let (orders, given) = watch::channel(Orders::default());

@@ -2,6 +2,7 @@
 //! `<name>.json` from the child's start to its end.
 
 use std::{
+    fmt,
     fs::{self, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
@@ -95,6 +96,15 @@ impl Records {
             socket: kept.record.socket.to_string_lossy().into_owned(),
             token: kept.record.token.clone(),
             grace_s: u32::try_from(self.grace.as_secs()).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gateway { .. } => f.write_str("gateway"),
+            Self::Worker { id, .. } => f.write_str(id),
         }
     }
 }

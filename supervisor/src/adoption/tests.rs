@@ -9,7 +9,7 @@ use std::{
 };
 
 use impetus_proto::{
-    launch::{Adopt, Adopted, Report, report},
+    launch::{Adopt, Adopted, AdoptionSpec, Report, WorkerSpec, report},
     passing,
 };
 use tempfile::TempDir;
@@ -19,7 +19,7 @@ use super::*;
 /// A child of the former supervisor: a process to be recognised by, and a thread that answers for it.
 struct Orphan {
     process: Child,
-    spec: impetus_proto::launch::AdoptionSpec,
+    spec: AdoptionSpec,
 }
 
 struct Scene {
@@ -105,7 +105,7 @@ fn a_worker_with_a_model_is_taken_over() {
     let mut orphan = scene.worker("gguf-3");
     orphan.answers_with(placed());
     let mut inheritance = scene.take_over();
-    let [worker] = <[ClaimedWorker; 1]>::try_from(std::mem::take(&mut inheritance.workers)).unwrap();
+    let [worker] = <[crate::worker::Adopted; 1]>::try_from(std::mem::take(&mut inheritance.workers)).unwrap();
     assert_eq!((worker.id.as_str(), worker.format.as_str()), ("gguf-3", "gguf"));
     assert_eq!((worker.spec, worker.sandbox.as_str()), (placed().spec.unwrap(), "landlock"));
     assert!(inheritance.ended.is_empty() && !orphan.has_ended());

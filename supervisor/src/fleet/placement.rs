@@ -179,7 +179,7 @@ impl<N: Nursery> Fleet<N> {
     }
 
     /// What a worker of this manifest will hold.
-    fn predict(&self, manifest: &Manifest) -> Memory {
+    pub(super) fn predict(&self, manifest: &Manifest) -> Memory {
         manifest.fixed.clone().unwrap_or_else(|| manifest.footprint.clone())
     }
 
@@ -210,7 +210,15 @@ impl<N: Nursery> Fleet<N> {
         }
     }
 
+    /// The RAM at which a worker of this footprint is killed.
+    pub(super) fn limit_of(&self, footprint: &Memory) -> Option<u64> {
+        let ram = footprint.of(RAM);
+        let margin = (ram as f64 * self.settings.margin) as u64;
+        (ram > 0).then(|| margin.max(ram.saturating_add(LEAST_SLACK_BYTES)))
+    }
+
     fn hand_over(&mut self, seat: &Seat, id: WorkerId, footprint: Memory, now: Instant) {
+        let limit_bytes = self.limit_of(&footprint);
         let (Some(resident), Some(entry)) = (self.residents.get_mut(&seat.model), self.workers.get_mut(&id))
         else {
             return;
@@ -222,10 +230,6 @@ impl<N: Nursery> Fleet<N> {
             spec.slots = spec.slots.min(slots);
         }
         let ram = footprint.of(RAM);
-        let limit_bytes = (ram > 0).then(|| {
-            let margin = (ram as f64 * self.settings.margin) as u64;
-            margin.max(ram.saturating_add(LEAST_SLACK_BYTES))
-        });
         entry.orders.send_modify(|orders| orders.place = Some(Placement { spec, limit_bytes }.into()));
         entry.state = State::Loading { progress: 0.0 };
         entry.useful_since = None;

@@ -6,8 +6,9 @@ use impetus_proto::{Code, Error, worker::Description};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::{attribution::ExitCause, leases::Lease};
+use crate::{attribution::ExitCause, leases::Lease, worker::Adopted};
 
+mod adoption;
 mod budget;
 mod laws;
 mod swap;
@@ -39,8 +40,15 @@ struct Play {
 }
 
 impl Nursery for Stage {
+    type Claimed = ();
+
     fn start(&mut self, birth: Birth, orders: watch::Receiver<Orders>, events: mpsc::Sender<Event>) {
         self.0.try_send(Actor { birth, orders, events, done: HashSet::new() }).unwrap();
+    }
+
+    fn adopt(&mut self, adopted: Adopted<()>, orders: watch::Receiver<Orders>, events: mpsc::Sender<Event>) {
+        let Adopted { id, format, .. } = adopted;
+        self.start(Birth { id, format, program: PathBuf::new(), threads: 0 }, orders, events);
     }
 }
 
@@ -90,6 +98,10 @@ impl Actor {
 
 impl Play {
     fn begin(standby: usize) -> Self {
+        Self::inherit(standby, Vec::new())
+    }
+
+    fn inherit(standby: usize, inherited: Vec<Inherited<()>>) -> Self {
         let format = FormatSettings { program: "worker".into(), standby, threads: 0 };
         let settings = FleetSettings {
             formats: BTreeMap::from([("gguf".to_owned(), format)]),
@@ -103,7 +115,7 @@ impl Play {
         let (memory, measured) = watch::channel(Pools { limit: Memory::ram(100), ..Pools::default() });
         let (stage, births) = mpsc::channel(64);
         let (phase, watched) = watch::channel(Phase::Running);
-        let (fleet, end) = start(settings, Stage(stage), measured, watched);
+        let (fleet, end) = start(settings, Stage(stage), inherited, measured, watched);
         Self { births, fleet, phase, memory, end }
     }
 

@@ -4,7 +4,7 @@ use std::{net::TcpListener, time::Duration};
 
 use impetus_proto::{
     Error,
-    launch::{Report, report},
+    launch::{GatewaySpec, Report, report},
 };
 use rand::random;
 use tokio::{
@@ -15,6 +15,7 @@ use tokio::{
 
 use super::{GatewaySettings, GatewayState, NAME, Order, Stage};
 use crate::{
+    adoption::{Claimed, Kind},
     attribution::{ExitCause, Intent},
     launch::{Launch, LaunchError, Launcher},
     logs::{Logs, Source},
@@ -71,12 +72,19 @@ impl Driver {
         Self { settings, launcher, source, state, orders, phase, asked: Vec::new(), retired }
     }
 
-    /// Runs gateways on `socket` until the server goes.
-    pub(super) async fn run(mut self, socket: TcpListener) {
+    /// The gateway of a former supervisor; `None` when this one cannot have it, which ends it.
+    pub(super) fn adopt(&self, claimed: Claimed) -> Option<Process> {
+        Process::adopt(claimed, self.source.clone())
+            .inspect_err(|error| tracing::warn!(%error, "the gateway of a former supervisor cannot be kept"))
+            .ok()
+    }
+
+    /// Runs gateways on `socket` until the server goes, beginning with the one that serves there already.
+    pub(super) async fn run(mut self, socket: TcpListener, mut adopted: Option<Process>) {
         let mut socket = Some(socket);
         let mut history = History::default();
         while let Some(listening) = socket.take_if(|_| *self.phase.borrow() == Phase::Running) {
-            let ended = match self.launch(&listening) {
+            let ended = match adopted.take().map_or_else(|| self.launch(&listening), Ok) {
                 Ok(process) => {
                     socket = Some(listening);
                     self.live(process, &mut socket).await
@@ -132,15 +140,27 @@ impl Driver {
         Process::start(&self.launcher, launch, self.source.clone())
     }
 
+    /// Tells a new gateway what it is. An error shows as the end of its channel.
+    pub(super) async fn introduce(&self, process: &mut Process) {
+        let kind = Kind::Gateway { config: self.settings.spec.config_json.clone() };
+        let name = format!("{NAME}-{}", process.pid());
+        let adoption = process.keep(&self.settings.records, &name, kind);
+        let _ = process.send(&GatewaySpec { adoption, ..self.settings.spec.clone() }).await;
+    }
+
     async fn live(&mut self, mut process: Process, socket: &mut Option<TcpListener>) -> Ended {
+        let is_adopted = process.is_adopted();
         self.state.send_modify(|state| {
             state.pid = Some(process.pid());
-            state.stage = Stage::Starting;
+            state.stage = if is_adopted { Stage::Ready } else { Stage::Starting };
         });
-        // An error shows as the end of the channel.
-        let _ = process.send(&self.settings.spec).await;
+        if is_adopted {
+            tracing::info!(pid = process.pid(), "gateway adopted");
+        } else {
+            self.introduce(&mut process).await;
+        }
         let give_up = Instant::now() + self.settings.start;
-        let mut ready_since: Option<Instant> = None;
+        let mut ready_since = is_adopted.then(Instant::now);
         let (intent, grace) = loop {
             match self.hear(&mut process, ready_since.is_none().then_some(give_up)).await {
                 Heard::Order(order) if ready_since.is_some() => {

@@ -13,6 +13,7 @@ use tokio::{
 
 use super::{Order, Renewal, driver::Driver};
 use crate::{
+    adoption::Claimed,
     attribution::Intent,
     process::{Happening, Process},
     shutdown::Phase,
@@ -73,6 +74,13 @@ impl Driver {
         }
     }
 
+    /// Lets the gateway of a former supervisor finish its requests.
+    pub(super) fn retire(&mut self, claimed: Claimed) {
+        if let Some(process) = self.adopt(claimed) {
+            self.retired.spawn(retire(process, self.phase.clone()));
+        }
+    }
+
     /// Takes over settings and socket, and gives back those that they replace.
     pub(super) fn renew(&mut self, renewal: Renewal, socket: &mut Option<TcpListener>) -> Renewal {
         let settings = std::mem::replace(&mut self.settings, renewal.settings);
@@ -91,8 +99,7 @@ impl Driver {
         };
         let Some(socket) = socket else { return Err(failed("has no socket".into())) };
         let mut process = self.launch(socket).map_err(|error| failed(format!("does not start: {error}")))?;
-        // An error shows as the end of the channel.
-        let _ = process.send(&self.settings.spec).await;
+        self.introduce(&mut process).await;
         let give_up = Instant::now() + self.settings.start;
         let intent = loop {
             tokio::select! {

@@ -1,4 +1,5 @@
-//! The life of one worker process as control flow: start, wait, load, serve, end.
+//! The life of one worker process as control flow: start, wait, load, serve, end. One that is adopted loads or serves
+//! already.
 
 use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
 
@@ -13,12 +14,13 @@ use tokio::{
 };
 use tracing::{Instrument, info_span};
 
-use super::{Birth, Event, Leave, Orders, Placement, Timeouts, What};
+use super::{Adopted, Birth, Event, Leave, Orders, Placement, Timeouts, What, WorkerId};
 use crate::{
+    adoption::{Kind, Records},
     attribution::{ExitCause, Intent},
     cgroup::{Cgroup, Cgroups},
     launch::{Launch, Launcher},
-    logs::{Logs, WORKER_PREFIX},
+    logs::{Logs, Source, WORKER_PREFIX},
     policy::health::{Progress, Verdict},
     process::{Happening, Process},
 };
@@ -36,11 +38,12 @@ pub(super) struct Setup {
     pub(super) log: LogSpec,
     pub(super) timeouts: Timeouts,
     pub(super) working_dir: PathBuf,
+    pub(super) records: Records,
     pub(super) cgroups: Option<Cgroups>,
 }
 
 struct Driver {
-    birth: Birth,
+    id: WorkerId,
     setup: Setup,
     orders: watch::Receiver<Orders>,
     events: mpsc::Sender<Event>,
@@ -70,65 +73,133 @@ pub(super) async fn run(
     orders: watch::Receiver<Orders>,
     events: mpsc::Sender<Event>,
 ) {
-    let span =
-        info_span!("worker", id = %birth.id, model = tracing::field::Empty, pid = tracing::field::Empty);
-    let mut driver = Driver { birth, setup, orders, events, drain_until: None };
-    let cause = driver.live().instrument(span.clone()).await;
-    span.in_scope(|| match &cause {
-        ExitCause::Stopped => tracing::debug!("worker stopped"),
-        cause => tracing::warn!(%cause, "worker ended"),
-    });
-    driver.tell(What::Exited(cause)).await;
+    let driver = Driver { id: birth.id.clone(), setup, orders, events, drain_until: None };
+    driver.follow(async |driver| driver.live(&birth).await).await;
+}
+
+/// Lives the rest of a worker's life. Its last event is its exit.
+pub(super) async fn adopt(
+    adopted: Adopted,
+    setup: Setup,
+    orders: watch::Receiver<Orders>,
+    events: mpsc::Sender<Event>,
+) {
+    let driver = Driver { id: adopted.id.clone(), setup, orders, events, drain_until: None };
+    driver.follow(async |driver| driver.live_on(adopted).await).await;
 }
 
 impl Driver {
-    async fn live(&mut self) -> ExitCause {
-        let file = format!("{WORKER_PREFIX}{}", self.birth.id);
-        let source = self.setup.logs.source(self.birth.id.as_str(), Some(&file));
+    async fn follow(mut self, live: impl AsyncFnOnce(&mut Self) -> ExitCause) {
+        let span =
+            info_span!("worker", id = %self.id, model = tracing::field::Empty, pid = tracing::field::Empty);
+        let cause = live(&mut self).instrument(span.clone()).await;
+        span.in_scope(|| match &cause {
+            ExitCause::Stopped => tracing::debug!("worker stopped"),
+            cause => tracing::warn!(%cause, "worker ended"),
+        });
+        self.tell(What::Exited(cause)).await;
+    }
+
+    async fn live(&mut self, birth: &Birth) -> ExitCause {
         let cgroup = self.cgroup();
         let launch = Launch {
-            program: self.birth.program.clone(),
+            program: birth.program.clone(),
             args: Vec::new(),
             descriptors: Vec::new(),
-            environment: threads(self.birth.threads),
+            environment: threads(birth.threads),
             oom_score_adjust: OOM_SCORE_ADJUST,
             working_dir: self.setup.working_dir.clone(),
             cgroup_files: cgroup.as_ref().map(Cgroup::files).unwrap_or_default(),
             file_size_limit_bytes: 0,
         };
-        let mut process = match Process::start(&self.setup.launcher, launch, source) {
+        let mut process = match Process::start(&self.setup.launcher, launch, self.source()) {
             Ok(process) => process,
             Err(error) => return ExitCause::NotStarted(error.to_string()),
         };
         if let Some(cgroup) = cgroup {
             process.belongs_to(cgroup);
         }
-        tracing::Span::current().record("pid", process.pid());
-        self.tell(What::Started { pid: process.pid() }).await;
-        let Err(ending) = self.stages(&mut process).await;
+        self.started(&process).await;
+        let Err(ending) = self.stages(birth, &mut process).await;
         self.end(process, ending).await
     }
 
-    async fn stages(&mut self, process: &mut Process) -> Result<Infallible, Ending> {
-        self.starting(process).await?;
+    async fn live_on(&mut self, adopted: Adopted) -> ExitCause {
+        let Adopted { spec, description, process, .. } = adopted;
+        let mut process = match Process::adopt(process, self.source()) {
+            Ok(process) => process,
+            Err(error) => return ExitCause::NotStarted(format!("it cannot be kept: {error}")),
+        };
+        let cgroups = self.setup.cgroups.as_ref();
+        if let Some(cgroup) = cgroups.and_then(|cgroups| cgroups.of_process(process.pid(), self.id.as_str()))
+        {
+            process.belongs_to(cgroup);
+        }
+        let cgroups = self.setup.cgroups.as_ref();
+        if let Some(cgroup) = cgroups.and_then(|groups| groups.of_process(process.pid(), self.id.as_str())) {
+            process.belongs_to(cgroup);
+        }
+        self.started(&process).await;
+        tracing::Span::current().record("model", spec.model.as_str());
+        tracing::info!("worker adopted");
+        let placement = self.orders.borrow().place.clone();
+        if let Some(placement) = placement {
+            self.limit(&mut process, &placement).await;
+        }
+        let placed = self.orders.borrow_and_update().place.clone();
+        if let Some(placement) = placed {
+            self.limit(&mut process, &placement).await;
+        }
+        let Err(ending) = self.later_stages(&mut process, &spec, description).await;
+        self.end(process, ending).await
+    }
+
+    fn source(&self) -> Source {
+        let file = format!("{WORKER_PREFIX}{}", self.id);
+        self.setup.logs.source(self.id.as_str(), Some(&file))
+    }
+
+    async fn started(&self, process: &Process) {
+        tracing::Span::current().record("pid", process.pid());
+        self.tell(What::Started { pid: process.pid() }).await;
+    }
+
+    async fn stages(&mut self, birth: &Birth, process: &mut Process) -> Result<Infallible, Ending> {
+        self.starting(birth, process).await?;
         self.tell(What::Waiting).await;
         let placement = self.standing_by(process).await?;
         tracing::Span::current().record("model", placement.spec.model.as_str());
         tracing::info!("model placed");
         self.limit(process, &placement).await;
-        let description = self.loading(process, &placement.spec).await?;
-        tracing::info!("model ready");
-        self.tell(What::Serving(Box::new(description))).await;
+        send(process, to_worker::Message::Place(placement.spec.clone())).await?;
+        self.later_stages(process, &placement.spec, None).await
+    }
+
+    /// From the moment at which the worker has its model; it has described it if it serves already.
+    async fn later_stages(
+        &mut self,
+        process: &mut Process,
+        spec: &WorkerSpec,
+        description: Option<Description>,
+    ) -> Result<Infallible, Ending> {
+        if let Some(description) = description {
+            same_model(spec, description).map_err(Ending::Condemned)?;
+        } else {
+            let description = self.loading(process, spec).await?;
+            tracing::info!("model ready");
+            self.tell(What::Serving(Box::new(description))).await;
+        }
         self.serving(process).await
     }
 
-    async fn starting(&mut self, process: &mut Process) -> Result<(), Ending> {
+    async fn starting(&mut self, birth: &Birth, process: &mut Process) -> Result<(), Ending> {
+        let kind = Kind::Worker { id: self.id.to_string(), format: birth.format.clone() };
         let spec = StandbySpec {
-            worker_id: self.birth.id.to_string(),
-            format: self.birth.format.clone(),
+            worker_id: self.id.to_string(),
+            format: birth.format.clone(),
             log: Some(self.setup.log.clone()),
-            threads: self.birth.threads,
-            adoption: None,
+            threads: birth.threads,
+            adoption: process.keep(&self.setup.records, self.id.as_str(), kind),
             sandbox: None,
         };
         send(process, to_worker::Message::Standby(spec)).await?;
@@ -166,7 +237,6 @@ impl Driver {
     }
 
     async fn loading(&mut self, process: &mut Process, spec: &WorkerSpec) -> Result<Description, Ending> {
-        send(process, to_worker::Message::Place(spec.clone())).await?;
         let patience = self.setup.timeouts.load;
         let (mut deadline, mut done) = (Instant::now() + patience, 0.0);
         loop {
@@ -248,7 +318,7 @@ impl Driver {
 
     /// A control group for this worker, where there are any.
     fn cgroup(&self) -> Option<Cgroup> {
-        let made = self.setup.cgroups.as_ref()?.create(self.birth.id.as_str());
+        let made = self.setup.cgroups.as_ref()?.create(self.id.as_str());
         made.inspect_err(
             |error| tracing::warn!(%error, "the supervisor will watch the worker's memory itself"),
         )
@@ -257,7 +327,7 @@ impl Driver {
 
     async fn tell(&self, what: What) {
         // Nobody listens once the fleet has ended, which it does after its workers.
-        let _ = self.events.send(Event { id: self.birth.id.clone(), what }).await;
+        let _ = self.events.send(Event { id: self.id.clone(), what }).await;
     }
 }
 

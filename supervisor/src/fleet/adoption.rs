@@ -1,0 +1,95 @@
+//! Workers that served before this supervisor did.
+
+use std::{cmp::Reverse, sync::Arc};
+
+use impetus_proto::launch::WorkerSpec;
+use tokio::{sync::watch, time::Instant};
+
+use super::{
+    Entry, Fleet, Manifest, Placed, order,
+    seat::{Resident, Role, Stage},
+};
+use crate::{
+    budget::Memory,
+    worker::{Adopted, Leave, Nursery, Orders, Placement, State},
+};
+
+/// A worker of a former supervisor.
+#[derive(Debug)]
+pub struct Inherited<P> {
+    /// The worker.
+    pub worker: Adopted<P>,
+    /// What its model is now, if there is such a model.
+    pub manifest: Option<Arc<Manifest>>,
+    /// What it holds at present; counted for it where its model is not known any more.
+    pub held: Memory,
+}
+
+impl<N: Nursery> Fleet<N> {
+    /// Goes on with these workers. One that serves a model as that is to be served now stays; the others finish what
+    /// they have begun.
+    pub(super) fn adopt(&mut self, mut inherited: Vec<Inherited<N::Claimed>>, now: Instant) {
+        // Of several workers of a model the first is the usual one: later ones were to replace it, or had one request
+        // to try. One that loads stays only where none serves.
+        inherited.sort_by_key(|one| (Reverse(one.worker.description.is_some()), one.worker.id.number()));
+        for one in inherited {
+            self.adopt_one(one, now);
+        }
+        self.changed();
+    }
+
+    fn adopt_one(&mut self, Inherited { worker, manifest, held }: Inherited<N::Claimed>, now: Instant) {
+        let (id, model, spec) = (worker.id.clone(), worker.spec.model.clone(), worker.spec.clone());
+        self.next_worker = self.next_worker.max(id.number().unwrap_or_default());
+        let has_worker = self.residents.contains_key(&model);
+        let manifest = manifest.filter(|manifest| !has_worker && is_as(&spec, &manifest.spec));
+        let (role, footprint) = match &manifest {
+            Some(manifest) => (Role::Main, self.predict(manifest)),
+            None => (Role::Retiring, held),
+        };
+        let limit_bytes = self.limit_of(&footprint);
+        let placement = Placement { spec: spec.clone(), limit_bytes };
+        let (orders, given) = watch::channel(Orders { place: Some(placement.into()), ..Orders::default() });
+        let mut entry = Entry::new(&worker.format, orders, now);
+        entry.state = State::Loading { progress: 0.0 };
+        if let Some(description) = &worker.description {
+            entry.state = State::Ready;
+            entry.useful_since = Some(now);
+            entry.stats.slots_total = description.slots;
+        }
+        if let Some(manifest) = &manifest {
+            let mut resident = Resident::new(manifest.clone(), now);
+            resident.main = Stage::Placed(id.clone());
+            resident.sizing.slots = (spec.slots < manifest.spec.slots).then_some(spec.slots);
+            self.residents.insert(model.clone(), resident);
+        } else {
+            order(&entry, Leave::Drain(now + self.settings.drain));
+        }
+        let manifest = manifest.unwrap_or_else(|| Arc::new(unknown(&worker.format, spec)));
+        tracing::info!(worker = %id, model, role = role.name(), "worker inherited");
+        entry.placed = Some(Placed { model, role, manifest, footprint, limit_bytes, since: now });
+        self.nursery.adopt(worker, given, self.events.clone());
+        self.workers.insert(id, entry);
+    }
+}
+
+/// Whether what a worker was told is what it would be told now. It may have been given fewer slots for want of memory.
+fn is_as(told: &WorkerSpec, wanted: &WorkerSpec) -> bool {
+    let told_slots = told.slots;
+    let told = WorkerSpec { socket: wanted.socket.clone(), slots: wanted.slots, ..told.clone() };
+    told == *wanted && told_slots <= wanted.slots
+}
+
+/// What can be said of a model that nobody knows any more.
+fn unknown(format: &str, spec: WorkerSpec) -> Manifest {
+    Manifest {
+        spec,
+        format: format.to_owned(),
+        pin: false,
+        ttl: None,
+        modified: None,
+        size_bytes: 0,
+        footprint: Memory::default(),
+        fixed: None,
+    }
+}
