@@ -23,7 +23,11 @@ pub(super) fn first(config: &Config) -> watch::Sender<Pools> {
 }
 
 /// Measures until nobody listens any more.
-pub(super) async fn keep(configs: watch::Receiver<Arc<Config>>, fleet: FleetHandle, pools: watch::Sender<Pools>) {
+pub(super) async fn keep(
+    configs: watch::Receiver<Arc<Config>>,
+    fleet: FleetHandle,
+    pools: watch::Sender<Pools>,
+) {
     let mut times = interval(PERIOD);
     times.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !pools.is_closed() {
@@ -32,7 +36,9 @@ pub(super) async fn keep(configs: watch::Receiver<Arc<Config>>, fleet: FleetHand
         let placed = snapshot.workers.iter().filter(|row| row.model.is_some());
         let pids: Vec<u32> = placed.filter_map(|row| row.pid).collect();
         let config = configs.borrow().budget.clone();
-        let Ok(measured) = tokio::task::spawn_blocking(move || measure(&config, &pids)).await else { continue };
+        let Ok(measured) = tokio::task::spawn_blocking(move || measure(&config, &pids)).await else {
+            continue;
+        };
         pools.send_if_modified(|pools| {
             let is_new = *pools != measured;
             *pools = measured;
