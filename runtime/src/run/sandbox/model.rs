@@ -22,7 +22,8 @@ struct Walk {
 /// The folders and files that the worker of the model at `path` has to read, links resolved. What is not there needs
 /// no right.
 pub(super) fn readable(path: &Path, root: &Path) -> Vec<PathBuf> {
-    let (Some(folder), Ok(root)) = (folder(path), root.canonicalize()) else { return Vec::new() };
+    let Some(folder) = folder(path) else { return Vec::new() };
+    let root = root.canonicalize().unwrap_or_else(|_| folder.clone());
     let folder = match folder.parent() {
         Some(above) if folder.ends_with(GRAPHS) && above.starts_with(&root) => above.to_owned(),
         _ => folder,
@@ -109,7 +110,8 @@ mod tests {
         );
         check(&["m/onnx/model.onnx"], "m/onnx/model.onnx", "m/onnx", &["m/onnx"]);
         check(&[], "m/gone", "m", &[]);
-        check(&["m/a.gguf"], "m/a.gguf", "gone", &[]);
+        check(&["m/a.gguf"], "m/a.gguf", "gone", &["m"]);
+        check(&["m/a.gguf", "n/b"], "m/a.gguf", "n", &[]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use nix::{
 
 /// The signal: one that nobody uses, and that does no harm when it comes too late.
 const SIGNAL: Signal = Signal::SIGURG;
-/// How long a thread may take to notice.
+/// How long the threads may take to notice, together.
 const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_micros(50);
 
@@ -62,6 +62,7 @@ pub(super) fn restrict_all(ruleset: BorrowedFd<'_>) -> Result<(), ThreadsError> 
 /// Tells one thread after the other, until no new one turns up: one that was not told yet may start others. Answers how
 /// many did not listen.
 fn tell_all() -> Result<usize, ThreadsError> {
+    let deadline = Instant::now() + PATIENCE;
     let (mut told, mut n_deaf) = (BTreeSet::new(), 0);
     loop {
         let threads = list().map_err(ThreadsError::List)?;
@@ -71,13 +72,13 @@ fn tell_all() -> Result<usize, ThreadsError> {
         }
         for thread in news {
             told.insert(thread);
-            n_deaf += usize::from(!tell(thread)?);
+            n_deaf += usize::from(!tell(thread, deadline)?);
         }
     }
 }
 
 /// Whether the thread has made the call, or is gone.
-fn tell(thread: c_int) -> Result<bool, ThreadsError> {
+fn tell(thread: c_int, deadline: Instant) -> Result<bool, ThreadsError> {
     let n_calls = N_CALLS.load(Ordering::Acquire);
     // SAFETY: the call takes numbers and has no effect on memory.
     let sent = unsafe { syscall(SYS_tgkill, getpid().as_raw(), thread, SIGNAL as c_int) };
@@ -86,7 +87,6 @@ fn tell(thread: c_int) -> Result<bool, ThreadsError> {
         Err(Errno::ESRCH) => return Ok(true),
         Err(error) => return Err(ThreadsError::Signal(error)),
     }
-    let deadline = Instant::now() + PATIENCE;
     while N_CALLS.load(Ordering::Acquire) == n_calls {
         if !fs::exists(format!("/proc/self/task/{thread}")).unwrap_or(true) {
             return Ok(true);
