@@ -1,11 +1,11 @@
-//! What clients see of a process that is killed: of a worker nothing before the first token and an honest error
-//! after it, of the supervisor the end, without orphans.
+//! What clients see of a worker that is killed: nothing, whether they read a stream or wait for a whole answer,
+//! before the first token or after it; and of a supervisor that is killed for good: the end, without orphans.
 
 use serde_json::{Value, json};
 
 use crate::{
-    chat::counted,
-    harness::{Event, Server, Setup, Signal, chat, eventually, is_alive, signal},
+    chat::{counted, with},
+    harness::{BUNDLED, Server, Setup, Signal, chat, completion, eventually, is_alive, signal},
 };
 
 /// A request that runs until its context is full, which takes seconds.
@@ -15,9 +15,9 @@ pub(crate) fn endless() -> Value {
     body
 }
 
-/// Kills the worker of the bundled model and waits until it is dead.
-async fn kill_worker(server: &Server) -> u32 {
-    let pid = server.worker().await.pid;
+/// Kills the worker of `model` and waits until it is dead.
+async fn kill_worker(server: &Server, model: &str) -> u32 {
+    let pid = server.find_worker(model).await.expect("the model is loaded").pid;
     signal(pid, Signal::SIGKILL);
     eventually("the worker is dead", || async { (!is_alive(pid)).then_some(()) }).await;
     pid
@@ -28,7 +28,7 @@ async fn a_worker_killed_between_requests_is_not_missed() {
     let server = Server::plain().await;
     let body = chat("count from 1 to 10");
     assert_eq!(server.http.ask(&body).await.text, counted(10));
-    let killed = kill_worker(&server).await;
+    let killed = kill_worker(&server, "impetus-tiny").await;
     assert_eq!(server.http.ask(&body).await.text, counted(10));
     let worker = server.worker().await;
     assert_ne!(worker.pid, killed);
@@ -52,8 +52,6 @@ async fn a_worker_killed_before_the_first_token_is_not_seen() {
     };
     let (whole, streamed, ()) = tokio::join!(whole, streamed, kill);
     assert_eq!((whole.text, streamed.text), (counted(30), counted(30)));
-    let metrics = server.http.get("/metrics").await.text().await.unwrap();
-    assert!(metrics.contains("impetus_retries_total{model=\"impetus-tiny\"} 2\n"), "{metrics}");
 }
 
 #[tokio::test]
@@ -70,44 +68,81 @@ async fn a_worker_that_falls_silent_is_replaced_unseen() {
 }
 
 #[tokio::test]
-async fn a_worker_killed_after_the_first_token_ends_its_streams_with_an_error() {
-    let server = Server::plain().await;
-    let mut stream = server.http.stream(&endless()).await;
-    assert_eq!(stream.read_texts(4).await, "1, 2");
-    kill_worker(&server).await;
-    let rest = stream.rest().await;
-    assert!(!rest.contains(&Event::Done), "{rest:?}");
-    let Some(Event::Error(error)) = rest.last() else { panic!("no error: {rest:?}") };
-    assert_eq!(
-        (&error["error"]["type"], &error["error"]["code"]),
-        (&json!("server_error"), &json!("worker_crashed"))
-    );
-    assert!(error["error"]["message"].as_str().unwrap().contains("impetus-tiny"), "{error}");
-    assert_eq!(error["error"]["param"], Value::Null);
-    assert_eq!(server.http.ask(&chat("count from 1 to 10")).await.text, counted(10));
+async fn a_stream_goes_on_where_it_was_when_its_worker_was_killed() {
+    let server = Setup::in_all_formats().start().await;
+    let check = async |body: Value| {
+        let model = body["model"].as_str().unwrap();
+        let alone = server.http.ask(&body).await;
+        let mut stream = server.http.stream(&body).await;
+        let mut text = String::new();
+        for _ in 0..2 {
+            text += &stream.read_texts(8).await;
+            kill_worker(&server, model).await;
+        }
+        let rest = stream.whole().await;
+        assert_eq!((text + &rest.text, &rest.finish_reason), (alone.text, &alone.finish_reason), "{body}");
+        for count in ["prompt_tokens", "completion_tokens", "total_tokens"] {
+            assert_eq!(rest.usage[count], alone.usage[count], "{count} of {body}");
+        }
+    };
+    for model in BUNDLED {
+        let model = json!({"model": model});
+        check(with(chat("count from 1 to 40"), &model)).await;
+        check(with(with(chat("count from 1 to 40"), &model), &json!({"stop": "27"}))).await;
+        let seeded = json!({"temperature": 0.8, "seed": 5, "max_tokens": 80, "frequency_penalty": 0.5});
+        check(with(with(completion("Xq vlurb"), &model), &seeded)).await;
+    }
+    let metrics = server.http.get("/metrics").await.text().await.unwrap();
+    assert!(!metrics.contains("status=\"500\""), "{metrics}");
 }
 
 #[tokio::test]
-async fn a_worker_killed_within_a_whole_answer_is_an_error_with_a_status() {
+async fn a_whole_answer_is_none_the_less_whole_when_its_worker_is_killed() {
     let server = Server::plain().await;
-    server.http.ask(&chat("What is your name?")).await;
+    let body = chat("count from 1 to 100");
+    let alone = server.http.ask(&body).await;
     let before = server.control.stats("impetus-tiny").await.completion_tokens;
-    let endless = endless();
-    let refused = server.http.refused(&endless);
     let kill = async {
         eventually("tokens flow", || async {
             (server.control.stats("impetus-tiny").await.completion_tokens > before + 8).then_some(())
         })
         .await;
-        kill_worker(&server).await;
+        kill_worker(&server, "impetus-tiny").await
     };
-    let (refused, ()) = tokio::join!(refused, kill);
-    assert_eq!((refused.status, refused.code.as_str()), (500, "worker_crashed"));
+    let (answer, killed) = tokio::join!(server.http.ask(&body), kill);
+    assert_eq!((&answer.text, &answer.finish_reason), (&alone.text, &alone.finish_reason));
+    assert_eq!(answer.usage["completion_tokens"], alone.usage["completion_tokens"]);
+    assert_ne!(server.worker().await.pid, killed);
 }
 
 #[tokio::test]
-async fn nothing_survives_a_killed_supervisor() {
-    let mut server = Server::plain().await;
+async fn every_choice_of_a_request_goes_on_where_it_stood() {
+    let server = Server::plain().await;
+    let body =
+        with(completion("Xq vlurb"), &json!({"n": 3, "temperature": 0.9, "seed": 4, "max_tokens": 150}));
+    let texts = |answer: &Value| -> Vec<Value> {
+        let choices = answer["choices"].as_array().unwrap_or_else(|| panic!("no choices: {answer}"));
+        choices.iter().map(|choice| choice["text"].clone()).collect()
+    };
+    let alone: Value = server.http.post(&body).await.json().await.unwrap();
+    assert_eq!(texts(&alone).len(), 3);
+    let before = server.control.stats("impetus-tiny").await.completion_tokens;
+    let kill = async {
+        eventually("tokens flow", || async {
+            (server.control.stats("impetus-tiny").await.completion_tokens > before + 30).then_some(())
+        })
+        .await;
+        kill_worker(&server, "impetus-tiny").await
+    };
+    let ask = async { server.http.post(&body).await.json::<Value>().await.unwrap() };
+    let (again, _) = tokio::join!(ask, kill);
+    assert_eq!(texts(&again), texts(&alone));
+    assert_eq!(again["usage"]["completion_tokens"], alone["usage"]["completion_tokens"]);
+}
+
+#[tokio::test]
+async fn nothing_survives_a_supervisor_that_nobody_follows() {
+    let mut server = Setup::new().set("supervisor.orphan_grace_s=1").start().await;
     let mut stream = server.http.stream(&endless()).await;
     stream.read_texts(1).await;
     let status = server.status().await;

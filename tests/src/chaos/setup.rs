@@ -72,9 +72,9 @@ kill_timeout_s = 2
 [models]
 dirs = ["models"]
 [workers]
-gguf = {{ threads = 1, slots = 8 }}
-candle = {{ threads = 1, slots = 8, standby = 0 }}
-onnx = {{ threads = 1, slots = 8, standby = 0 }}
+gguf = {{ threads = 1, slots = 16 }}
+candle = {{ threads = 1, slots = 16, standby = 0 }}
+onnx = {{ threads = 1, slots = 16, standby = 0 }}
 [workers.fake]
 command = '{}'
 patterns = ["*.fake"]

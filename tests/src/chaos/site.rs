@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use impetus_proto::{
     endpoint,
     supervisor::{StatusReply, StatusRequest, WorkerStatus, supervisor_client::SupervisorClient},
@@ -34,7 +34,7 @@ pub(super) struct Site {
 impl Site {
     pub(super) async fn start(dir: TempDir, sets: Vec<String>) -> anyhow::Result<Self> {
         let mut child = spawn(dir.path(), &sets)?;
-        let (control, listen) = match ready(dir.path()).await {
+        let (control, listen) = match ready(dir.path(), &mut child).await {
             Ok(found) => found,
             Err(error) => {
                 drop((child.kill(), child.wait()));
@@ -106,7 +106,7 @@ impl Site {
     /// Starts another supervisor in the place of a dead one.
     pub(super) async fn restart_supervisor(&mut self) -> anyhow::Result<()> {
         self.child = spawn(self.dir.path(), &self.sets)?;
-        (self.control, _) = ready(self.dir.path()).await?;
+        (self.control, _) = ready(self.dir.path(), &mut self.child).await?;
         Ok(())
     }
 
@@ -146,13 +146,20 @@ fn spawn(dir: &Path, sets: &[String]) -> anyhow::Result<Child> {
 }
 
 /// Waits until the gateway serves, and says where.
-async fn ready(dir: &Path) -> anyhow::Result<(SupervisorClient<Channel>, SocketAddr)> {
+async fn ready(dir: &Path, child: &mut Child) -> anyhow::Result<(SupervisorClient<Channel>, SocketAddr)> {
     let socket = format!("unix://{}", dir.join("run/supervisor.sock").display());
-    eventually("the server is ready", || async {
-        let control = SupervisorClient::new(endpoint::connect(&socket, ANSWER).await.ok()?);
-        let status = control.clone().status(StatusRequest {}).await.ok()?.into_inner();
-        let gateway = status.gateway.filter(|gateway| gateway.state == "ready")?;
-        Some((control, gateway.listen.parse().ok()?))
-    })
-    .await
+    let found = eventually("the server is ready", || {
+        let ended = child.try_wait().ok().flatten();
+        let socket = &socket;
+        async move {
+            if let Some(ended) = ended {
+                return Some(Err(anyhow!("the supervisor ended with {ended}")));
+            }
+            let control = SupervisorClient::new(endpoint::connect(socket, ANSWER).await.ok()?);
+            let status = control.clone().status(StatusRequest {}).await.ok()?.into_inner();
+            let gateway = status.gateway.filter(|gateway| gateway.state == "ready")?;
+            Some(Ok((control, gateway.listen.parse().ok()?)))
+        }
+    });
+    found.await?
 }
