@@ -7,6 +7,7 @@
 mod broken;
 mod catalog;
 mod excerpt;
+mod footprint;
 pub mod gguf;
 mod metadata;
 mod name;
@@ -20,5 +21,6 @@ pub use broken::{Broken, FolderProblem};
 pub use catalog::{
     CANDLE_FORMAT, Catalog, FormatPattern, GGUF_FORMAT, Model, ONNX_FORMAT, Place, Problem, State,
 };
+pub use footprint::{Footprint, FootprintParams, Share, footprint};
 pub use metadata::{Metadata, Task};
 pub use name::{ModelName, NameError};

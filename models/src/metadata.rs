@@ -25,6 +25,8 @@ pub struct Metadata {
     pub parameters: u64,
     /// Bytes of all tensors, or of the archives that they are in.
     pub tensor_bytes: u64,
+    /// Bytes of tensors that llama.cpp keeps twice, in the file's layout and in one of its own.
+    pub repacked_bytes: u64,
     /// Tokens of context that it was trained for, as the file claims.
     pub context_tokens: u32,
     /// Transformer blocks.
@@ -33,12 +35,16 @@ pub struct Metadata {
     pub heads: u32,
     /// Heads that keys and values are kept for, of the layer with the most.
     pub kv_heads: u32,
+    /// Heads that keys and values are kept for, of all layers together.
+    pub all_kv_heads: u64,
     /// Elements of a key of one head.
     pub key_length: u32,
     /// Elements of a value of one head.
     pub value_length: u32,
     /// Elements of an embedding.
     pub embedding_length: u32,
+    /// Elements inside a feed-forward network, of all experts together that a token goes through.
+    pub feed_forward_length: u32,
     /// Tokens of the vocabulary, when the file says.
     pub vocabulary: Option<u32>,
     /// The chat template in Jinja.

@@ -20,6 +20,8 @@ pub struct Tensors {
     pub bytes: u64,
     /// Their bytes by type.
     pub bytes_by_type: BTreeMap<TensorType, u64>,
+    /// Bytes of matrices that llama.cpp lays out anew when it loads them: see [`TensorType::is_repacked`].
+    pub repacked_bytes: u64,
 }
 
 /// How the elements of a tensor are stored.
@@ -29,6 +31,9 @@ pub struct TensorType(&'static Layout);
 /// Number in the file, name, elements of a block, bytes of a block.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Layout(u32, &'static str, u64, u64);
+
+/// The one matrix that nothing is multiplied by: rows of it are looked up.
+const TOKEN_EMBEDDING: &str = "token_embd.weight";
 
 /// Every type that tensors of current files have, from `ggml.h` (`ggml_type`) and `ggml-common.h` (`block_*`).
 static LAYOUTS: &[Layout] = &[
@@ -75,6 +80,7 @@ pub(super) struct Extents {
     elements: u128,
     bytes: u128,
     bytes_by_type: BTreeMap<TensorType, u128>,
+    repacked_bytes: u128,
     last: Option<Extent>,
 }
 
@@ -96,6 +102,7 @@ impl Tensors {
         self.count = self.count.saturating_add(part.count);
         self.elements = self.elements.saturating_add(part.elements);
         self.bytes = self.bytes.saturating_add(part.bytes);
+        self.repacked_bytes = self.repacked_bytes.saturating_add(part.repacked_bytes);
         for (kind, bytes) in &part.bytes_by_type {
             let sum = self.bytes_by_type.entry(*kind).or_default();
             *sum = sum.saturating_add(*bytes);
@@ -112,6 +119,13 @@ impl TensorType {
     /// Its usual name, `Q4_K` for example.
     pub fn name(self) -> &'static str {
         self.0.1
+    }
+
+    /// Whether llama.cpp multiplies by matrices of this type in a layout of its own, a copy of which it makes when it
+    /// loads them, on all processors that it has fast kernels for (`ggml_repack_get_optimal_repack_type` in its
+    /// `ggml-cpu/repack.cpp`; those of x86-64 with AVX2 and of ARM with dot products are meant).
+    pub fn is_repacked(self) -> bool {
+        matches!(self.name(), "Q4_0" | "Q4_K" | "IQ4_NL" | "MXFP4")
     }
 
     /// Elements of a block; rows are whole blocks.
@@ -145,6 +159,7 @@ impl Extents {
             elements: u64::try_from(self.elements).unwrap_or(u64::MAX),
             bytes,
             bytes_by_type: self.bytes_by_type.into_iter().map(|(kind, sum)| (kind, sum as u64)).collect(),
+            repacked_bytes: self.repacked_bytes as u64,
         })
     }
 }
@@ -155,7 +170,14 @@ pub(super) fn read<R: Read>(
     count: u64,
     alignment: u64,
 ) -> Result<Extents, GgufError> {
-    let mut extents = Extents { count, elements: 0, bytes: 0, bytes_by_type: BTreeMap::new(), last: None };
+    let mut extents = Extents {
+        count,
+        elements: 0,
+        bytes: 0,
+        bytes_by_type: BTreeMap::new(),
+        repacked_bytes: 0,
+        last: None,
+    };
     for _ in 0..count {
         let described_at = source.at();
         let name = source.text("tensor name", limits::TENSOR_NAME_BYTES)?;
@@ -174,6 +196,9 @@ pub(super) fn read<R: Read>(
         extents.elements += u128::from(elements);
         extents.bytes += u128::from(bytes);
         *extents.bytes_by_type.entry(kind).or_default() += u128::from(bytes);
+        if kind.is_repacked() && shape.len() > 1 && name != TOKEN_EMBEDDING {
+            extents.repacked_bytes += u128::from(bytes);
+        }
         let end = u128::from(start) + u128::from(bytes);
         if extents.last.as_ref().is_none_or(|last| last.end < end) {
             extents.last = Some(Extent { name, described_at, end });

@@ -46,7 +46,8 @@ impl Metadata {
         let length = |key| numbers.largest(key, 0..=bounds::LENGTH, "0 to 16777216");
         let key_length = length("attention.key_length")?.unwrap_or(head_length);
         let value_length = length("attention.value_length")?.unwrap_or(head_length);
-        experts(&numbers)?;
+        let feed_forward_length = feed_forward_length(&numbers, experts_of_token(&numbers)?)?;
+        let all_kv_heads = numbers.sum("attention.head_count_kv", layers);
         let pooling = numbers.largest("pooling_type", 0..=u64::from(u32::MAX), "0 to 4294967295")?;
         numbers.epsilon("attention.layer_norm_rms_epsilon")?;
         numbers.epsilon("attention.layer_norm_epsilon")?;
@@ -60,13 +61,16 @@ impl Metadata {
             quantization: quantization(header, tensors),
             parameters: tensors.elements,
             tensor_bytes: tensors.bytes,
+            repacked_bytes: tensors.repacked_bytes,
             context_tokens,
             layers,
             heads,
             kv_heads,
+            all_kv_heads: all_kv_heads.unwrap_or_else(|| u64::from(kv_heads) * u64::from(layers)),
             key_length,
             value_length,
             embedding_length,
+            feed_forward_length,
             vocabulary: vocabulary(header, &numbers)?,
             chat_template: chat_template(header)?,
         })
@@ -102,14 +106,22 @@ fn companion(header: &Header, architecture: &str) -> Result<(), Broken> {
     }
 }
 
-fn experts(numbers: &Numbers) -> Result<(), Broken> {
+/// How many experts a token goes through; 0 without experts.
+fn experts_of_token(numbers: &Numbers) -> Result<u32, Broken> {
     let Some(experts) = numbers.largest("expert_count", 0..=bounds::EXPERTS, "0 to 65536")? else {
-        return Ok(());
+        return Ok(0);
     };
     let least = u64::from(experts > 0);
     let expected = "1 to \"expert_count\", or 0 without experts,";
-    numbers.largest("expert_used_count", least..=u64::from(experts), expected)?;
-    Ok(())
+    Ok(numbers.largest("expert_used_count", least..=u64::from(experts), expected)?.unwrap_or(0))
+}
+
+fn feed_forward_length(numbers: &Numbers, experts: u32) -> Result<u32, Broken> {
+    let length = |key| numbers.largest(key, 0..=bounds::LENGTH, "0 to 16777216");
+    let dense = length("feed_forward_length")?.unwrap_or(0);
+    let expert = length("expert_feed_forward_length")?.unwrap_or(if experts > 0 { dense } else { 0 });
+    let shared = length("expert_shared_feed_forward_length")?.unwrap_or(0);
+    Ok(dense.max(expert.saturating_mul(experts).saturating_add(shared)))
 }
 
 fn quantization(header: &Header, tensors: &Tensors) -> String {

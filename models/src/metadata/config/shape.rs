@@ -19,6 +19,7 @@ impl Metadata {
         let width = ["hidden_size", "n_embd", "d_model", "dim", "hidden_dim"];
         let embedding_length = get(&width, bounds::LENGTH, "0 to 16777216")?.unwrap_or(0);
         let (key_length, value_length) = head_lengths(&numbers, embedding_length, heads)?;
+        let kv_heads = kv_heads(config, &numbers, heads)?;
         let vocabulary = ["vocab_size", "padded_vocab_size", "vocabulary_size"];
         Ok(Self {
             task,
@@ -28,13 +29,16 @@ impl Metadata {
             quantization: weights.quantization.clone().unwrap_or_else(|| "unknown".to_owned()),
             parameters: weights.parameters,
             tensor_bytes: weights.bytes,
+            repacked_bytes: 0,
             context_tokens: config.context_tokens(&numbers, task)?,
             layers,
             heads,
-            kv_heads: kv_heads(config, &numbers, heads)?,
+            kv_heads,
+            all_kv_heads: u64::from(kv_heads) * u64::from(layers),
             key_length,
             value_length,
             embedding_length,
+            feed_forward_length: feed_forward_length(&numbers)?,
             vocabulary: get(&vocabulary, bounds::VOCABULARY, "0 to 67108864")?.filter(|&tokens| tokens > 0),
             chat_template: config.chat_template(),
         })
@@ -58,6 +62,22 @@ fn kv_heads(config: &Config, numbers: &Numbers, heads: u32) -> Result<u32, Broke
     let limit = if heads == 0 { bounds::HEADS } else { u64::from(heads) };
     let expected = "no more than there are attention heads";
     Ok(numbers.get(&names, 0..=limit, expected)?.filter(|&kv_heads| kv_heads > 0).unwrap_or(heads))
+}
+
+/// Elements inside a feed-forward network, of all experts together that a token goes through.
+fn feed_forward_length(numbers: &Numbers) -> Result<u32, Broken> {
+    let get = |names: &[&str]| {
+        Ok::<_, Broken>(numbers.get(names, 0..=bounds::LENGTH, "0 to 16777216")?.unwrap_or(0))
+    };
+    let dense = get(&["intermediate_size", "n_inner", "ffn_dim", "d_ff", "ffn_hidden_size"])?;
+    let expert = get(&["moe_intermediate_size"])?;
+    let experts = numbers.get(
+        &["num_experts_per_tok", "num_experts_per_token", "moe_topk"],
+        0..=bounds::EXPERTS,
+        "0 to 65536",
+    )?;
+    let expert = if expert == 0 { dense } else { expert };
+    Ok(dense.max(expert.saturating_mul(experts.unwrap_or(0))))
 }
 
 /// Elements of a key and of a value of one head.

@@ -99,6 +99,20 @@ fn families_name_things_differently() {
 }
 
 #[test]
+fn what_a_token_goes_through_is_summed_up() {
+    fn check(json: &str, expected: u32) {
+        assert_eq!(describe(&config(json)).unwrap().feed_forward_length, expected, "{json}");
+    }
+    check(r#"{"model_type": "x"}"#, 0);
+    check(r#"{"model_type": "x", "intermediate_size": 100}"#, 100);
+    check(r#"{"model_type": "x", "intermediate_size": [10, 90, 20]}"#, 90);
+    check(r#"{"model_type": "mixtral", "intermediate_size": 100, "num_experts_per_tok": 2}"#, 200);
+    let qwen = r#"{"model_type": "qwen3_moe", "intermediate_size": 100, "moe_intermediate_size": 30,
+        "num_experts_per_tok": 8}"#;
+    check(qwen, 240);
+}
+
+#[test]
 fn genai_settings_are_understood() {
     let genai = settings(
         r#"{"model": {"type": "phi3", "context_length": 4096, "vocab_size": 32064, "decoder":

@@ -59,6 +59,17 @@ impl<'a> Numbers<'a> {
         Ok(Some(largest))
     }
 
+    /// The sum of an array with one integer for each of the `layers`, which [`Self::largest`] has found in range; none
+    /// when there is no such array.
+    pub(super) fn sum(&self, name: &str, layers: u32) -> Option<u64> {
+        match self.header.values.get(&self.key(name))? {
+            Value::Integers(values) if values.len() == layers as usize => Some(
+                values.iter().filter_map(|&value| u64::try_from(value).ok()).fold(0, u64::saturating_add),
+            ),
+            _ => None,
+        }
+    }
+
     /// Checks a norm's epsilon, if there is one; engines assert that it is not negative.
     pub(super) fn epsilon(&self, name: &str) -> Result<(), Broken> {
         self.float(name, |value| (0.0..1.0).contains(&value), "0 or more and less than 1")

@@ -21,13 +21,16 @@ fn a_model_is_described() {
         quantization: "F32".to_owned(),
         parameters: 1_120,
         tensor_bytes: 4_480,
+        repacked_bytes: 0,
         context_tokens: 2048,
         layers: 2,
         heads: 4,
         kv_heads: 2,
+        all_kv_heads: 4,
         key_length: 8,
         value_length: 8,
         embedding_length: 32,
+        feed_forward_length: 0,
         vocabulary: Some(3),
         chat_template: Some("{{ messages }}".to_owned()),
     };
@@ -73,13 +76,42 @@ fn layers_may_differ() {
         .u32("llama.attention.key_length", 64)
         .raw("llama.attention.value_length", kind::I32, &48i32.to_le_bytes());
     let metadata = describe(&file).unwrap();
-    assert_eq!((metadata.heads, metadata.kv_heads), (8, 4));
+    assert_eq!((metadata.heads, metadata.kv_heads, metadata.all_kv_heads), (8, 4, 4));
     assert_eq!((metadata.key_length, metadata.value_length), (64, 48));
 
     // Recurrent models have no attention at all.
     let file = Gguf::llama().u32("llama.attention.head_count", 0).without("llama.attention.head_count_kv");
     let metadata = describe(&file).unwrap();
     assert_eq!((metadata.heads, metadata.kv_heads, metadata.key_length), (0, 0, 0));
+}
+
+#[test]
+fn what_a_token_goes_through_is_summed_up() {
+    fn check(keys: &[(&str, u32)], expected: u32) {
+        let with = |file: Gguf, (key, value): &(&str, u32)| file.u32(&format!("llama.{key}"), *value);
+        let file = keys.iter().fold(Gguf::llama(), with);
+        assert_eq!(describe(&file).unwrap().feed_forward_length, expected, "{keys:?}");
+    }
+    let (dense, count, used) = (("feed_forward_length", 100), ("expert_count", 8), ("expert_used_count", 2));
+    check(&[], 0);
+    check(&[dense], 100);
+    check(&[dense, count, used], 200);
+    check(&[dense, count, used, ("expert_feed_forward_length", 30)], 100);
+    let (expert, shared) = (("expert_feed_forward_length", 60), ("expert_shared_feed_forward_length", 50));
+    check(&[dense, count, used, expert, shared], 170);
+}
+
+#[test]
+fn matrices_that_are_kept_twice_are_told() {
+    fn check(name: &str, shape: &[u64], type_id: u32, expected: u64) {
+        let file = Gguf::llama().tensor(name, shape, type_id);
+        assert_eq!(describe(&file).unwrap().repacked_bytes, expected, "{name} {type_id}");
+    }
+    check("blk.0.ffn_up.weight", &[256, 8], 12, 8 * 144);
+    check("blk.0.ffn_up_exps.weight", &[32, 8, 2], 2, 16 * 18);
+    check("blk.0.ffn_up.weight", &[256, 8], 14, 0);
+    check("blk.0.bias", &[256], 12, 0);
+    check("token_embd.weight", &[256, 8], 12, 0);
 }
 
 #[test]
