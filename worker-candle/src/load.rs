@@ -81,7 +81,7 @@ impl Source<'_> {
             vocabulary: decoder.vocabulary() as u32,
         };
         let row = config.kv_heads * config.head_size;
-        let cache = KvCache::new(slots as usize, config.layers.len(), row);
+        let cache = KvCache::new(slots as usize, config.layers.len(), row, context_tokens as usize);
         let mut card = card(config.architecture, config.trained_context, decoder.bytes());
         card.chat_template = chat_template;
         let task = Task::Generate(Box::new(CandleEngine::new(decoder, cache, limits)));

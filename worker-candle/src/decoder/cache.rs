@@ -9,6 +9,8 @@ pub(crate) struct KvCache {
     slots: Vec<Slot>,
     /// Elements of a token's keys.
     row: usize,
+    /// Tokens that a slot gets room for when it is first used.
+    context_tokens: usize,
 }
 
 #[derive(Clone)]
@@ -27,15 +29,18 @@ pub(crate) struct Planes {
 
 impl KvCache {
     /// A cache of empty slots; `row` is the number of elements of a token's keys in a layer.
-    pub(crate) fn new(n_slots: usize, n_layers: usize, row: usize) -> Self {
+    ///
+    /// A slot that is used gets address space for all its `context_tokens` at once; memory follows as tokens are
+    /// written. Planes that grew step by step would leave their former places behind, up to as much again.
+    pub(crate) fn new(n_slots: usize, n_layers: usize, row: usize, context_tokens: usize) -> Self {
         let slot = Slot { length: 0, planes: vec![Planes::default(); n_layers] };
-        Self { slots: vec![slot; n_slots], row }
+        Self { slots: vec![slot; n_slots], row, context_tokens }
     }
 
     /// A cache for whole texts, which nothing is appended to later: all layers write to one place, one after the
     /// other.
     pub(crate) fn passing(n_slots: usize, row: usize) -> Self {
-        Self::new(n_slots, 1, row)
+        Self::new(n_slots, 1, row, 0)
     }
 
     /// Tokens that the slot holds.
@@ -45,10 +50,10 @@ impl KvCache {
 
     /// Makes room for `tokens` tokens, so that writing them cannot fail.
     pub(crate) fn reserve(&mut self, slot: SlotId, tokens: usize) -> Result<(), TryReserveError> {
-        let elements = tokens * self.row;
+        let elements = tokens.max(self.context_tokens) * self.row;
         for planes in &mut self.slots[slot.0 as usize].planes {
             for plane in [&mut planes.keys, &mut planes.values] {
-                plane.try_reserve(elements.saturating_sub(plane.len()))?;
+                plane.try_reserve_exact(elements.saturating_sub(plane.len()))?;
             }
         }
         Ok(())
@@ -124,7 +129,7 @@ mod tests {
     #[test]
     fn slots_hold_what_they_were_told() {
         let (one, two) = (SlotId(0), SlotId(1));
-        let mut cache = KvCache::new(2, 2, 1);
+        let mut cache = KvCache::new(2, 2, 1, 4);
         write(&mut cache, one, 0, &[10.0, 11.0, 12.0]);
         write(&mut cache, two, 0, &[20.0]);
         cache.copy(one, two, 2).unwrap();
@@ -140,5 +145,19 @@ mod tests {
         cache.copy(one, one, 9).unwrap();
         cache.copy(one, two, 9).unwrap();
         assert_eq!(cache.length(two), 2, "no more than there is");
+    }
+
+    #[test]
+    fn a_slot_never_moves_once_it_is_used() {
+        let one = SlotId(0);
+        let mut cache = KvCache::new(2, 2, 1, 100);
+        let places = |cache: &KvCache| [0, 1].map(|layer| cache.planes(one, layer).keys.as_ptr());
+        write(&mut cache, one, 0, &[10.0]);
+        let before = places(&cache);
+        for position in 1..100 {
+            write(&mut cache, one, position, &[10.0]);
+        }
+        assert_eq!((places(&cache), cache.length(one)), (before, 100));
+        assert_eq!(cache.planes(SlotId(1), 0).keys.capacity(), 0, "an unused one has nothing");
     }
 }

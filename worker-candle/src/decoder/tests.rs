@@ -53,7 +53,7 @@ fn keeps_the_laws(changes: &Value) {
         chunks_per_step: 4,
         vocabulary: VOCABULARY,
     };
-    let cache = KvCache::new(4, config.layers.len(), config.kv_heads * config.head_size);
+    let cache = KvCache::new(4, config.layers.len(), config.kv_heads * config.head_size, 0);
     let mut engine = CandleEngine::new(decoder, cache, limits);
     let prompts: Vec<Vec<TokenId>> = (0..4_u32)
         .map(|n| (0..8 + n * 9).map(|idx| TokenId((idx * 7 + n * 3) % VOCABULARY)).collect())
@@ -135,7 +135,7 @@ fn impossible_chunks_are_rejected_by_slot() {
         chunks_per_step: 2,
         vocabulary: VOCABULARY,
     };
-    let mut engine = CandleEngine::new(decoder, KvCache::new(2, 1, 8), limits);
+    let mut engine = CandleEngine::new(decoder, KvCache::new(2, 1, 8, 64), limits);
     let mut check = |position: u32, tokens: &[u32], expected: &str| {
         let tokens: Vec<_> = tokens.iter().copied().map(TokenId).collect();
         let mut batch = Batch::default();
