@@ -83,16 +83,6 @@ impl Guard {
         }
     }
 
-    /// Who holds the process to how many bytes, if anybody does.
-    pub fn in_force(&self) -> Option<(Enforcer, u64)> {
-        let by = match (&self.watcher, &self.cgroup) {
-            (Some(_), _) => Enforcer::Watcher,
-            (None, Some(cgroup)) => cgroup.version().into(),
-            (None, None) => return None,
-        };
-        Some((by, self.limit_bytes?))
-    }
-
     /// Bytes at which the process is ended.
     pub fn limit_bytes(&self) -> Option<u64> {
         self.limit_bytes

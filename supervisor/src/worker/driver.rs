@@ -5,7 +5,7 @@ use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
 
 use impetus_proto::{
     Error,
-    launch::{LogSpec, Report, StandbySpec, Tick, ToWorker, WorkerSpec, report, to_worker},
+    launch::{LogSpec, Report, SandboxSpec, StandbySpec, Tick, ToWorker, WorkerSpec, report, to_worker},
     worker::Description,
 };
 use tokio::{
@@ -27,6 +27,12 @@ use crate::{
 
 /// Workers are the first that the kernel ends when memory runs out.
 const OOM_SCORE_ADJUST: i32 = 500;
+
+/// What a worker in a sandbox may write to one file, in bytes, where the kernel cannot keep it from writing any.
+const FILE_SIZE_LIMIT_BYTES: u64 = 16 << 20;
+
+/// How far a worker is confined that does not say so.
+const UNCONFINED: &str = "none (the worker reports no sandbox)";
 
 /// How long a worker that announced its end may take for it.
 const LAST_BREATH: Duration = Duration::from_secs(2);
@@ -110,7 +116,7 @@ impl Driver {
             oom_score_adjust: OOM_SCORE_ADJUST,
             working_dir: self.setup.working_dir.clone(),
             cgroup_files: cgroup.as_ref().map(Cgroup::files).unwrap_or_default(),
-            file_size_limit_bytes: 0,
+            file_size_limit_bytes: if birth.sandbox { FILE_SIZE_LIMIT_BYTES } else { 0 },
         };
         let mut process = match Process::start(&self.setup.launcher, launch, self.source()) {
             Ok(process) => process,
@@ -125,16 +131,11 @@ impl Driver {
     }
 
     async fn live_on(&mut self, adopted: Adopted) -> ExitCause {
-        let Adopted { spec, description, process, .. } = adopted;
+        let Adopted { spec, description, sandbox, process, .. } = adopted;
         let mut process = match Process::adopt(process, self.source()) {
             Ok(process) => process,
             Err(error) => return ExitCause::NotStarted(format!("it cannot be kept: {error}")),
         };
-        let cgroups = self.setup.cgroups.as_ref();
-        if let Some(cgroup) = cgroups.and_then(|cgroups| cgroups.of_process(process.pid(), self.id.as_str()))
-        {
-            process.belongs_to(cgroup);
-        }
         let cgroups = self.setup.cgroups.as_ref();
         if let Some(cgroup) = cgroups.and_then(|groups| groups.of_process(process.pid(), self.id.as_str())) {
             process.belongs_to(cgroup);
@@ -142,12 +143,9 @@ impl Driver {
         self.started(&process).await;
         tracing::Span::current().record("model", spec.model.as_str());
         tracing::info!("worker adopted");
+        self.sandboxed(sandbox).await;
         let placement = self.orders.borrow().place.clone();
         if let Some(placement) = placement {
-            self.limit(&mut process, &placement).await;
-        }
-        let placed = self.orders.borrow_and_update().place.clone();
-        if let Some(placement) = placed {
             self.limit(&mut process, &placement).await;
         }
         let Err(ending) = self.later_stages(&mut process, &spec, description).await;
@@ -200,7 +198,10 @@ impl Driver {
             log: Some(self.setup.log.clone()),
             threads: birth.threads,
             adoption: process.keep(&self.setup.records, self.id.as_str(), kind),
-            sandbox: None,
+            sandbox: Some(SandboxSpec {
+                enabled: birth.sandbox,
+                runtime_dir: self.setup.records.dir.to_string_lossy().into_owned(),
+            }),
         };
         send(process, to_worker::Message::Standby(spec)).await?;
         let patience = self.setup.timeouts.load;
@@ -208,7 +209,8 @@ impl Driver {
         loop {
             match self.hear(process, Some(deadline)).await? {
                 Heard::Report(report::Message::Standby(standby)) => {
-                    tracing::debug!(engine = standby.engine, "standby ready");
+                    tracing::debug!(engine = standby.engine, sandbox = standby.sandbox, "standby ready");
+                    self.sandboxed(standby.sandbox).await;
                     return Ok(());
                 }
                 Heard::Deadline => return Err(Ending::Condemned(Intent::Stalled(patience))),
@@ -249,6 +251,7 @@ impl Driver {
                     }
                 }
                 Heard::Report(report::Message::Serving(serving)) => {
+                    self.sandboxed(serving.sandbox).await;
                     let description = serving.description.unwrap_or_default();
                     return same_model(spec, description).map_err(Ending::Condemned);
                 }
@@ -314,6 +317,10 @@ impl Driver {
                 process.finish(Intent::Stop, None, Duration::ZERO).await
             }
         }
+    }
+
+    async fn sandboxed(&self, level: String) {
+        self.tell(What::Sandboxed(if level.is_empty() { UNCONFINED.into() } else { level })).await;
     }
 
     /// A control group for this worker, where there are any.
