@@ -274,6 +274,7 @@ impl Drop for Fake {
 pub(crate) fn request() -> Request {
     Request {
         id: "req-1".into(),
+        began: tokio::time::Instant::now(),
         model: ALIAS.into(),
         generate: GenerateRequest::default(),
         keep_alive: None,

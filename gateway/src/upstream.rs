@@ -19,6 +19,7 @@ use std::{sync::Arc, time::Duration};
 
 use impetus_config::Config;
 use impetus_proto::worker::GenerateRequest;
+use tokio::time::Instant;
 
 pub(crate) use cause::Cause;
 pub(crate) use embedding::{Embedded, EmbeddingRequest, embed};
@@ -37,6 +38,8 @@ const SUPERVISOR_START: Duration = Duration::from_secs(5);
 pub(crate) struct Request {
     /// Follows the request through every process.
     pub(crate) id: Arc<str>,
+    /// When it was asked for; the time that it may take is counted from then.
+    pub(crate) began: Instant,
     /// What the client named; empty means the default model.
     pub(crate) model: String,
     /// What the worker gets; its `model` and `resume` are filled in here.

@@ -9,13 +9,14 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Event, Events};
 
-/// The events until `limit` is up, counted from now; then an error in their place.
+/// The events until `limit` is up, counted from `began`; then an error in their place.
 pub(super) fn bounded(
     events: impl Stream<Item = Result<Event, Error>> + Send + 'static,
+    began: Instant,
     limit: Option<Duration>,
 ) -> Events {
     let Some(limit) = limit else { return Box::pin(events) };
-    let deadline = Instant::now() + limit;
+    let deadline = began + limit;
     Box::pin(stream! {
         let mut events = Box::pin(events);
         // A stream that always has an event at hand is over time, too.
@@ -71,18 +72,19 @@ mod tests {
                 assert_eq!(started.elapsed(), Duration::from_secs(10));
             }
         };
-        check(bounded(stream::iter([Ok(event()), Ok(event())]), limit), 2, false).await;
-        check(bounded(stream::pending(), limit), 0, true).await;
+        check(bounded(stream::iter([Ok(event()), Ok(event())]), Instant::now(), limit), 2, false).await;
+        check(bounded(stream::pending(), Instant::now(), limit), 0, true).await;
         let slow = stream::unfold((), |()| async {
             tokio::time::sleep(Duration::from_secs(3)).await;
             Some((Ok(event()), ()))
         });
-        check(bounded(slow, limit), 3, true).await;
+        check(bounded(slow, Instant::now(), limit), 3, true).await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_reader_does_not_stop_the_clock() {
-        let mut events = bounded(stream::repeat_with(|| Ok(event())), Some(Duration::from_secs(10)));
+        let limit = Some(Duration::from_secs(10));
+        let mut events = bounded(stream::repeat_with(|| Ok(event())), Instant::now(), limit);
         events.next().await.unwrap().unwrap();
         tokio::time::advance(Duration::from_secs(11)).await;
         assert_eq!(events.next().await.unwrap().unwrap_err().code(), Code::DeadlineExceeded);

@@ -47,10 +47,10 @@ struct Attempt {
     accepted: bool,
 }
 
-/// Starts a completion. Nothing happens before the first poll, but the time allowed for it is counted from now on.
+/// Starts a completion. Nothing happens before the first poll, but the time allowed for it runs since it was asked for.
 pub(crate) fn generate(upstream: Arc<Upstream>, request: Request) -> Events {
-    let limit = upstream.limits.request_timeout;
-    deadline::bounded(run(upstream, request), limit)
+    let (began, limit) = (request.began, upstream.limits.request_timeout);
+    deadline::bounded(run(upstream, request), began, limit)
 }
 
 fn run(

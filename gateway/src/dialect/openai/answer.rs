@@ -15,7 +15,7 @@ use axum::{
 use futures::{StreamExt, stream};
 use impetus_proto::Error;
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{
     choices::{self, ChoiceEvent, ChoiceEvents},
@@ -100,7 +100,8 @@ pub(super) async fn create<S: Shape>(
     let body = server::read_body(request, gateway.limits).await?;
     let Params { model, generate, n_choices, keep_alive, delivery, ignored } = params::<S>(&body)?;
     drop(body);
-    let request = upstream::Request { id: record.id().clone(), model: model.clone(), generate, keep_alive };
+    let (id, began) = (record.id().clone(), Instant::now());
+    let request = upstream::Request { id, began, model: model.clone(), generate, keep_alive };
     let events = choices::generate(gateway.upstream.clone(), record, request, n_choices);
 
     let mut response = if delivery.is_streamed {

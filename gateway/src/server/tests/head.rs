@@ -120,3 +120,19 @@ async fn choices_are_answered_streamed_and_whole() {
         assert_eq!(ends, ["stop"]);
     }
 }
+
+#[tokio::test]
+async fn how_long_a_model_is_to_stay_is_passed_on() {
+    let fake = Fake::start();
+    let check = async |path: &str, body: &str, expected: &[Option<i64>]| {
+        let n_asked = fake.acquire_requests().len();
+        assert_eq!(send(&fake, post(path, body.to_owned())).await.status, StatusCode::OK, "{body}");
+        let asked: Vec<_> =
+            fake.acquire_requests()[n_asked..].iter().map(|request| request.keep_alive_s).collect();
+        assert_eq!(asked, expected, "{body}");
+    };
+    check(CHAT_PATH, CHAT, &[None]).await;
+    check(CHAT_PATH, &CHAT.replacen('{', r#"{"keep_alive":"1h30m","n":2,"#, 1), &[Some(5400); 2]).await;
+    check("/v1/completions", r#"{"prompt":"x","keep_alive":0}"#, &[Some(0)]).await;
+    check("/v1/embeddings", r#"{"input":"x","keep_alive":-1}"#, &[Some(-1)]).await;
+}

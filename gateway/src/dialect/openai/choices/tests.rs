@@ -1,13 +1,20 @@
+use std::time::Duration;
+
 use futures::StreamExt;
 use impetus_proto::Code;
+use tokio::time::Instant;
 use tracing::Span;
 
 use super::*;
 use crate::fake::{self, Fake, Step, accepted, completion, delta, finished};
 
 fn choices(fake: &Fake, n_choices: u32) -> ChoiceEvents {
+    of(fake.upstream(), n_choices)
+}
+
+fn of(upstream: Arc<Upstream>, n_choices: u32) -> ChoiceEvents {
     let record = Record::open("req-1".into(), "/choices", Span::none());
-    generate(fake.upstream(), record, fake::request(), n_choices)
+    generate(upstream, record, fake::request(), n_choices)
 }
 
 /// What each choice said, and how many of them ended.
@@ -99,4 +106,41 @@ async fn no_choice_keeps_another_waiting() {
             break;
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn choices_that_lose_their_worker_go_on_where_they_stood() {
+    let fake = Fake::start();
+    fake.answer_with(|request| {
+        let text = ["one two three ", "uno dos tres "][request.choice as usize];
+        let mut steps = fake::rest(request, text);
+        if request.resume.is_none() {
+            // Each is at another place when the worker ends.
+            steps.truncate(2 + request.choice as usize);
+            steps.push(if request.choice == 0 { Step::Stall } else { Step::Die });
+        }
+        steps
+    });
+    let told = said(choices(&fake, 2), 2).await;
+    assert_eq!(told, (vec!["one two three ".to_owned(), "uno dos tres ".to_owned()], 2));
+    let mut resumed: Vec<(u32, usize)> = fake
+        .requests()
+        .iter()
+        .filter_map(|request| Some((request.choice, request.resume.as_ref()?.tokens.len())))
+        .collect();
+    resumed.sort_unstable();
+    assert_eq!(resumed, [(0, 1), (1, 2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_for_all_choices_is_that_of_the_request() {
+    let fake = Fake::start();
+    let wait = || Step::Wait(Duration::from_secs(4));
+    fake.answer_with(move |_| vec![wait(), accepted(), wait(), finished(0, &[1], "")]);
+    let started = Instant::now();
+    let last = of(fake.upstream_with(|config| config.gateway.request_timeout_s = 10), 2)
+        .fold(None, async |_, said| Some(said))
+        .await;
+    assert_eq!(last.unwrap().unwrap_err().code(), Code::DeadlineExceeded);
+    assert_eq!(started.elapsed().as_secs(), 10);
 }
