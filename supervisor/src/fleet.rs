@@ -79,6 +79,8 @@ pub struct FormatSettings {
     pub standby: usize,
     /// Compute threads of the engine; 0 leaves it to the engine.
     pub threads: u32,
+    /// Whether they give up what they do not need.
+    pub sandbox: bool,
 }
 
 /// Settings of the fleet.
@@ -134,6 +136,8 @@ struct Entry {
     peaks: Memory,
     /// Who holds it to its limit.
     limited_by: Option<Enforcer>,
+    /// How far it is confined.
+    sandbox: String,
 }
 
 /// A worker's part.
@@ -294,6 +298,7 @@ impl<N: Nursery> Fleet<N> {
             What::Draining(deadline) => entry.state = State::Draining { deadline },
             What::Stopping => entry.state = State::Stopping,
             What::Limited { by, .. } => entry.limited_by = Some(by),
+            What::Sandboxed(level) => entry.sandbox = level,
             What::Exited(_) => {}
         }
         if let Some(model) = self.workers.get(&id).and_then(Entry::model).map(ToOwned::to_owned) {
@@ -340,6 +345,7 @@ impl<N: Nursery> Fleet<N> {
             format: format.into(),
             program: settings.program.clone(),
             threads: settings.threads,
+            sandbox: settings.sandbox,
         };
         let (orders, given) = watch::channel(Orders::default());
         self.nursery.start(birth, given, self.events.clone());
@@ -365,6 +371,7 @@ impl Entry {
             stats: Stats::default(),
             peaks: Memory::default(),
             limited_by: None,
+            sandbox: String::new(),
         }
     }
 }

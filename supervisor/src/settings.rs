@@ -23,6 +23,7 @@ pub fn of_fleet(config: &Config, places: &Places) -> FleetSettings {
         program: places.program(&worker.command),
         standby: worker.standby as usize,
         threads: worker.threads,
+        sandbox: worker.sandbox,
     };
     FleetSettings {
         formats: config.workers.iter().map(|(name, worker)| (name.clone(), format(worker))).collect(),

@@ -42,6 +42,8 @@ pub struct Birth {
     pub program: PathBuf,
     /// Compute threads of its engine; 0 leaves it to the engine.
     pub threads: u32,
+    /// Whether it is to give up what it does not need.
+    pub sandbox: bool,
 }
 
 /// A worker with a model that a former supervisor had started.
@@ -117,6 +119,8 @@ pub enum What {
         /// How much, in bytes.
         limit_bytes: u64,
     },
+    /// This is how far it is confined: "landlock 7", "none" with the reason, "off".
+    Sandboxed(String),
     /// It has initialised its engine and waits for a model.
     Waiting,
     /// It has loaded this part, 0 to 1, of its model.

@@ -141,7 +141,8 @@ impl Life {
         };
         let (orders, given) = watch::channel(Orders::default());
         let (events, heard) = mpsc::channel(64);
-        let birth = Birth { id: WorkerId::new("sh", number), format: "sh".into(), program, threads: 0 };
+        let id = WorkerId::new("sh", number);
+        let birth = Birth { id, format: "sh".into(), program, threads: 0, sandbox: true };
         nursery.start(birth, given, events);
         Self { orders, events: heard, seen: Vec::new(), limit_bytes: None, limited_by: None, _logs: dir }
     }
@@ -176,6 +177,10 @@ impl Life {
                 assert_eq!(Some(limit_bytes), self.limit_bytes);
                 self.limited_by = Some(by);
                 "limited"
+            }
+            What::Sandboxed(level) => {
+                assert_eq!(level, "none (the worker reports no sandbox)");
+                return None;
             }
             What::Progress(_) => "progress",
             What::Serving(_) => "serving",

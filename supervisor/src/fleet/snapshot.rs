@@ -62,6 +62,8 @@ pub struct WorkerRow {
     pub limit_bytes: Option<u64>,
     /// By whom.
     pub limited_by: Option<Enforcer>,
+    /// How far it is confined; empty while it has not said so.
+    pub sandbox: String,
 }
 
 /// One model.
@@ -115,6 +117,7 @@ impl<N: Nursery> Fleet<N> {
             peaks: entry.peaks.clone(),
             limit_bytes: placed.and_then(|placed| placed.limit_bytes),
             limited_by: entry.limited_by,
+            sandbox: entry.sandbox.clone(),
         })
     }
 
@@ -200,5 +203,6 @@ fn without_process(
         peaks: Memory::default(),
         limit_bytes: None,
         limited_by: None,
+        sandbox: String::new(),
     }
 }

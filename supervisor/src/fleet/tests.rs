@@ -48,7 +48,7 @@ impl Nursery for Stage {
 
     fn adopt(&mut self, adopted: Adopted<()>, orders: watch::Receiver<Orders>, events: mpsc::Sender<Event>) {
         let Adopted { id, format, .. } = adopted;
-        self.start(Birth { id, format, program: PathBuf::new(), threads: 0 }, orders, events);
+        self.start(Birth { id, format, program: PathBuf::new(), threads: 0, sandbox: true }, orders, events);
     }
 }
 
@@ -102,7 +102,7 @@ impl Play {
     }
 
     fn inherit(standby: usize, inherited: Vec<Inherited<()>>) -> Self {
-        let format = FormatSettings { program: "worker".into(), standby, threads: 0 };
+        let format = FormatSettings { program: "worker".into(), standby, threads: 0, sandbox: true };
         let settings = FleetSettings {
             formats: BTreeMap::from([("gguf".to_owned(), format)]),
             restart: LIMITS,
