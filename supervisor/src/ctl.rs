@@ -5,8 +5,10 @@ mod failure;
 mod load;
 mod logs;
 mod models;
+mod reload;
 mod restart;
 mod status;
+mod swap;
 mod table;
 mod unload;
 mod version;
@@ -58,11 +60,21 @@ enum Verb {
         /// A model's name or alias.
         model: String,
     },
-    /// Stops and starts again; clears the failure of a model that was given up.
+    /// Starts another one, which takes over from the present one when it is ready; clears the failure of a model that
+    /// was given up.
     Restart {
         /// A model, a worker or "gateway".
         target: String,
     },
+    /// Lets an alias mean another model; requests move over once that one serves.
+    Swap {
+        /// The alias, which may be a new one.
+        alias: String,
+        /// A model's name or alias.
+        model: String,
+    },
+    /// Has the server read its configuration again; only what changed is touched.
+    Reload,
     /// Shows what the processes log.
     Logs(logs::Arguments),
     /// Shows the version of this program and of the server.
@@ -97,6 +109,8 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Verb::Load { model } => load::run(&server, model).await,
         Verb::Unload { model } => unload::run(&server, model).await,
         Verb::Restart { target } => restart::run(&server, target).await,
+        Verb::Swap { alias, model } => swap::run(&server, alias, model).await,
+        Verb::Reload => reload::run(&server).await,
         Verb::Logs(arguments) => logs::run(&server, arguments).await,
         Verb::Version => version::run(&server).await,
     }

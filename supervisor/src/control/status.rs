@@ -1,13 +1,19 @@
 //! `Status`
 
+use std::collections::BTreeSet;
+
 use impetus_proto::{
     Error,
-    supervisor::{GatewayStatus, StatusReply, WorkerStatus},
+    supervisor::{GatewayStatus, PoolStatus, StatusReply, WorkerStatus},
 };
 use tokio::time::Instant;
 
 use super::Control;
-use crate::{fleet::WorkerRow, memory::rss_bytes};
+use crate::{
+    budget::RAM,
+    fleet::{Snapshot, WorkerRow},
+    memory::rss_bytes,
+};
 
 impl Control {
     pub(super) async fn answer_status(&self) -> Result<StatusReply, Error> {
@@ -20,7 +26,7 @@ impl Control {
             uptime_s: (now - self.started).as_secs(),
             supervisor_pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
-            pools: Vec::new(),
+            pools: pool_statuses(&snapshot),
         })
     }
 
@@ -35,6 +41,27 @@ impl Control {
             rss_bytes: state.pid.and_then(rss_bytes).unwrap_or_default(),
         }
     }
+}
+
+/// The machine's memory, RAM first.
+fn pool_statuses(snapshot: &Snapshot) -> Vec<PoolStatus> {
+    let pools = &snapshot.pools;
+    let names: BTreeSet<&str> = [&pools.limit, &pools.total, &snapshot.placed]
+        .into_iter()
+        .flat_map(|memory| memory.pools().map(|(name, _)| name))
+        .collect();
+    let mut statuses: Vec<PoolStatus> = names
+        .into_iter()
+        .map(|name| PoolStatus {
+            name: name.to_owned(),
+            limit_bytes: pools.limit.of(name),
+            placed_bytes: snapshot.placed.of(name),
+            total_bytes: pools.total.of(name),
+            available_bytes: pools.available.of(name),
+        })
+        .collect();
+    statuses.sort_by_key(|pool| pool.name != RAM);
+    statuses
 }
 
 fn worker_status(row: &WorkerRow, now: Instant) -> WorkerStatus {
@@ -52,6 +79,11 @@ fn worker_status(row: &WorkerRow, now: Instant) -> WorkerStatus {
         slots_total: row.slots_total,
         uptime_s: row.started.map(|started| (now - started).as_secs()).unwrap_or_default(),
         leases: row.leases,
+        footprint_bytes: row.footprint.of(RAM),
+        limit_bytes: row.limit_bytes.unwrap_or_default(),
+        limited_by: row.limited_by.map(|by| by.to_string()).unwrap_or_default(),
+        role: row.role.name().into(),
+        peak_bytes: row.peaks.of(RAM),
         ..WorkerStatus::default()
     }
 }

@@ -38,12 +38,22 @@ fn table(models: &[ModelStatus]) -> String {
     if models.is_empty() {
         return NONE.into();
     }
-    let mut table =
-        Table::new(&["MODEL", "FORMAT", "STATE", "SIZE", "PARAMETERS", "QUANTIZATION", "CONTEXT", "DETAIL"]);
+    let mut table = Table::new(&[
+        "MODEL",
+        "ALIASES",
+        "FORMAT",
+        "STATE",
+        "SIZE",
+        "PARAMETERS",
+        "QUANTIZATION",
+        "CONTEXT",
+        "DETAIL",
+    ]);
     for model in models {
         let mark = if model.is_default { " (default)" } else { "" };
         table.row([
             format!("{}{mark}", model.name),
+            dash(&model.aliases.join(", ")),
             dash(&model.format),
             model.state.clone(),
             size(model.size_bytes),
@@ -90,6 +100,7 @@ mod tests {
             parameters: 2_600_000,
             quantization: "F32".into(),
             context_tokens: 1024,
+            aliases: vec!["gpt-4o".into(), "main".into()],
             is_default: true,
             ..ModelStatus::default()
         };
@@ -101,9 +112,9 @@ mod tests {
             ..ModelStatus::default()
         };
         insta::assert_snapshot!(table(&[tiny, torn]), @r"
-        MODEL                   FORMAT  STATE   SIZE      PARAMETERS  QUANTIZATION  CONTEXT  DETAIL
-        impetus-tiny (default)  gguf    ready   10.1 MiB  2.6 M       F32           1024
-        torn                    -       broken  12 B      -           -             -        the header ends early
+        MODEL                   ALIASES       FORMAT  STATE   SIZE      PARAMETERS  QUANTIZATION  CONTEXT  DETAIL
+        impetus-tiny (default)  gpt-4o, main  gguf    ready   10.1 MiB  2.6 M       F32           1024
+        torn                    -             -       broken  12 B      -           -             -        the header ends early
         ");
         assert_eq!(table(&[]), NONE);
     }

@@ -9,14 +9,16 @@ use std::{
     time::Duration,
 };
 
-use impetus_proto::supervisor::{GatewayStatus, StatusReply, StatusRequest, WatchRequest, WorkerStatus};
+use impetus_proto::supervisor::{
+    GatewayStatus, PoolStatus, StatusReply, StatusRequest, WatchRequest, WorkerStatus,
+};
 
 use super::{
     Server,
     connect::connect,
     failure::{Failure, NOT_RUNNING},
     print,
-    table::{Table, dash, duration, size},
+    table::{Table, amount, dash, duration, size},
 };
 
 /// Moves to the top left corner and clears what is below.
@@ -27,6 +29,9 @@ pub(super) struct Arguments {
     /// Prints JSON; with --watch one object a line.
     #[arg(long)]
     json: bool,
+    /// Prints also what workers may hold, and what they have given up.
+    #[arg(long, short)]
+    verbose: bool,
     /// Prints again after each change, until interrupted.
     #[arg(long, short)]
     watch: bool,
@@ -36,14 +41,14 @@ pub(super) async fn run(server: &Server, arguments: &Arguments) -> Result<ExitCo
     let mut client = connect(server).await?;
     if !arguments.watch {
         let reply = client.status(StatusRequest {}).await?.into_inner();
-        let text = if arguments.json { json::pretty(&reply)? } else { text(&reply) };
+        let text = if arguments.json { json::pretty(&reply)? } else { text(&reply, arguments.verbose) };
         print(&text)?;
         return Ok(exit_code(reply.gateway.as_ref()));
     }
     let clear = if io::stdout().is_terminal() && !arguments.json { CLEAR } else { "" };
     let mut replies = client.watch(WatchRequest {}).await?.into_inner();
     while let Some(reply) = replies.message().await? {
-        let text = if arguments.json { json::line(&reply)? } else { text(&reply) };
+        let text = if arguments.json { json::line(&reply)? } else { text(&reply, arguments.verbose) };
         print(&format!("{clear}{text}"))?;
     }
     // The stream ends with the server.
@@ -55,7 +60,7 @@ fn exit_code(gateway: Option<&GatewayStatus>) -> ExitCode {
     if is_ready { ExitCode::SUCCESS } else { ExitCode::from(NOT_RUNNING) }
 }
 
-fn text(reply: &StatusReply) -> String {
+fn text(reply: &StatusReply, is_verbose: bool) -> String {
     let mut text = format!(
         "supervisor {}, pid {}, up {}\n",
         reply.version,
@@ -65,7 +70,12 @@ fn text(reply: &StatusReply) -> String {
     if let Some(gateway) = &reply.gateway {
         text.push_str(&gateway_line(gateway));
     }
-    let _ = write!(text, "\n{}\n{}", workers(&reply.workers), models(reply));
+    text.extend(reply.pools.iter().map(pool_line));
+    let _ = write!(text, "\n{}\n", workers(&reply.workers));
+    if is_verbose && !reply.workers.is_empty() {
+        let _ = write!(text, "{}\n", limits(&reply.workers));
+    }
+    text.push_str(&models(reply));
     text
 }
 
@@ -76,6 +86,22 @@ fn gateway_line(gateway: &GatewayStatus) -> String {
     }
     if gateway.restarts > 0 {
         let _ = write!(line, ", restarts {}, last exit: {}", gateway.restarts, gateway.last_exit);
+    }
+    line.push('\n');
+    line
+}
+
+/// `ram: 300.0 MiB of 12.0 GiB placed; the machine has 14.0 GiB of 16.0 GiB available`
+fn pool_line(pool: &PoolStatus) -> String {
+    let mut line = format!("{}: {}", pool.name, amount(pool.placed_bytes));
+    // What the system tells nothing of cannot be bound, unless the configuration does it.
+    if pool.limit_bytes < u64::MAX {
+        let _ = write!(line, " of {}", amount(pool.limit_bytes));
+    }
+    line.push_str(" placed");
+    if pool.total_bytes > 0 {
+        let (available, total) = (amount(pool.available_bytes), amount(pool.total_bytes));
+        let _ = write!(line, "; the machine has {available} of {total} available");
     }
     line.push('\n');
     line
@@ -100,7 +126,7 @@ fn workers(workers: &[WorkerStatus]) -> String {
             if is_alive { worker.pid.to_string() } else { "-".into() },
             if worker.slots_total > 0 { slots } else { "-".into() },
             worker.leases.to_string(),
-            size(worker.rss_bytes),
+            memory(worker),
             if is_alive { duration(Duration::from_secs(worker.uptime_s)) } else { "-".into() },
             worker.restarts.to_string(),
             detail(worker),
@@ -109,13 +135,37 @@ fn workers(workers: &[WorkerStatus]) -> String {
     table.to_string()
 }
 
+/// What workers may hold and who sees to it, and what they cannot do.
+fn limits(workers: &[WorkerStatus]) -> String {
+    let mut table = Table::new(&["WORKER", "FOOTPRINT", "PEAK", "LIMIT", "ENFORCED BY", "SANDBOX"]);
+    for worker in workers {
+        table.row([
+            worker.id.clone(),
+            size(worker.footprint_bytes),
+            size(worker.peak_bytes),
+            size(worker.limit_bytes),
+            dash(&worker.limited_by),
+            dash(&worker.sandbox),
+        ]);
+    }
+    table.to_string()
+}
+
+/// What it holds, of what it may.
+fn memory(worker: &WorkerStatus) -> String {
+    match worker.limit_bytes {
+        0 => size(worker.rss_bytes),
+        limit => format!("{} / {}", size(worker.rss_bytes), size(limit)),
+    }
+}
+
 fn detail(worker: &WorkerStatus) -> String {
     let last_exit = if worker.last_exit.is_empty() || worker.detail.contains(&worker.last_exit) {
         String::new()
     } else {
         format!("last exit: {}", worker.last_exit)
     };
-    [worker.detail.clone(), last_exit]
+    [worker.role.clone(), worker.detail.clone(), last_exit]
         .iter()
         .filter(|part| !part.is_empty())
         .cloned()

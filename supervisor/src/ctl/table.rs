@@ -53,6 +53,11 @@ pub(super) fn size(bytes: u64) -> String {
     if *unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") }
 }
 
+/// Bytes in binary units, also where there are none.
+pub(super) fn amount(bytes: u64) -> String {
+    if bytes == 0 { "0 B".into() } else { size(bytes) }
+}
+
 /// A count in thousands, millions, ...; "-" when unknown.
 pub(super) fn count(n: u64) -> String {
     match n {
@@ -91,6 +96,8 @@ mod tests {
         check(size(1536), "1.5 KiB");
         check(size(5 << 30), "5.0 GiB");
         check(size(u64::MAX), "16777216.0 TiB");
+        check(amount(0), "0 B");
+        check(amount(1 << 20), "1.0 MiB");
         check(count(0), "-");
         check(count(32_768), "32768");
         check(count(2_600_000), "2.6 M");

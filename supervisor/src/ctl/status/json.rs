@@ -1,6 +1,6 @@
 //! The stable form of a status for programs. Fields are only ever added.
 
-use impetus_proto::supervisor::{GatewayStatus, ModelStatus, StatusReply, WorkerStatus};
+use impetus_proto::supervisor::{GatewayStatus, ModelStatus, PoolStatus, StatusReply, WorkerStatus};
 use serde_json::{Value, json};
 
 /// For a program that also a person looks at.
@@ -18,6 +18,7 @@ fn value(reply: &StatusReply) -> Value {
         "gateway": reply.gateway.as_ref().map(gateway),
         "workers": reply.workers.iter().map(worker).collect::<Vec<_>>(),
         "models": reply.models.iter().map(model).collect::<Vec<_>>(),
+        "pools": reply.pools.iter().map(pool).collect::<Vec<_>>(),
     })
 }
 
@@ -36,9 +37,16 @@ fn worker(worker: &WorkerStatus) -> Value {
         "pid": known(worker.pid),
         "restarts": worker.restarts,
         "last_exit": some(&worker.last_exit),
-        "rss_bytes": (worker.rss_bytes != 0).then_some(worker.rss_bytes),
+        "rss_bytes": known(worker.rss_bytes),
         "slots": slots.unwrap_or_else(|| json!({ "busy": null, "total": null })),
         "uptime_s": known(worker.pid).map(|_| worker.uptime_s),
+        "leases": worker.leases,
+        "role": some(&worker.role),
+        "footprint_bytes": known(worker.footprint_bytes),
+        "peak_bytes": known(worker.peak_bytes),
+        "limit_bytes": known(worker.limit_bytes),
+        "limited_by": some(&worker.limited_by),
+        "sandbox": some(&worker.sandbox),
     })
 }
 
@@ -53,8 +61,18 @@ fn model(model: &ModelStatus) -> Value {
     })
 }
 
-fn known(number: u32) -> Option<u32> {
-    (number != 0).then_some(number)
+fn pool(pool: &PoolStatus) -> Value {
+    json!({
+        "name": pool.name,
+        "limit_bytes": pool.limit_bytes,
+        "placed_bytes": pool.placed_bytes,
+        "total_bytes": known(pool.total_bytes),
+        "available_bytes": known(pool.total_bytes).map(|_| pool.available_bytes),
+    })
+}
+
+fn known<N: Default + PartialEq>(number: N) -> Option<N> {
+    (number != N::default()).then_some(number)
 }
 
 fn some(text: &str) -> Option<&str> {

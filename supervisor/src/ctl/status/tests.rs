@@ -16,6 +16,11 @@ fn reply() -> StatusReply {
         slots_total: 4,
         uptime_s: 75,
         leases: 2,
+        footprint_bytes: 100 << 20,
+        peak_bytes: 99 << 20,
+        limit_bytes: 164 << 20,
+        limited_by: "cgroup v2".into(),
+        sandbox: "landlock 7, seccomp".into(),
         ..WorkerStatus::default()
     };
     let standby = WorkerStatus {
@@ -24,6 +29,7 @@ fn reply() -> StatusReply {
         state: "standby".into(),
         detail: "starting".into(),
         pid: 4712,
+        sandbox: "none: the kernel has no landlock".into(),
         ..WorkerStatus::default()
     };
     let backoff = WorkerStatus {
@@ -35,6 +41,16 @@ fn reply() -> StatusReply {
         last_exit: "exited with code 4".into(),
         ..WorkerStatus::default()
     };
+    let next = WorkerStatus {
+        id: "gguf-4".into(),
+        format: "gguf".into(),
+        model: "impetus-tiny".into(),
+        state: "loading".into(),
+        detail: "40 %".into(),
+        pid: 4713,
+        role: "next".into(),
+        ..WorkerStatus::default()
+    };
     StatusReply {
         gateway: Some(GatewayStatus {
             pid: 4710,
@@ -43,7 +59,7 @@ fn reply() -> StatusReply {
             rss_bytes: 9 << 20,
             ..GatewayStatus::default()
         }),
-        workers: vec![ready, standby, backoff],
+        workers: vec![ready, standby, backoff, next],
         models: vec![
             ModelStatus {
                 name: "impetus-tiny".into(),
@@ -65,25 +81,44 @@ fn reply() -> StatusReply {
         uptime_s: 3_700,
         supervisor_pid: 4709,
         version: "0.1.0".into(),
-        pools: Vec::new(),
+        pools: vec![
+            PoolStatus {
+                name: "ram".into(),
+                limit_bytes: 12 << 30,
+                placed_bytes: 100 << 20,
+                total_bytes: 16 << 30,
+                available_bytes: 14 << 30,
+            },
+            PoolStatus { name: "cuda0".into(), limit_bytes: 8 << 30, ..PoolStatus::default() },
+        ],
     }
 }
 
 #[test]
 fn for_people() {
-    insta::assert_snapshot!(text(&reply()), @r"
+    insta::assert_snapshot!(text(&reply(), true), @r"
     supervisor 0.1.0, pid 4709, up 1 h 1 min
     gateway ready on http://127.0.0.1:8080, pid 4710, 9.0 MiB
+    ram: 100.0 MiB of 12.0 GiB placed; the machine has 14.0 GiB of 16.0 GiB available
+    cuda0: 0 B of 8.0 GiB placed
 
-    WORKER  FORMAT  MODEL         STATE    PID   SLOTS  LEASES  MEMORY    UP          RESTARTS  DETAIL
-    gguf-1  gguf    impetus-tiny  ready    4711  2/4    2       98.0 MiB  1 min 15 s  1         last exit: killed by SIGKILL
-    gguf-2  gguf    -             standby  4712  -      0       -         0 s         0         starting
-    gguf-3  gguf    other         backoff  -     -      0       -         -           0         start 2 in 0.4 s; last exit: exited with code 4
+    WORKER  FORMAT  MODEL         STATE    PID   SLOTS  LEASES  MEMORY                UP          RESTARTS  DETAIL
+    gguf-1  gguf    impetus-tiny  ready    4711  2/4    2       98.0 MiB / 164.0 MiB  1 min 15 s  1         last exit: killed by SIGKILL
+    gguf-2  gguf    -             standby  4712  -      0       -                     0 s         0         starting
+    gguf-3  gguf    other         backoff  -     -      0       -                     -           0         start 2 in 0.4 s; last exit: exited with code 4
+    gguf-4  gguf    impetus-tiny  loading  4713  -      0       -                     0 s         0         next; 40 %
+
+    WORKER  FOOTPRINT  PEAK      LIMIT      ENFORCED BY  SANDBOX
+    gguf-1  100.0 MiB  99.0 MiB  164.0 MiB  cgroup v2    landlock 7, seccomp
+    gguf-2  -          -         -          -            none: the kernel has no landlock
+    gguf-3  -          -         -          -            -
+    gguf-4  -          -         -          -            -
 
     MODEL         FORMAT  STATE   SIZE      PATH                       DETAIL
     impetus-tiny  gguf    ready   10.1 MiB  /models/impetus-tiny.gguf
     half          candle  broken  -         /models/half               it is cut
     ");
+    assert!(!text(&reply(), false).contains("SANDBOX"), "only when it is asked for");
 }
 
 #[test]
@@ -110,7 +145,14 @@ fn for_programs() {
             "busy": 2,
             "total": 4
           },
-          "uptime_s": 75
+          "uptime_s": 75,
+          "leases": 2,
+          "role": null,
+          "footprint_bytes": 104857600,
+          "peak_bytes": 103809024,
+          "limit_bytes": 171966464,
+          "limited_by": "cgroup v2",
+          "sandbox": "landlock 7, seccomp"
         },
         {
           "id": "gguf-2",
@@ -126,7 +168,14 @@ fn for_programs() {
             "busy": null,
             "total": null
           },
-          "uptime_s": 0
+          "uptime_s": 0,
+          "leases": 0,
+          "role": null,
+          "footprint_bytes": null,
+          "peak_bytes": null,
+          "limit_bytes": null,
+          "limited_by": null,
+          "sandbox": "none: the kernel has no landlock"
         },
         {
           "id": "gguf-3",
@@ -142,7 +191,37 @@ fn for_programs() {
             "busy": null,
             "total": null
           },
-          "uptime_s": null
+          "uptime_s": null,
+          "leases": 0,
+          "role": null,
+          "footprint_bytes": null,
+          "peak_bytes": null,
+          "limit_bytes": null,
+          "limited_by": null,
+          "sandbox": null
+        },
+        {
+          "id": "gguf-4",
+          "format": "gguf",
+          "model": "impetus-tiny",
+          "state": "loading",
+          "detail": "40 %",
+          "pid": 4713,
+          "restarts": 0,
+          "last_exit": null,
+          "rss_bytes": null,
+          "slots": {
+            "busy": null,
+            "total": null
+          },
+          "uptime_s": 0,
+          "leases": 0,
+          "role": "next",
+          "footprint_bytes": null,
+          "peak_bytes": null,
+          "limit_bytes": null,
+          "limited_by": null,
+          "sandbox": null
         }
       ],
       "models": [
@@ -161,6 +240,22 @@ fn for_programs() {
           "path": "/models/half",
           "size_bytes": 0,
           "detail": "it is cut"
+        }
+      ],
+      "pools": [
+        {
+          "name": "ram",
+          "limit_bytes": 12884901888,
+          "placed_bytes": 104857600,
+          "total_bytes": 17179869184,
+          "available_bytes": 15032385536
+        },
+        {
+          "name": "cuda0",
+          "limit_bytes": 8589934592,
+          "placed_bytes": 0,
+          "total_bytes": null,
+          "available_bytes": null
         }
       ]
     }
