@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::{
-    chat::counted,
-    harness::{Server, Setup, chat, command, program},
+    chat::{counted, with},
+    harness::{Server, Setup, chat, command, eventually, program},
 };
 
 fn keys(value: &Value) -> Vec<&str> {
@@ -18,7 +18,7 @@ async fn status_as_json_has_its_stable_shape() {
     let output = server.ctl(&["status", "--json"]).await;
     assert_eq!(output.code, 0, "{output:?}");
     let status = output.json();
-    assert_eq!(keys(&status), ["gateway", "workers", "models"]);
+    assert_eq!(keys(&status), ["gateway", "workers", "models", "pools"]);
     assert_eq!(keys(&status["gateway"]), ["pid", "state", "listen"]);
     assert_eq!(status["gateway"]["state"], "ready");
     assert_eq!(status["gateway"]["listen"], json!(server.listen));
@@ -36,6 +36,13 @@ async fn status_as_json_has_its_stable_shape() {
             "rss_bytes",
             "slots",
             "uptime_s",
+            "leases",
+            "role",
+            "footprint_bytes",
+            "peak_bytes",
+            "limit_bytes",
+            "limited_by",
+            "sandbox",
         ];
         assert_eq!(keys(worker), expected);
         assert_eq!(keys(&worker["slots"]), ["busy", "total"]);
@@ -46,6 +53,14 @@ async fn status_as_json_has_its_stable_shape() {
     assert_eq!(worker["slots"], json!({"busy": 0, "total": 4}));
     assert!(worker["rss_bytes"].as_u64().unwrap() > 10_000_000, "{worker}");
     assert!(worker["uptime_s"].is_u64() && worker["pid"].is_u64(), "{worker}");
+    let [footprint, limit] =
+        ["footprint_bytes", "limit_bytes"].map(|name| worker[name].as_u64().unwrap_or(0));
+    assert!(footprint > 10_000_000 && limit > footprint, "{worker}");
+    assert!(worker["limited_by"].is_string() && worker["sandbox"].is_string(), "{worker}");
+    let ram =
+        status["pools"].as_array().unwrap().iter().find(|pool| pool["name"] == "ram").expect("there is RAM");
+    assert_eq!(ram["placed_bytes"], footprint, "{ram}");
+    assert!(ram["limit_bytes"].as_u64() > Some(footprint), "{ram}");
     let size = server.path("models/impetus-tiny.gguf").metadata().unwrap().len();
     let path = server.path("models/impetus-tiny.gguf");
     assert_eq!(
@@ -125,4 +140,57 @@ async fn a_server_that_does_not_run_exits_with_3() {
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         assert_eq!(output.status.code(), Some(3), "{arguments:?}: {output:?}");
     }
+}
+
+#[tokio::test]
+async fn an_alias_is_swapped_and_stays_so() {
+    let tables = "[[model]]\nname = \"impetus-tiny\"\naliases = [\"current\"]";
+    let server = Setup::new().with_copy("twin.gguf").table(tables).start().await;
+    let answers_of = async || {
+        let body = with(chat("count from 1 to 5"), &json!({"model": "current"}));
+        let answer: Value = server.http.post(&body).await.json().await.unwrap();
+        assert_eq!(answer["choices"][0]["message"]["content"], counted(5), "{answer}");
+        answer["model"].as_str().unwrap().to_owned()
+    };
+    let before = answers_of().await;
+    let swap = server.ctl(&["swap", "current", "twin"]).await;
+    assert_eq!(swap.code, 0, "{swap:?}");
+    assert!(swap.out.starts_with("current means twin instead of impetus-tiny"), "{swap:?}");
+    assert_eq!((before.as_str(), answers_of().await.as_str()), ("impetus-tiny", "twin"));
+    let reload = server.ctl(&["reload"]).await;
+    assert_eq!((reload.code, reload.out.as_str()), (0, "nothing has changed\n"), "{reload:?}");
+    let nobody = server.ctl(&["swap", "current", "nobody"]).await;
+    assert_eq!(nobody.code, 4, "{nobody:?}");
+    let again = server.ctl(&["swap", "current", "twin"]).await;
+    assert_eq!((again.code, again.out.as_str()), (0, "current means twin, as before\n"));
+}
+
+#[tokio::test]
+async fn a_reload_touches_only_what_changed() {
+    let server = Setup::new().with_copy("twin.gguf").start().await;
+    for model in ["impetus-tiny", "twin"] {
+        server.http.ask(&with(chat("count from 1 to 3"), &json!({"model": model}))).await;
+    }
+    let pids = async || {
+        let pid = async |model| server.find_worker(model).await.map(|worker| worker.pid);
+        (pid("impetus-tiny").await, pid("twin").await)
+    };
+    let before = pids().await;
+    let path = server.path("impetus.toml");
+    let good = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{good}\n[[model]]\nname = \"twin\"\nslits = 2\n")).unwrap();
+    let bad = server.ctl(&["reload"]).await;
+    assert_ne!(bad.code, 0, "{bad:?}");
+    assert!(bad.err.contains("slits"), "{bad:?}");
+    assert_eq!(pids().await, before, "a wrong file changes nothing");
+    std::fs::write(&path, format!("{good}\n[[model]]\nname = \"twin\"\nslots = 2\n")).unwrap();
+    let reload = server.ctl(&["reload"]).await;
+    assert_eq!(reload.code, 0, "{reload:?}");
+    assert!(reload.out.contains("twin"), "{reload:?}");
+    let twin = eventually("the other model has its new slots", || async {
+        let twin = server.find_worker("twin").await?;
+        (twin.slots_total == 2 && twin.role.is_empty()).then_some(twin)
+    })
+    .await;
+    assert_eq!((pids().await.0, Some(twin.pid) == before.1), (before.0, false));
 }

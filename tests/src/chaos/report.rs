@@ -54,7 +54,11 @@ impl Report {
     /// Complains unless `holds`.
     pub(super) fn check(&mut self, holds: bool, what: impl FnOnce() -> String) {
         if !holds {
-            self.complaints.push(format!("{}: {}", self.name, what()));
+            let complaint = format!("{}: {}", self.name, what());
+            // Once is enough of what goes wrong every time.
+            if !self.complaints.contains(&complaint) {
+                self.complaints.push(complaint);
+            }
         }
     }
 

@@ -76,6 +76,15 @@ impl Setup {
         self
     }
 
+    /// A model of `worker-fake`: the lines of its script. The worker is added by configuration alone.
+    pub(crate) fn with_fake(self, name: &str, script: &str) -> Self {
+        let worker = env!("CARGO_BIN_EXE_worker-fake");
+        let setup = self.with_file(&format!("{name}.fake"), format!("fake\n{script}\n"));
+        let set = |setting: &str| format!("workers.fake.{setting}");
+        let setup = setup.set(&set(&format!("command='{worker}'"))).set(&set("patterns=['*.fake']"));
+        setup.set(&set("standby=0"))
+    }
+
     /// A setting, as `--set` takes it.
     pub(crate) fn set(mut self, setting: &str) -> Self {
         self.sets.push(setting.to_owned());

@@ -16,7 +16,7 @@ const SETTINGS: [&str; 4] = [
     "supervisor.hang_timeout_s=1",
     "supervisor.first_step_timeout_s=3",
     "supervisor.load_timeout_s=1",
-    "supervisor.max_starts=2",
+    "supervisor.max_starts=4",
 ];
 
 /// What is said of the model that never loads.
