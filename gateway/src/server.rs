@@ -2,11 +2,12 @@
 
 mod body;
 mod connection;
+mod course;
 mod probe;
 mod request_id;
 mod write_timeout;
 
-use std::{convert::Infallible, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -17,11 +18,12 @@ use axum::{
 use futures::FutureExt;
 use impetus_config::Config;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::{net::TcpListener, time::MissedTickBehavior};
+use tokio::{net::TcpListener, sync::watch, time::MissedTickBehavior};
 use tower::ServiceExt;
 use tracing::{Instrument, error, field::Empty, info_span};
 
 pub(crate) use body::read as read_body;
+pub(crate) use course::Course;
 
 use crate::{
     dialect,
@@ -78,12 +80,12 @@ impl Gateway {
     }
 }
 
-/// Serves until `stop` resolves, then until every request that has begun is finished.
-pub(crate) async fn serve(listener: TcpListener, gateway: Gateway, stop: impl Future<Output = ()>) {
+/// Serves as long as `course` says so, then until every request that has begun is finished.
+pub(crate) async fn serve(listener: TcpListener, gateway: Gateway, course: watch::Receiver<Course>) {
     let limits = gateway.limits;
     let router = router(gateway.clone());
     tokio::select! {
-        () = connection::accept(listener, limits, stop, move |request| answer(router.clone(), request)) => {}
+        () = connection::accept(listener, limits, course, move |request| answer(router.clone(), request)) => {}
         () = upkeep(gateway.metrics) => {}
     }
 }

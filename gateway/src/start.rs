@@ -19,10 +19,13 @@ use impetus_proto::{
     launch::{GatewaySpec, LogSpec, Report, Serving, report},
 };
 use impetus_telemetry::{Format, TelemetryError};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
 use tracing::{info, warn};
 
-use crate::server::{self, Gateway};
+use crate::server::{self, Course, Gateway};
 
 /// The listening socket, the one descriptor passed after the channel.
 const LISTENER_FD: RawFd = CHANNEL_FD + 1;
@@ -83,13 +86,14 @@ impl Start {
         Ok(Self { channel, listener, config, supervisor_socket: spec.supervisor_socket, adoption })
     }
 
-    /// Serves until SIGTERM, then until the last request has finished; returns at once when the supervisor is gone and
-    /// no other one has come within the grace.
+    /// Serves until SIGTERM, or until SIGUSR1 says that another gateway serves now, then until the last request has
+    /// finished; returns at once when the supervisor is gone and no other one has come within the grace.
     pub(crate) async fn serve(mut self) -> Result<(), StartError> {
         self.listener.set_nonblocking(true).map_err(StartError::Listener)?;
         let lent = Arc::new(self.listener.try_clone().map_err(StartError::Listener)?);
         let listener = tokio::net::TcpListener::from_std(self.listener).map_err(StartError::Listener)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
+        let terminate = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
+        let retire = signal(SignalKind::user_defined1()).map_err(StartError::Runtime)?;
         let gateway = Gateway::new(&self.config, &self.supervisor_socket)?;
 
         let serving = Report { message: Some(report::Message::Serving(Serving::default())) };
@@ -99,18 +103,35 @@ impl Start {
 
         let address = listener.local_addr().map_err(StartError::Listener)?;
         info!(%address, "serving");
-        let stop = async move {
-            terminate.recv().await;
-            // Once nobody holds the socket any more, new connections are refused.
-            drop(lent);
-            info!("asked to stop; finishing what runs");
-        };
+        let (steer, course) = watch::channel(Course::Serve);
+        tokio::spawn(follow(terminate, retire, steer, lent));
         tokio::select! {
-            () = server::serve(listener, gateway, stop) => info!("stopped"),
+            () = server::serve(listener, gateway, course) => info!("stopped"),
             _ = lifeline => warn!("the supervisor is gone; ending"),
         }
         Ok(())
     }
+}
+
+/// Sets the course as signals say. Once it is not to serve, `lent` is dropped: when nobody holds the socket any more, new
+/// connections are refused.
+async fn follow(
+    mut terminate: Signal,
+    mut retire: Signal,
+    steer: watch::Sender<Course>,
+    lent: Arc<TcpListener>,
+) {
+    let course = tokio::select! {
+        _ = terminate.recv() => Course::Stop,
+        _ = retire.recv() => Course::Retire,
+    };
+    drop(lent);
+    info!(?course, "finishing what runs");
+    steer.send_replace(course);
+    terminate.recv().await;
+    steer.send_replace(Course::Stop);
+    // An end would be taken for an order to stop.
+    std::future::pending::<()>().await;
 }
 
 fn is_open(fd: RawFd) -> io::Result<()> {

@@ -161,6 +161,11 @@ impl Process {
         self.signal(Signal::SIGTERM);
     }
 
+    /// Tells a gateway that another one serves now.
+    pub fn retire(&self) {
+        self.signal(Signal::SIGUSR1);
+    }
+
     /// Ends it, and whatever it started in its session.
     pub fn kill(&self) {
         let group = i32::try_from(self.pid).map(Pid::from_raw);

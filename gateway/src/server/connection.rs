@@ -5,7 +5,7 @@ use std::{convert::Infallible, future::Future, io, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    http::{Request, Response},
+    http::{HeaderValue, Request, Response, header::CONNECTION},
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,7 +18,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{Limits, write_timeout::WriteTimeout};
+use super::{Course, Limits, write_timeout::WriteTimeout};
 
 /// Room for what is written but not yet read by the client, in bytes; also the limit of a request's headers.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -26,33 +26,31 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// The pause after a connection could not be accepted, as when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts until `stop` resolves, then waits until the connections have finished what they were asked.
+/// Accepts as long as `course` says so, then waits until the connections have finished what they were asked.
 pub(super) async fn accept<H, F>(
     listener: TcpListener,
     limits: Limits,
-    stop: impl Future<Output = ()>,
+    mut course: watch::Receiver<Course>,
     handler: H,
 ) where
     H: Fn(Request<Body>) -> F + Clone + Send + 'static,
     F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
 {
     let room = Arc::new(Semaphore::new(limits.max_connections));
-    let (stopping, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
-    tokio::pin!(stop);
     loop {
         let next = async {
             let permit = room.clone().acquire_owned().await.expect("the semaphore is never closed");
             (permit, listener.accept().await)
         };
         let (permit, accepted) = tokio::select! {
-            () = &mut stop => break,
+            () = left(&mut course, |course| course != Course::Serve) => break,
             Some(_) = connections.join_next() => continue,
             next = next => next,
         };
         match accepted {
             Ok((stream, _)) => {
-                let connection = serve(stream, limits, stopped.clone(), handler.clone());
+                let connection = serve(stream, limits, course.clone(), handler.clone());
                 connections.spawn(async move {
                     connection.await;
                     drop(permit);
@@ -68,11 +66,10 @@ pub(super) async fn accept<H, F>(
         }
     }
     drop(listener);
-    drop(stopping);
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve<H, F>(stream: TcpStream, limits: Limits, mut stopped: watch::Receiver<()>, handler: H)
+async fn serve<H, F>(stream: TcpStream, limits: Limits, mut course: watch::Receiver<Course>, handler: H)
 where
     H: Fn(Request<Body>) -> F + Send,
     F: Future<Output = Result<Response<Body>, Infallible>> + Send,
@@ -81,7 +78,17 @@ where
         debug!(%error, "a connection was gone before it was served");
         return;
     }
-    let service = service_fn(move |request: Request<Incoming>| handler(request.map(Body::new)));
+    let present = course.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (answer, present) = (handler(request.map(Body::new)), present.clone());
+        async move {
+            let mut response = answer.await?;
+            if *present.borrow() != Course::Serve {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
@@ -91,7 +98,7 @@ where
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        _ = stopped.changed() => {
+        () = left(&mut course, |course| course == Course::Stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -99,6 +106,11 @@ where
     if let Err(error) = ended {
         debug!(%error, "connection ended");
     }
+}
+
+/// Resolves when the course is such that somebody leaves it; also when nobody sets it any more.
+async fn left(course: &mut watch::Receiver<Course>, leaves: impl Fn(Course) -> bool) {
+    let _ = course.wait_for(|course| leaves(*course)).await;
 }
 
 /// Tokens leave at once, and few wait in the kernel for a client that does not read.

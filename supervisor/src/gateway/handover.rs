@@ -121,10 +121,16 @@ impl Driver {
 
 /// Lets a gateway that was replaced finish its requests. They are cut short only when the server goes.
 async fn retire(mut process: Process, mut phase: watch::Receiver<Phase>) {
-    process.terminate();
+    process.retire();
     tokio::select! {
         _ = process.ended() => {}
-        () = deadline(&mut phase) => {}
+        _ = async { drop(phase.wait_for(|phase| *phase != Phase::Running).await) } => {
+            process.terminate();
+            tokio::select! {
+                _ = process.ended() => {}
+                () = deadline(&mut phase) => {}
+            }
+        }
     }
     let pid = process.pid();
     let cause = process.finish(Intent::Stop, None, Duration::ZERO).await;

@@ -6,7 +6,7 @@ use crate::fake::finished;
 /// A gateway on a socket of its own.
 struct Served {
     address: SocketAddr,
-    stop: oneshot::Sender<()>,
+    course: watch::Sender<Course>,
     server: JoinHandle<()>,
 }
 
@@ -16,11 +16,9 @@ impl Served {
         let gateway = Gateway::new(&config, &fake.socket()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let server = tokio::spawn(serve(listener, gateway, async {
-            stopped.await.ok();
-        }));
-        Self { address, stop, server }
+        let (course, followed) = watch::channel(Course::Serve);
+        let server = tokio::spawn(serve(listener, gateway, followed));
+        Self { address, course, server }
     }
 
     async fn connect(&self, sent: &str) -> TcpStream {
@@ -105,13 +103,37 @@ async fn stopping_lets_running_requests_finish() {
     let idle = served.connect("").await;
     let mut busy = served.connect(&chat(STREAMED)).await;
     fake.until_busy().await;
-    served.stop.send(()).unwrap();
+    served.course.send_replace(Course::Stop);
     let mut answer = String::new();
     busy.read_to_string(&mut answer).await.unwrap();
     assert!(answer.contains("data: [DONE]"), "{answer}");
     served.server.await.unwrap();
     assert!(TcpStream::connect(served.address).await.is_err(), "nobody listens any more");
     drop(idle);
+}
+
+#[tokio::test]
+async fn a_retired_gateway_answers_once_more_on_each_connection() {
+    const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n";
+    let fake = Fake::start();
+    let served = Served::start(&fake, &quick()).await;
+    let mut kept = served.connect("").await;
+    kept.write_all(HEALTH).await.unwrap();
+    let mut head = [0; 12];
+    kept.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
+    let silent = served.connect("").await;
+    served.course.send_replace(Course::Retire);
+    while TcpStream::connect(served.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    kept.write_all(HEALTH).await.unwrap();
+    let mut rest = String::new();
+    kept.read_to_string(&mut rest).await.unwrap();
+    let (_, second) = rest.split_once("HTTP/1.1 200 OK\r\n").expect("a second answer");
+    assert!(second.contains("connection: close\r\n"), "{rest}");
+    served.server.await.unwrap();
+    drop(silent);
 }
 
 #[tokio::test]
