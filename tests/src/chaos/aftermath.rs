@@ -1,6 +1,10 @@
 //! What must not be left of a server that has been through something, nor be said in its logs.
 
-use std::fs;
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
@@ -18,11 +22,12 @@ pub(super) async fn look(mut site: Site, report: &mut Report, expected: &[&str])
         zombies_of(supervisor).is_empty().then_some(())
     });
     report.check(reaped.await.is_ok(), || format!("zombies: {:?}", zombies_of(supervisor)));
+    let groups = groups(&site);
     site.stop().await?;
     let dir = site.path("");
     let left = processes_in(&dir);
     report.check(left.is_empty(), || format!("left processes: {left:?}"));
-    let groups = groups_of(supervisor);
+    let groups: Vec<_> = groups.into_iter().filter(|group| group.exists()).collect();
     report.check(groups.is_empty(), || format!("left control groups: {groups:?}"));
     for line in complaints(&site, expected) {
         report.check(false, || format!("a log says {line}"));
@@ -58,24 +63,42 @@ fn logs(site: &Site) -> Vec<(String, String)> {
     files.collect()
 }
 
-/// Control groups that are named after the supervisor `pid`.
-fn groups_of(pid: u32) -> Vec<String> {
-    let name = pid.to_string();
-    let mut found = Vec::new();
-    let mut folders = vec![(std::path::PathBuf::from(CGROUPS), 0)];
-    while let Some((folder, depth)) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                continue;
-            }
-            let own = entry.file_name().to_string_lossy().into_owned();
-            if own.starts_with("impetus") && own.split(['-', '.', '_']).any(|part| part == name) {
-                found.push(entry.path().display().to_string());
-            }
-            if depth < 4 {
-                folders.push((entry.path(), depth + 1));
-            }
-        }
+/// The control groups that this server has made for its workers.
+fn groups(site: &Site) -> BTreeSet<PathBuf> {
+    let own = |pid: u32| -> Option<PathBuf> {
+        let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+        text.lines().find_map(group)
+    };
+    site.processes().into_iter().filter_map(|(pid, _)| own(pid)).collect()
+}
+
+/// The folder of the group that a line of `/proc/<pid>/cgroup` names, cut where a supervisor's own begins.
+fn group(line: &str) -> Option<PathBuf> {
+    let mut parts = line.splitn(3, ':').skip(1);
+    let (controllers, path) = (parts.next()?, parts.next()?);
+    let base = match controllers {
+        "" => PathBuf::from(CGROUPS),
+        _ if controllers.split(',').any(|name| name == "memory") => Path::new(CGROUPS).join("memory"),
+        _ => return None,
+    };
+    let at = path.find("/impetus-")?;
+    let end = path[at + 1..].find('/').map_or(path.len(), |length| at + 1 + length);
+    Some(base.join(path[1..end].trim_start_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_servers_own_group_is_found_in_both_hierarchies() {
+        let check = |line: &str, expected: Option<&str>| {
+            assert_eq!(group(line), expected.map(PathBuf::from), "{line:?}");
+        };
+        check("9:memory:/user/impetus-00ff/gguf-1", Some("/sys/fs/cgroup/memory/user/impetus-00ff"));
+        check("4:cpu,memory:/impetus-00ff", Some("/sys/fs/cgroup/memory/impetus-00ff"));
+        check("0::/system.slice/impetus-00ff/onnx-2", Some("/sys/fs/cgroup/system.slice/impetus-00ff"));
+        check("3:cpu:/impetus-00ff/gguf-1", None);
+        check("0::/user.slice", None);
     }
-    found
 }

@@ -27,6 +27,7 @@ const STOP: Duration = Duration::from_secs(3);
 
 pub(crate) struct Server {
     dir: TempDir,
+    sets: Vec<String>,
     child: Child,
     pub(crate) listen: SocketAddr,
     pub(crate) http: Http,
@@ -42,20 +43,23 @@ impl Server {
     /// Starts the server whose `impetus.toml` is in `dir` and waits until its gateway serves.
     pub(crate) async fn start(dir: TempDir, sets: &[String]) -> Self {
         let mut child = spawn(dir.path(), sets);
-        let runtime_dir = dir.path().join("run");
-        let output = output_path(dir.path());
-        let listen = eventually("the server is ready", || {
-            let ended = child.try_wait().unwrap();
-            assert!(ended.is_none(), "it ended with {ended:?}: {}", fs::read_to_string(&output).unwrap());
-            let runtime_dir = runtime_dir.clone();
-            async move {
-                let gateway = Control::connect(&runtime_dir).await?.status().await?.gateway?;
-                (gateway.state == "ready").then(|| gateway.listen.parse().unwrap())
-            }
-        })
-        .await;
-        let control = Control::connect(&runtime_dir).await.expect("it answered a moment ago");
-        Self { dir, child, listen, http: Http::new(listen), control }
+        let (listen, control) = serving(dir.path(), &mut child).await;
+        Self { dir, sets: sets.to_vec(), child, listen, http: Http::new(listen), control }
+    }
+
+    /// Kills the supervisor, and nothing else.
+    pub(crate) async fn kill_supervisor(&mut self) {
+        signal(self.pid(), Signal::SIGKILL);
+        self.ended().await;
+    }
+
+    /// Starts another supervisor in the place of one that has ended, with `sets` besides, and waits until a gateway
+    /// serves.
+    pub(crate) async fn start_again(&mut self, sets: &[&str]) {
+        self.sets.extend(sets.iter().map(ToString::to_string));
+        self.child = spawn(self.dir.path(), &self.sets);
+        (self.listen, self.control) = serving(self.dir.path(), &mut self.child).await;
+        self.http = Http::new(self.listen);
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -152,8 +156,24 @@ fn output_path(dir: &Path) -> PathBuf {
     dir.join("output")
 }
 
+/// Waits until the gateway of the server in `dir` serves; where, and the way to its supervisor.
+async fn serving(dir: &Path, child: &mut Child) -> (SocketAddr, Control) {
+    let (runtime_dir, output) = (dir.join("run"), output_path(dir));
+    let listen = eventually("the server is ready", || {
+        let ended = child.try_wait().unwrap();
+        assert!(ended.is_none(), "it ended with {ended:?}: {}", fs::read_to_string(&output).unwrap());
+        let runtime_dir = runtime_dir.clone();
+        async move {
+            let gateway = Control::connect(&runtime_dir).await?.status().await?.gateway?;
+            (gateway.state == "ready").then(|| gateway.listen.parse().unwrap())
+        }
+    })
+    .await;
+    (listen, Control::connect(&runtime_dir).await.expect("it answered a moment ago"))
+}
+
 fn spawn(dir: &Path, sets: &[String]) -> Child {
-    let output = File::create(output_path(dir)).unwrap();
+    let output = File::options().create(true).append(true).open(output_path(dir)).unwrap();
     let mut command = command(&program("supervisor"), dir);
     command.arg("--config").arg(dir.join("impetus.toml"));
     for setting in sets {

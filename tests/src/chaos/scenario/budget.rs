@@ -14,10 +14,14 @@ use crate::chaos::{
     pulse::Pulse,
     report::Report,
     setup::Setup,
+    site::Site,
 };
 
 /// Within this time a model that can never fit is refused.
 const REFUSED: Duration = Duration::from_millis(50);
+
+/// Within this time one is that may wait for a second.
+const WAITED: Duration = Duration::from_secs(3);
 
 const LIMIT: &str = "budget.ram=100MiB";
 const LIMIT_BYTES: u64 = 100 << 20;
@@ -28,33 +32,49 @@ const REQUESTS: (usize, usize) = (100, 400);
 const CLIENTS: usize = 10;
 
 pub(super) async fn too_large(_plan: Plan, mut report: Report) -> anyhow::Result<Report> {
-    let setup = Setup::new()?.fake("small", "")?.fake("large", "")?.set(LIMIT);
-    let site = setup.model("small", THIRD).model("large", "memory = \"200MiB\"").start().await?;
+    let setup = Setup::new()?.fake("small", "")?.fake("medium", "")?.fake("large", "")?;
+    let setup = setup.set(LIMIT).set("budget.wait_s=1").model("small", &format!("{THIRD}\npin = true"));
+    let setup = setup.model("medium", "memory = \"80MiB\"").model("large", "memory = \"200MiB\"");
+    let site = setup.start().await?;
     let pulse = Pulse::default();
     report.count(&all_at_once(&site, &talks("small", 1, 8), &pulse).await);
     let mut longest = Duration::ZERO;
     for _ in 0..20 {
-        report.requests += 1;
-        match site.client.send(&scripted("large", "hello", 8).body, || {}).await {
-            Outcome::Refused(refusal) => {
-                longest = longest.max(refusal.after);
-                report.check(refusal.status == 503 && refusal.code == "no_capacity", || {
-                    format!("refused with {refusal}")
-                });
-                report.check(refusal.retry_after.is_some(), || format!("no Retry-After: {refusal}"));
-                for words in ["200 MiB", "100 MiB", "small"] {
-                    report.check(refusal.message.contains(words), || {
-                        format!("{words:?} is not in {:?}", refusal.message)
-                    });
-                }
-            }
-            other => report.check(false, || format!("a model that cannot fit: {other}")),
-        }
+        longest = longest.max(refused(&site, "large", &["200 MiB", "100 MiB", "40 MiB"], &mut report).await);
     }
     report.check(longest <= REFUSED, || format!("refused after {longest:?} only"));
-    report.note(format!("refused with the numbers within {:.1} ms", longest.as_secs_f64() * 1000.0));
+    report.note(format!(
+        "never fits: refused with the numbers within {:.1} ms",
+        longest.as_secs_f64() * 1000.0
+    ));
+    let waited = refused(&site, "medium", &["80 MiB", "60 MiB", "small"], &mut report).await;
+    report.check(waited <= WAITED, || format!("a model with no room was refused after {waited:?} only"));
+    report.note(format!("does not fit now: refused after {:.1} s of at most 1 s", waited.as_secs_f64()));
+    report.count(&all_at_once(&site, &talks("small", 1, 8), &pulse).await);
     aftermath::look(site, &mut report, &[]).await?;
     Ok(report)
+}
+
+/// Asks for a model that has no room, which must be refused in these words; how long that took.
+async fn refused(site: &Site, model: &str, words: &[&str], report: &mut Report) -> Duration {
+    report.requests += 1;
+    report.faults += 1;
+    match site.client.send(&scripted(model, "hello", 8).body, || {}).await {
+        Outcome::Refused(refusal) => {
+            let is_named = refusal.status == 503 && refusal.code == "no_capacity";
+            report.check(is_named, || format!("refused with {} {}", refusal.status, refusal.code));
+            report.check(refusal.retry_after.is_some(), || "there is no Retry-After".to_owned());
+            for word in words {
+                let is_said = refusal.message.contains(word);
+                report.check(is_said, || format!("{word:?} is not in {:?}", refusal.message));
+            }
+            refusal.after
+        }
+        other => {
+            report.check(false, || format!("{model}, for which there is no room, was answered with {other}"));
+            Duration::ZERO
+        }
+    }
 }
 
 pub(super) async fn two_of_three(plan: Plan, mut report: Report) -> anyhow::Result<Report> {
