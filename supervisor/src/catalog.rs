@@ -1,6 +1,7 @@
 //! Which models there are, by what names, and what a worker is told about each: the scan of `impetus-models`
 //! joined with the configuration.
 
+mod footprint;
 mod hold;
 mod names;
 

@@ -66,6 +66,8 @@ pub struct Manifest {
     pub size_bytes: u64,
     /// What its worker will hold, by formula; measured peaks count more.
     pub footprint: Memory,
+    /// How much of that comes after the load, when slots fill; none where no formula is known.
+    pub growth: Option<Memory>,
     /// What its worker is given whatever is computed or measured.
     pub fixed: Option<Memory>,
 }

@@ -13,6 +13,7 @@ pub mod cli;
 pub mod control;
 pub mod ctl;
 pub mod fleet;
+pub mod footprints;
 pub mod gateway;
 pub mod launch;
 pub mod leases;

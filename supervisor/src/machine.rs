@@ -58,6 +58,16 @@ pub fn pools() -> Vec<PoolSample> {
     ram.into_iter().chain(nvidia::pools()).collect()
 }
 
+/// How many NVIDIA cards there are.
+pub fn n_gpus() -> u32 {
+    nvidia::count()
+}
+
+/// The name of the pool of the card with this number.
+pub fn gpu_pool(idx: usize) -> String {
+    format!("cuda{idx}")
+}
+
 /// What these processes hold that would be available without them: of RAM not the files that they map, which count
 /// as available already.
 pub fn held(pids: &[u32]) -> Memory {

@@ -6,7 +6,7 @@ use impetus_config::{Config, ModelEntry, WorkerConfig};
 use impetus_models::{Catalog, FormatPattern, Model, ModelName, Place};
 use impetus_proto::launch::WorkerSpec;
 
-use super::EntryError;
+use super::{EntryError, footprint::Computed};
 use crate::{
     aliases::{Aliases, Swapped},
     budget::Memory,
@@ -157,14 +157,17 @@ impl Names {
     /// What the fleet is told of a model.
     pub(super) fn manifest(&self, model: &Model) -> Manifest {
         let entry = self.entries.get(model.name.as_str());
+        let spec = self.spec(model);
+        let Computed { footprint, growth } = Computed::of(model, &spec);
         Manifest {
-            spec: self.spec(model),
+            spec,
             format: model.format.clone(),
             pin: entry.is_some_and(|entry| entry.pin),
             ttl: entry.and_then(|entry| entry.ttl).filter(|seconds| *seconds > 0).map(Duration::from_secs),
             modified: model.modified,
             size_bytes: model.size_bytes,
-            footprint: Memory::ram(model.size_bytes),
+            footprint,
+            growth,
             fixed: entry.and_then(|entry| entry.memory).map(|size| Memory::ram(size.0)),
         }
     }

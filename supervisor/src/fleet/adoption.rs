@@ -90,6 +90,7 @@ fn unknown(format: &str, spec: WorkerSpec) -> Manifest {
         modified: None,
         size_bytes: 0,
         footprint: Memory::default(),
+        growth: None,
         fixed: None,
     }
 }

@@ -149,6 +149,7 @@ fn manifest(model: &str) -> Arc<Manifest> {
         modified: None,
         size_bytes: 0,
         footprint: Memory::default(),
+        growth: None,
         fixed: None,
     })
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use nvml_wrapper::{Device, Nvml, enums::device::UsedGpuMemory};
 
-use super::{PoolSample, Room};
+use super::{PoolSample, Room, gpu_pool};
 use crate::budget::Memory;
 
 /// The library, which stays loaded: to load it takes long, and there is one driver in a machine.
@@ -36,9 +36,13 @@ pub(super) fn held(pids: &[u32]) -> Memory {
     })
 }
 
+/// How many cards there are.
+pub(super) fn count() -> u32 {
+    NVML.as_ref().and_then(|nvml| nvml.device_count().ok()).unwrap_or_default()
+}
+
 /// The cards by the names of their pools, in the order of the PCI bus.
 fn devices() -> impl Iterator<Item = (String, Device<'static>)> {
     let nvml = NVML.as_ref();
-    let count = nvml.and_then(|nvml| nvml.device_count().ok()).unwrap_or_default();
-    (0..count).filter_map(move |idx| Some((format!("cuda{idx}"), nvml?.device_by_index(idx).ok()?)))
+    (0..count()).filter_map(move |idx| Some((gpu_pool(idx as usize), nvml?.device_by_index(idx).ok()?)))
 }
