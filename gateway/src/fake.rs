@@ -10,15 +10,14 @@ use impetus_config::Config;
 use impetus_proto::{
     Error, MAX_MESSAGE_BYTES,
     supervisor::{AcquireRequest, Ended, ModelStatus, StatusReply, supervisor_server::SupervisorServer},
-    worker::{
-        Accepted, Delta, EmbedRequest, Finished, GenerateEvent, GenerateRequest, Timings, Usage,
-        generate_event::Event, worker_server::WorkerServer,
-    },
+    worker::{EmbedRequest, GenerateRequest, worker_server::WorkerServer},
 };
 use tempfile::TempDir;
 use tokio::{net::UnixListener, sync::watch, task::JoinHandle};
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::Status;
+
+pub(crate) use script::{Step, accepted, completion, delta, finished, of_another_model, rest};
 
 use crate::{
     server::Gateway,
@@ -26,32 +25,12 @@ use crate::{
 };
 
 pub(crate) mod embedding;
+mod script;
 mod service;
 
 /// The one model of the fake, and its alias.
 pub(crate) const MODEL: &str = "tiny";
 pub(crate) const ALIAS: &str = "small";
-
-/// What a worker does next in one `Generate` call.
-#[derive(Debug, Clone)]
-pub(crate) enum Step {
-    Send(GenerateEvent),
-    /// End the stream with an error of ours.
-    Fail(Error),
-    /// End every stream of this worker as the transport does when the process is gone, and its leases, too: somebody
-    /// killed it.
-    Die,
-    /// The same, by its own doing.
-    Crash,
-    /// End the stream as if all were well.
-    End,
-    /// Say nothing for a while.
-    Wait(Duration),
-    /// Say nothing until the caller leaves.
-    Stall,
-    /// The same, even when the worker is gone.
-    Hang,
-}
 
 /// What a worker does with a request, which may be the rest of one.
 pub(crate) type Answering = Arc<dyn Fn(&GenerateRequest) -> Vec<Step> + Send + Sync>;
@@ -77,6 +56,8 @@ struct State {
     models: Mutex<Vec<ModelStatus>>,
     status: Mutex<StatusReply>,
     slots: Mutex<u32>,
+    /// The one request that gets a worker for itself, where not all do.
+    lonely: Mutex<Option<String>>,
     requests: Mutex<Vec<GenerateRequest>>,
     embed_requests: Mutex<Vec<EmbedRequest>>,
     acquire_requests: Mutex<Vec<AcquireRequest>>,
@@ -122,6 +103,7 @@ impl Fake {
             models: Mutex::new(vec![model]),
             status: Mutex::default(),
             slots: Mutex::default(),
+            lonely: Mutex::default(),
             requests: Mutex::default(),
             embed_requests: Mutex::default(),
             acquire_requests: Mutex::default(),
@@ -176,6 +158,11 @@ impl Fake {
     /// Workers say that they generate so many sequences at once.
     pub(crate) fn set_slots(&self, slots: u32) {
         *self.state.slots.lock().unwrap() = slots;
+    }
+
+    /// Only this request gets a worker for itself; others wait for one.
+    pub(crate) fn leave_alone(&self, request_id: &str) {
+        *self.state.lonely.lock().unwrap() = Some(request_id.to_owned());
     }
 
     /// The supervisor dies, or comes back.
@@ -279,76 +266,6 @@ pub(crate) fn request() -> Request {
         generate: GenerateRequest::default(),
         keep_alive: None,
     }
-}
-
-pub(crate) fn accepted() -> Step {
-    accepted_at(0)
-}
-
-/// The beginning of an answer that resumes behind `index` tokens.
-pub(crate) fn accepted_at(index: u32) -> Step {
-    event(index, &[], Event::Accepted(Accepted { prompt_tokens: 5 }))
-}
-
-/// The tokens from `index` on, standing for `text`.
-pub(crate) fn delta(index: u32, tokens: &[u32], text: &str) -> Step {
-    event(index, tokens, Event::Delta(Delta { text: text.into() }))
-}
-
-pub(crate) fn finished(index: u32, tokens: &[u32], text: &str) -> Step {
-    let completion_tokens = index + tokens.len() as u32;
-    let usage = Usage { prompt_tokens: 5, cached_tokens: 3, completion_tokens };
-    let timings = Timings { queue_us: 250, prefill_us: 4_000, decode_us: 10_000 };
-    let finished = Finished {
-        reason: impetus_proto::worker::FinishReason::Stop.into(),
-        text: text.into(),
-        usage: Some(usage),
-        timings: Some(timings),
-        ..Finished::default()
-    };
-    event(index, tokens, Event::Finished(finished))
-}
-
-/// A whole answer, a token for each word.
-pub(crate) fn completion(text: &str) -> Vec<Step> {
-    let words = text.split_inclusive(' ');
-    let deltas = words.enumerate().map(|(i, word)| delta(i as u32, &[100 + i as u32], word));
-    let mut steps: Vec<Step> = std::iter::once(accepted()).chain(deltas).collect();
-    steps.push(finished(steps.len() as u32 - 1, &[2], ""));
-    steps
-}
-
-/// What is left of `completion(text)` for a request that may resume it.
-pub(crate) fn rest(request: &GenerateRequest, text: &str) -> Vec<Step> {
-    let steps = completion(text);
-    let resumed = request.resume.clone().unwrap_or_default().tokens;
-    let whole: Vec<u32> = steps
-        .iter()
-        .flat_map(|step| match step {
-            Step::Send(event) => event.tokens.clone(),
-            _ => Vec::new(),
-        })
-        .collect();
-    assert!(whole.starts_with(&resumed), "{resumed:?} is resumed of {whole:?}");
-    let n_resumed = resumed.len();
-    let mut rest = vec![accepted_at(n_resumed as u32)];
-    match steps.get(n_resumed + 1..) {
-        Some(steps) if !steps.is_empty() => rest.extend_from_slice(steps),
-        _ => rest.push(finished(n_resumed as u32, &[], "")),
-    }
-    rest
-}
-
-/// The same step, said by a worker of another model.
-pub(crate) fn of_another_model(step: Step) -> Step {
-    match step {
-        Step::Send(event) => Step::Send(GenerateEvent { model: "other".into(), ..event }),
-        step => step,
-    }
-}
-
-fn event(index: u32, tokens: &[u32], event: Event) -> Step {
-    Step::Send(GenerateEvent { model: MODEL.into(), index, tokens: tokens.to_vec(), event: Some(event) })
 }
 
 fn ended(cause: &str, may_be_request: bool) -> Ended {

@@ -169,13 +169,14 @@ impl s::supervisor_server::Supervisor for Service {
         let (delay, slots) = (*state.acquire_delay.lock().unwrap(), *state.slots.lock().unwrap());
         let name = if request.alone { id.clone() } else { String::new() };
         let mut away = state.away.subscribe();
+        let waits = request.alone && state.lonely.lock().unwrap().as_ref().is_some_and(|only| *only != id);
         let open = Open::new(&state.leases);
         let event = |event| Ok(s::AcquireEvent { event: Some(event) });
         Ok(Response::new(Box::pin(stream! {
             let _open = open;
             if request.worker_id.is_empty() {
                 yield event(s::acquire_event::Event::Queued(s::Queued { reason: "test".into() }));
-                tokio::time::sleep(delay).await;
+                tokio::time::sleep(if waits { Duration::MAX } else { delay }).await;
                 yield event(s::acquire_event::Event::Loading(s::Loading { progress: 0.5 }));
             }
             let mut life = state.worker(&name);

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use impetus_proto::{Code, Error};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 use tracing::info;
 
 use super::{
@@ -12,7 +15,7 @@ use super::{
     lease::{End, Lease, Wish},
     poison::Fingerprint,
     queue::Place,
-    suspicion::{Suspicion, Verdict},
+    suspicion::{Explained, Suspicion, Verdict},
 };
 use crate::metrics;
 
@@ -99,11 +102,18 @@ impl Course {
     /// Waits for a worker and, the first time, for this request's turn with it.
     pub(super) async fn lease(&mut self) -> Result<Lease, Error> {
         self.dispatched = false;
+        let mut explained = self.upstream.poison.explained();
         loop {
+            if self.suspicion.is_explained_by(&explained.borrow_and_update()) {
+                self.suspicion = Suspicion::default();
+            }
             let alone = self.suspicion.is_alone();
             let (model, request_id) = (self.model.as_str(), &*self.id);
             let wish = Wish { model, request_id, alone, keep_alive: self.keep_alive };
-            let lease = self.upstream.lease(wish).await?;
+            let lease = tokio::select! {
+                lease = self.upstream.lease(wish) => lease?,
+                () = another_was_it(&mut explained, &self.suspicion), if alone => continue,
+            };
             self.place.lent(&self.model, &lease.model, (!alone).then_some(lease.slots));
             lease.model.as_ref().clone_into(&mut self.model);
             self.place.turn(self.upstream.limits.queue_timeout).await?;
@@ -153,34 +163,34 @@ impl Course {
         };
         let n_workers = self.loss.as_ref().map_or(1, |loss| loss.n_workers + 1);
         let first = self.loss.as_ref().map_or(at, |loss| loss.at);
-        self.loss = Some(Loss { at: first, worker, cause, detail, n_done, n_workers });
         match fate {
-            Fate::Ended(end) => self.judge(&model, &end, n_done)?,
+            Fate::Ended(end) => self.judge(&model, &worker, &end, n_done)?,
             Fate::Unknown(cause) => self.endure(&model, cause, &error).await?,
         }
+        self.loss = Some(Loss { at: first, worker, cause, detail, n_done, n_workers });
         metrics::replayed(&model, cause);
         Ok(())
     }
 
     /// The worker ended. If a request can have done it, it may have been this one.
-    fn judge(&mut self, model: &str, end: &End, n_done: usize) -> Result<(), Error> {
+    fn judge(&mut self, model: &str, worker: &str, end: &End, n_done: usize) -> Result<(), Error> {
         self.unexplained = 0;
         if !(end.may_be_request && self.dispatched) {
             return Ok(());
         }
-        match self.suspicion.crashed(n_done, n_done - self.n_before) {
+        match self.suspicion.crashed(worker, n_done, n_done - self.n_before) {
             Verdict::Continue => Ok(()),
             Verdict::Poison => {
-                let n_workers = self.suspicion.n_crashes();
+                let workers = self.suspicion.workers();
                 info!(
                     request_id = &*self.id,
                     model,
-                    n_workers,
+                    ?workers,
                     cause = end.cause,
                     "a request crashes workers"
                 );
                 metrics::poisoned(model);
-                Err(self.upstream.poison.convict(model, self.fingerprint, n_workers, &end.cause))
+                Err(self.upstream.poison.convict(model, self.fingerprint, workers, &end.cause))
             }
         }
     }
@@ -213,4 +223,11 @@ async fn fate(mut lease: Lease, failure: Failure) -> Result<(Error, Fate), Error
     };
     let fate = lease.end(patience).await.map_or(Fate::Unknown(cause), Fate::Ended);
     Ok((error, fate))
+}
+
+/// Resolves when all crashes that the request was in are known to be another one's doing.
+async fn another_was_it(explained: &mut watch::Receiver<Explained>, suspicion: &Suspicion) {
+    if explained.wait_for(|explained| suspicion.is_explained_by(explained)).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }

@@ -12,7 +12,9 @@ use impetus_proto::{
     worker::{EmbedInput, GenerateRequest, Sampling},
 };
 use prost::Message;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
+
+use super::suspicion::Explained;
 
 /// Requests remembered at once. The one that would be forgotten next makes room.
 const MAX_REMEMBERED: usize = 1024;
@@ -28,19 +30,21 @@ pub(super) struct PoisonMemory {
     hashing: RandomState,
     lasts: Duration,
     known: Mutex<HashMap<(String, Fingerprint), Poison>>,
+    explained: watch::Sender<Explained>,
 }
 
 #[derive(Debug)]
 struct Poison {
     cause: String,
-    n_workers: u32,
+    n_workers: usize,
     until: Instant,
 }
 
 impl PoisonMemory {
     /// A memory that keeps a request for `lasts`.
     pub(super) fn new(lasts: Duration) -> Self {
-        Self { hashing: RandomState::new(), lasts, known: Mutex::default() }
+        let (hashing, explained) = (RandomState::new(), watch::channel(Explained::default()).0);
+        Self { hashing, lasts, known: Mutex::default(), explained }
     }
 
     /// The fingerprint of a completion: all that a worker computes from, except the seed, which is a new one each time
@@ -79,16 +83,22 @@ impl PoisonMemory {
         Err(Error::new(Code::WorkerCrashed, message))
     }
 
-    /// Keeps in mind that the request crashed `n_workers` of `model`, the last of them by `cause`; answers what the
+    /// The crashes that are explained, and each change of that.
+    pub(super) fn explained(&self) -> watch::Receiver<Explained> {
+        self.explained.subscribe()
+    }
+
+    /// Keeps in mind that the request crashed these `workers` of `model`, the last of them by `cause`; answers what the
     /// client is told.
     pub(super) fn convict(
         &self,
         model: &str,
         fingerprint: Fingerprint,
-        n_workers: u32,
+        workers: &[String],
         cause: &str,
     ) -> Error {
-        let seconds = self.lasts.as_secs();
+        self.explained.send_modify(|explained| explained.by(workers));
+        let (seconds, n_workers) = (self.lasts.as_secs(), workers.len());
         let again = match seconds {
             0 => String::new(),
             _ => format!("; if it is sent again within {seconds} s it is refused"),
@@ -127,12 +137,16 @@ mod tests {
         GenerateRequest { input: Some(Input::Text(text.into())), ..GenerateRequest::default() }
     }
 
+    fn workers() -> [String; 3] {
+        ["gguf-1", "gguf-2", "gguf-3"].map(Into::into)
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_poison_is_refused_until_it_is_forgotten() {
         let memory = PoisonMemory::new(Duration::from_mins(10));
         let [bad, good] = ["bad", "good"].map(|text| memory.of_generation(&prompt(text)));
         memory.check("tiny", bad).unwrap();
-        let told = memory.convict("tiny", bad, 3, "killed by SIGSEGV");
+        let told = memory.convict("tiny", bad, &workers(), "killed by SIGSEGV");
         assert_eq!(told.code(), Code::WorkerCrashed);
         assert!(told.message.contains("3 workers of \"tiny\""), "{told}");
         assert!(told.message.contains("killed by SIGSEGV") && told.message.contains("600 s"), "{told}");
@@ -150,13 +164,13 @@ mod tests {
     async fn the_memory_is_bounded_and_can_be_turned_off() {
         let memory = PoisonMemory::new(Duration::from_mins(10));
         for number in 0..=MAX_REMEMBERED as u64 {
-            memory.convict("tiny", Fingerprint(number), 3, "crash");
+            memory.convict("tiny", Fingerprint(number), &workers(), "crash");
             tokio::time::advance(Duration::from_millis(1)).await;
         }
         memory.check("tiny", Fingerprint(0)).unwrap();
         memory.check("tiny", Fingerprint(1)).unwrap_err();
         let forgetful = PoisonMemory::new(Duration::ZERO);
-        forgetful.convict("tiny", Fingerprint(0), 3, "crash");
+        forgetful.convict("tiny", Fingerprint(0), &workers(), "crash");
         forgetful.check("tiny", Fingerprint(0)).unwrap();
     }
 

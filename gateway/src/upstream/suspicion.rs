@@ -1,4 +1,7 @@
-//! Whether a request is what crashes its workers: decided by the crashes that it was in alone.
+//! Whether a request is what crashes its workers: decided by the crashes that it was in alone. Those that were near a
+//! request that is found out are suspects no more.
+
+use std::collections::VecDeque;
 
 /// Crashes without a new token in between after which a request is served alone.
 const MAX_STANDSTILL: u32 = 2;
@@ -8,6 +11,9 @@ const MAX_TOGETHER: u32 = 3;
 
 /// Crashes of workers that a request had to itself, when each got it further.
 const MAX_ALONE: u32 = 5;
+
+/// Workers whose crash is explained that are kept in mind.
+const MAX_EXPLAINED: usize = 64;
 
 /// The part that one request had in crashes. Ends that no request can bring about are not told to it.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +25,13 @@ pub(super) struct Suspicion {
     n_done: usize,
     n_alone: u32,
     alone: bool,
+    /// The workers that crashed.
+    workers: Vec<String>,
 }
+
+/// Workers of which it is known which request crashed them, the latest ones.
+#[derive(Debug, Default)]
+pub(super) struct Explained(VecDeque<String>);
 
 /// What follows from a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,14 +48,20 @@ impl Suspicion {
         self.alone
     }
 
-    /// Crashes that the request was in.
-    pub(super) fn n_crashes(&self) -> u32 {
-        self.n_crashes
+    /// The workers that crashed with the request in them.
+    pub(super) fn workers(&self) -> &[String] {
+        &self.workers
     }
 
-    /// The worker crashed with this request in it, which has come as far as `n_done` in all, `n_here` of that with
-    /// this worker.
-    pub(super) fn crashed(&mut self, n_done: usize, n_here: usize) -> Verdict {
+    /// Whether it was another request each time.
+    pub(super) fn is_explained_by(&self, explained: &Explained) -> bool {
+        self.n_crashes > 0 && self.workers.iter().all(|worker| explained.0.contains(worker))
+    }
+
+    /// `worker` crashed with this request in it, which has come as far as `n_done` in all, `n_here` of that with this
+    /// worker.
+    pub(super) fn crashed(&mut self, worker: &str, n_done: usize, n_here: usize) -> Verdict {
+        self.workers.push(worker.to_owned());
         let stands_still = self.n_crashes > 0 && n_done == self.n_done;
         self.standstill = if stands_still { self.standstill + 1 } else { 1 };
         self.n_crashes += 1;
@@ -56,6 +74,15 @@ impl Suspicion {
         }
         self.alone |= self.standstill >= MAX_STANDSTILL || self.n_crashes >= MAX_TOGETHER;
         Verdict::Continue
+    }
+}
+
+impl Explained {
+    /// Takes in the workers that one request crashed.
+    pub(super) fn by(&mut self, workers: &[String]) {
+        self.0.extend(workers.iter().cloned());
+        let n_over = self.0.len().saturating_sub(MAX_EXPLAINED);
+        self.0.drain(..n_over);
     }
 }
 
@@ -73,7 +100,7 @@ mod tests {
         for &n_here in progress {
             assert_eq!(verdict, Verdict::Continue, "{progress:?} goes on after a verdict");
             n_done += n_here;
-            verdict = suspicion.crashed(n_done, n_here);
+            verdict = suspicion.crashed("gguf-1", n_done, n_here);
         }
         let outcome = match verdict {
             Verdict::Poison => "poison",
@@ -101,6 +128,22 @@ mod tests {
         check(&[0, 0, 1, 1, 1, 1, 1], "poison");
     }
 
+    #[test]
+    fn another_ones_guilt_clears_who_was_in_no_other_crash() {
+        let mut explained = Explained::default();
+        let mut suspicion = Suspicion::default();
+        assert!(!suspicion.is_explained_by(&explained), "there is nothing to explain");
+        suspicion.crashed("gguf-1", 0, 0);
+        suspicion.crashed("gguf-2", 0, 0);
+        explained.by(&["gguf-1".into(), "onnx-1".into()]);
+        assert!(!suspicion.is_explained_by(&explained));
+        explained.by(&["gguf-2".into()]);
+        assert!(suspicion.is_explained_by(&explained));
+        explained.by(&vec!["gguf-3".to_owned(); MAX_EXPLAINED]);
+        assert!(!suspicion.is_explained_by(&explained), "that is long ago");
+        assert_eq!(explained.0.len(), MAX_EXPLAINED);
+    }
+
     proptest! {
         /// Nobody is condemned for a crash that others were in, everybody who crashes for ever is, and soon; and
         /// who is served alone stays so.
@@ -112,7 +155,7 @@ mod tests {
                 let was_alone = suspicion.is_alone();
                 n_alone += u32::from(was_alone);
                 n_done += n_here;
-                if suspicion.crashed(n_done, n_here) == Verdict::Poison {
+                if suspicion.crashed("gguf-1", n_done, n_here) == Verdict::Poison {
                     prop_assert!(was_alone);
                     prop_assert!(n_here == 0 || n_alone == MAX_ALONE);
                     condemned = true;
@@ -122,7 +165,7 @@ mod tests {
                 prop_assert!(!was_alone || n_here > 0);
             }
             prop_assert!(condemned);
-            prop_assert!(suspicion.n_crashes() <= MAX_TOGETHER + MAX_ALONE);
+            prop_assert!(suspicion.workers().len() <= (MAX_TOGETHER + MAX_ALONE) as usize);
         }
     }
 }

@@ -54,6 +54,23 @@ async fn one_poison_among_many_fails_alone_and_is_refused_from_then_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn when_the_poison_is_found_nobody_else_has_to_be_alone() {
+    let fake = vulnerable(0);
+    fake.leave_alone("req-0");
+    let upstream = fake.upstream();
+    let run = |id: usize, text: &str| tokio::spawn(told(generate(upstream.clone(), prompt(id, text))));
+    let good: Vec<_> = (1..4).map(|id| run(id, &format!("good {id}"))).collect();
+    let poison = run(0, "poison");
+    assert_eq!(poison.await.unwrap().1.unwrap_err().code(), Code::WorkerCrashed);
+    for good in good {
+        assert_eq!(good.await.unwrap(), (TEXT.to_owned(), Ok(())));
+    }
+    let asked = fake.acquire_requests();
+    assert!(asked.iter().any(|request| request.alone && request.request_id == "req-1"), "{asked:?}");
+    fake.until_idle().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_was_near_two_crashes_is_served_alone_and_well() {
     let fake = Fake::start();
     fake.script([accepted(), Step::Crash]);
