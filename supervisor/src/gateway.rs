@@ -88,11 +88,13 @@ pub struct GatewayHandle {
     state: watch::Receiver<GatewayState>,
 }
 
-/// Another gateway is wanted.
+/// Another gateway is wanted, or the present one is to be run otherwise.
 #[derive(Debug)]
 struct Order {
-    /// How that one is run and where it listens, where that is to change.
+    /// How it is run and where it listens, where that is to change.
     renewal: Option<Renewal>,
+    /// Whether another one is wanted.
+    starts_another: bool,
     reply: oneshot::Sender<Result<(), Error>>,
 }
 
@@ -123,7 +125,7 @@ pub fn start(
         driver.retire(claimed);
     }
     if adopted.is_some() && !is_current {
-        let order = Order { renewal: None, reply: oneshot::channel().0 };
+        let order = Order { renewal: None, starts_another: true, reply: oneshot::channel().0 };
         orders.try_send(order).expect("the first order finds room");
     }
     (GatewayHandle { orders, state: watched }, tokio::spawn(driver.run(socket, adopted)))
@@ -143,7 +145,7 @@ impl GatewayHandle {
     /// Starts another one, and answers when that one serves and the former one, which may finish its requests, takes
     /// no new ones. On an error the former one goes on.
     pub async fn restart(&self) -> Result<(), Error> {
-        self.order(None).await
+        self.order(None, true).await
     }
 
     /// The same, with other settings, and on another socket where one is given.
@@ -152,13 +154,18 @@ impl GatewayHandle {
         settings: GatewaySettings,
         socket: Option<(TcpListener, SocketAddr)>,
     ) -> Result<(), Error> {
-        self.order(Some(Renewal { settings, socket })).await
+        self.order(Some(Renewal { settings, socket }), true).await
     }
 
-    async fn order(&self, renewal: Option<Renewal>) -> Result<(), Error> {
+    /// Changes how it is run, when it is the next time, and leaves the present one alone.
+    pub async fn configure(&self, settings: GatewaySettings) -> Result<(), Error> {
+        self.order(Some(Renewal { settings, socket: None }), false).await
+    }
+
+    async fn order(&self, renewal: Option<Renewal>, starts_another: bool) -> Result<(), Error> {
         let gone = || Error::new(Code::Unavailable, "the server is stopping");
         let (reply, answer) = oneshot::channel();
-        self.orders.send(Order { renewal, reply }).await.map_err(|_| gone())?;
+        self.orders.send(Order { renewal, starts_another, reply }).await.map_err(|_| gone())?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 }

@@ -81,7 +81,7 @@ async fn serve(
         launcher: launcher.clone(),
         logs: logs.clone(),
         log: settings::log_spec(config),
-        timeouts: settings::timeouts(config),
+        timeouts: configured.timeouts(),
         working_dir: places.state_dir.clone(),
         records: settings::records(config, places),
         cgroups: Cgroups::for_workers(config.budget.cgroups, &places.runtime_dir),

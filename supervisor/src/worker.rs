@@ -175,8 +175,8 @@ pub struct Processes {
     pub logs: Logs,
     /// How they log.
     pub log: LogSpec,
-    /// Patience with them.
-    pub timeouts: Timeouts,
+    /// Patience with them, which may change.
+    pub timeouts: watch::Receiver<Timeouts>,
     /// Where they run.
     pub working_dir: PathBuf,
     /// Where they are written down for the next supervisor.
@@ -232,7 +232,7 @@ impl Processes {
             launcher: self.launcher.clone(),
             logs: self.logs.clone(),
             log: self.log.clone(),
-            timeouts: self.timeouts,
+            timeouts: self.timeouts.clone(),
             working_dir: self.working_dir.clone(),
             records: self.records.clone(),
             cgroups: self.cgroups.clone(),

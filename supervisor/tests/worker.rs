@@ -130,11 +130,12 @@ impl Life {
             launcher: Launcher::new(env!("CARGO_BIN_EXE_supervisor")),
             logs: Logs::start(settings).unwrap(),
             log: LogSpec::default(),
-            timeouts: Timeouts {
+            timeouts: watch::channel(Timeouts {
                 load: PATIENCE,
                 hang: Patience { step: hang, first_step: hang, word: hang },
                 kill: PATIENCE,
-            },
+            })
+            .1,
             working_dir: "/".into(),
             records: Records { dir: dir.path().into(), grace: Duration::ZERO },
             cgroups,

@@ -9,10 +9,16 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 
-use crate::{aliases::AliasFile, places::Places};
+use crate::{aliases::AliasFile, places::Places, settings, worker::Timeouts};
 
-/// Sections and settings that only a start takes note of: what is open, locked or inherited already stays as it is.
-const FROM_THE_START: &[&str] = &["log.", "supervisor.runtime_dir", "supervisor.state_dir"];
+/// Settings that only a start takes note of: what is open, locked or inherited by now stays as it is.
+const FROM_THE_START: &[&str] = &[
+    "budget.cgroups",
+    "log.",
+    "supervisor.orphan_grace_s",
+    "supervisor.runtime_dir",
+    "supervisor.state_dir",
+];
 
 /// What the server runs with.
 #[derive(Debug)]
@@ -22,6 +28,7 @@ pub struct Configured {
     /// What was read at the start.
     first: Loaded,
     in_force: watch::Sender<Arc<Config>>,
+    timeouts: watch::Sender<Timeouts>,
     /// Where things are, which stays.
     pub places: Places,
     /// Where swapped aliases are kept.
@@ -43,6 +50,7 @@ impl Configured {
     pub fn new(loaded: Loaded, places: Places) -> Self {
         Self {
             in_force: watch::Sender::new(Arc::new(loaded.config.clone())),
+            timeouts: watch::Sender::new(settings::timeouts(&loaded.config)),
             loaded: Mutex::new(loaded.clone()),
             first: loaded,
             aliases: AliasFile::new(&places.state_dir),
@@ -55,12 +63,18 @@ impl Configured {
         self.in_force.subscribe()
     }
 
+    /// The patience with workers that is in force, now and later.
+    pub fn timeouts(&self) -> watch::Receiver<Timeouts> {
+        self.timeouts.subscribe()
+    }
+
     /// The configuration that is in force now.
     pub fn now(&self) -> Arc<Config> {
         self.in_force.borrow().clone()
     }
 
     pub(super) fn set(&self, config: Arc<Config>) {
+        self.timeouts.send_replace(settings::timeouts(&config));
         self.in_force.send_replace(config);
     }
 
@@ -90,6 +104,8 @@ impl Configured {
         let mut config = Config { log: first.log.clone(), ..config.clone() };
         config.supervisor.runtime_dir.clone_from(&first.supervisor.runtime_dir);
         config.supervisor.state_dir.clone_from(&first.supervisor.state_dir);
+        config.supervisor.orphan_grace_s = first.supervisor.orphan_grace_s;
+        config.budget.cgroups = first.budget.cgroups;
         config
     }
 }

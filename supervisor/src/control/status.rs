@@ -82,8 +82,8 @@ fn worker_status(row: &WorkerRow, now: Instant) -> WorkerStatus {
         footprint_bytes: row.footprint.of(RAM),
         limit_bytes: row.limit_bytes.unwrap_or_default(),
         limited_by: row.limited_by.map(|by| by.to_string()).unwrap_or_default(),
+        sandbox: row.sandbox.clone(),
         role: row.role.name().into(),
         peak_bytes: row.peaks.of(RAM),
-        ..WorkerStatus::default()
     }
 }

@@ -163,6 +163,7 @@ impl Driver {
         let mut ready_since = is_adopted.then(Instant::now);
         let (intent, grace) = loop {
             match self.hear(&mut process, ready_since.is_none().then_some(give_up)).await {
+                Heard::Order(order) if !order.starts_another => self.take(order, socket),
                 Heard::Order(order) if ready_since.is_some() => {
                     if self.hand_over(order, &mut process, socket).await {
                         ready_since = Some(Instant::now());

@@ -56,6 +56,11 @@ impl Progress {
         Self { patience, heard: now, moved: now, steps: 0, pending: false, allowed }
     }
 
+    /// Goes on with another patience, which counts from the next report on.
+    pub fn set_patience(&mut self, patience: Patience) {
+        self.patience = patience;
+    }
+
     /// Takes in a report.
     pub fn tick(&mut self, now: Instant, tick: &Tick) {
         let pending = tick.pending > 0;

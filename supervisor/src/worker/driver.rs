@@ -42,7 +42,7 @@ pub(super) struct Setup {
     pub(super) launcher: Launcher,
     pub(super) logs: Logs,
     pub(super) log: LogSpec,
-    pub(super) timeouts: Timeouts,
+    pub(super) timeouts: watch::Receiver<Timeouts>,
     pub(super) working_dir: PathBuf,
     pub(super) records: Records,
     pub(super) cgroups: Option<Cgroups>,
@@ -204,7 +204,7 @@ impl Driver {
             }),
         };
         send(process, to_worker::Message::Standby(spec)).await?;
-        let patience = self.setup.timeouts.load;
+        let patience = self.setup.timeouts.borrow().load;
         let deadline = Instant::now() + patience;
         loop {
             match self.hear(process, Some(deadline)).await? {
@@ -239,7 +239,7 @@ impl Driver {
     }
 
     async fn loading(&mut self, process: &mut Process, spec: &WorkerSpec) -> Result<Description, Ending> {
-        let patience = self.setup.timeouts.load;
+        let patience = self.setup.timeouts.borrow().load;
         let (mut deadline, mut done) = (Instant::now() + patience, 0.0);
         loop {
             match self.hear(process, Some(deadline)).await? {
@@ -262,10 +262,11 @@ impl Driver {
     }
 
     async fn serving(&mut self, process: &mut Process) -> Result<Infallible, Ending> {
-        let mut progress = Progress::new(Instant::now(), self.setup.timeouts.hang);
+        let mut progress = Progress::new(Instant::now(), self.setup.timeouts.borrow().hang);
         loop {
             match self.hear(process, Some(progress.deadline())).await? {
                 Heard::Report(report::Message::Tick(tick)) => {
+                    progress.set_patience(self.setup.timeouts.borrow().hang);
                     progress.tick(Instant::now(), &tick);
                     self.tell(What::Tick(Box::new(tick))).await;
                 }
@@ -307,7 +308,7 @@ impl Driver {
             Ending::Asked => {
                 self.tell(What::Stopping).await;
                 process.terminate();
-                let deadline = Instant::now() + self.setup.timeouts.kill;
+                let deadline = Instant::now() + self.setup.timeouts.borrow().kill;
                 let mut orders = self.orders.clone();
                 tokio::select! {
                     _ = process.ended() => {}

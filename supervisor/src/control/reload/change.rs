@@ -50,8 +50,8 @@ impl Control {
         self.set(plan.names, plan.config.clone()).await?;
         let mut replaced = Vec::new();
         let mut done = self.renew_models(&former, &mut replaced).await;
-        if let (Ok(()), Some(socket)) = (&done, plan.gateway) {
-            done = self.renew_gateway(&plan.config, socket).await;
+        if done.is_ok() {
+            done = self.renew_gateway(&plan.config, plan.gateway).await;
         }
         if let Err(error) = done {
             self.undo(former, replaced).await;
@@ -95,10 +95,13 @@ impl Control {
         Ok(())
     }
 
-    async fn renew_gateway(&self, config: &Config, socket: Option<Listening>) -> Result<(), Error> {
+    async fn renew_gateway(&self, config: &Config, another: Option<Option<Listening>>) -> Result<(), Error> {
         let settings = settings::of_gateway(config, &self.configured.places)
             .map_err(|error| Error::internal(format!("the gateway cannot be told its settings: {error}")))?;
-        self.gateway.renew(settings, socket).await
+        match another {
+            Some(socket) => self.gateway.renew(settings, socket).await,
+            None => self.gateway.configure(settings).await,
+        }
     }
 
     /// Goes back to what held before. What cannot is told to the log: there is nobody else to tell.
