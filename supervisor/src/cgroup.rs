@@ -62,6 +62,12 @@ struct Shared {
     left: Mutex<Vec<PathBuf>>,
 }
 
+/// The group that counts this process' memory.
+pub fn own() -> Result<(Version, PathBuf), CgroupError> {
+    let read = |path: &str| fs::read_to_string(path).map_err(|_| CgroupError::Missing);
+    hierarchy::of_memory(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?)
+}
+
 impl Cgroups {
     /// Those of the supervisor whose sockets are in `runtime_dir`; none, and the reason in the log, where they are not
     /// `wanted` or not to be had.
@@ -84,9 +90,7 @@ impl Cgroups {
     /// Makes a group for the groups, named after `runtime_dir`, below the one that this process is in. Takes away
     /// what a former supervisor left there, but for what still has processes.
     pub fn open(runtime_dir: &Path) -> Result<Self, CgroupError> {
-        let read = |path: &str| fs::read_to_string(path).map_err(|_| CgroupError::Missing);
-        let (version, own) =
-            hierarchy::of_memory(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?)?;
+        let (version, own) = own()?;
         let base = match version {
             Version::V1 => own,
             Version::V2 => hierarchy::delegate(&own)?,
