@@ -66,6 +66,7 @@ struct Adopted(Identity);
 
 /// What a child does.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // there is one at a time, looked at and gone
 pub enum Happening {
     /// It says something on its channel.
     Report(Report),

@@ -94,7 +94,7 @@ pub(super) struct Reporter {
 }
 
 enum Outgoing {
-    Report(report::Message),
+    Report(Box<report::Message>),
     /// Busy has changed: tick now.
     Tick,
     /// Confirm when everything before this has been written.
@@ -131,12 +131,12 @@ impl Reporter {
 
     /// Sends a report; one that finds the queue full waits.
     pub(super) fn send(&self, message: report::Message) {
-        drop(self.messages.send(Outgoing::Report(message)));
+        drop(self.messages.send(Outgoing::Report(Box::new(message))));
     }
 
     /// Sends a report unless the queue is full.
     pub(super) fn try_send(&self, message: report::Message) {
-        drop(self.messages.try_send(Outgoing::Report(message)));
+        drop(self.messages.try_send(Outgoing::Report(Box::new(message))));
     }
 
     /// From now on reports go to another supervisor, which hears first what this worker is.
@@ -184,7 +184,7 @@ impl Outlet {
 fn write_reports(mut outlet: Outlet, outgoing: &mpsc::Receiver<Outgoing>, counters: &Counters) {
     loop {
         match outgoing.recv_timeout(TICK) {
-            Ok(Outgoing::Report(message)) => outlet.write(message),
+            Ok(Outgoing::Report(message)) => outlet.write(*message),
             Ok(Outgoing::Flush(confirm)) => drop(confirm.send(())),
             Ok(Outgoing::Adopted(channel, spec)) => outlet.switch(channel, *spec),
             Ok(Outgoing::Tick) | Err(mpsc::RecvTimeoutError::Timeout) => {

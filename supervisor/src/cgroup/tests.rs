@@ -90,6 +90,9 @@ fn a_delegated_group_is_made_ready() {
     assert!(matches!(hierarchy::delegate(&dir.path().join("unit")), Err(CgroupError::NotDelegated(_))));
 }
 
+/// 512 MiB.
+const BYTES: &str = "536870912";
+
 fn value(group: &Cgroup, file: &str) -> Option<String> {
     let procs = group.files().remove(0);
     fs::read_to_string(Path::new(&procs).with_file_name(file)).ok()
@@ -110,7 +113,6 @@ fn limits_are_written_where_the_kernel_has_them() {
         assert_eq!(got, expected.iter().map(|(_, text)| text.map(str::to_owned)).collect::<Vec<_>>());
         assert_eq!(group.limit_bytes(), Some(512 << 20));
     };
-    const BYTES: &str = "536870912";
     check(
         Version::V2,
         &[("memory.max", "max"), ("memory.swap.max", "max"), ("memory.oom.group", "0")],

@@ -66,6 +66,7 @@ enum Ending {
     Condemned(Intent),
 }
 
+#[allow(clippy::large_enum_variant)] // there is one at a time, looked at and gone
 enum Heard {
     Report(report::Message),
     Orders,
