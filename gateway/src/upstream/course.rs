@@ -33,17 +33,30 @@ const MAX_UNTRUE: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// The longest wait of a request that has begun, for its turn: it has waited once, and may not be refused any more.
+const NO_END: Duration = Duration::MAX;
+
+/// What a request asks of its workers, whatever it is for.
+#[derive(Debug, Clone)]
+pub(super) struct Errand {
+    pub(super) id: Arc<str>,
+    /// What the client named, until a worker was lent. From then on the model's canonical name: an alias may mean
+    /// another model meanwhile, which could not go on with the tokens of this one.
+    pub(super) model: String,
+    pub(super) keep_alive: Option<i64>,
+    /// It belongs to a request that has begun, so no queue is too long for it.
+    pub(super) is_part: bool,
+    pub(super) fingerprint: Fingerprint,
+}
+
 /// A request between its beginning and its end.
 #[derive(Debug)]
 pub(super) struct Course {
     upstream: Arc<Upstream>,
-    id: Arc<str>,
-    /// What the client named, until a worker was lent. From then on the model's canonical name: an alias may mean
-    /// another model meanwhile, which could not go on with the tokens of this one.
-    model: String,
-    keep_alive: Option<i64>,
-    fingerprint: Fingerprint,
+    errand: Errand,
     place: Place,
+    /// It has had its turn.
+    begun: bool,
     suspicion: Suspicion,
     /// How far the request had come when its present worker got it.
     n_before: usize,
@@ -75,21 +88,14 @@ enum Fate {
 
 impl Course {
     /// Takes a place in the queue for the model; refuses a request that is known to crash workers.
-    pub(super) fn begin(
-        upstream: &Arc<Upstream>,
-        id: &Arc<str>,
-        model: &str,
-        keep_alive: Option<i64>,
-        fingerprint: Fingerprint,
-    ) -> Result<Self, Error> {
-        upstream.poison.check(&upstream.queue.resolve(model), fingerprint)?;
+    pub(super) fn begin(upstream: &Arc<Upstream>, errand: Errand) -> Result<Self, Error> {
+        let (queue, model) = (&upstream.queue, &errand.model);
+        upstream.poison.check(&queue.resolve(model), errand.fingerprint)?;
         Ok(Self {
             upstream: upstream.clone(),
-            id: id.clone(),
-            model: model.to_owned(),
-            keep_alive,
-            fingerprint,
-            place: upstream.queue.enter(model)?,
+            place: if errand.is_part { queue.join(model) } else { queue.enter(model) }?,
+            errand,
+            begun: false,
             suspicion: Suspicion::default(),
             n_before: 0,
             dispatched: false,
@@ -99,7 +105,7 @@ impl Course {
         })
     }
 
-    /// Waits for a worker and, the first time, for this request's turn with it.
+    /// Waits for a worker and for this request's turn with it, which it keeps for its next worker.
     pub(super) async fn lease(&mut self) -> Result<Lease, Error> {
         self.dispatched = false;
         let mut explained = self.upstream.poison.explained();
@@ -108,15 +114,23 @@ impl Course {
                 self.suspicion = Suspicion::default();
             }
             let alone = self.suspicion.is_alone();
-            let (model, request_id) = (self.model.as_str(), &*self.id);
-            let wish = Wish { model, request_id, alone, keep_alive: self.keep_alive };
+            if alone {
+                self.place.step_aside();
+            }
+            let Errand { id, model, keep_alive, .. } = &self.errand;
+            let wish = Wish { model, request_id: id, alone, keep_alive: *keep_alive };
             let lease = tokio::select! {
                 lease = self.upstream.lease(wish) => lease?,
                 () = another_was_it(&mut explained, &self.suspicion), if alone => continue,
             };
-            self.place.lent(&self.model, &lease.model, (!alone).then_some(lease.slots));
-            lease.model.as_ref().clone_into(&mut self.model);
-            self.place.turn(self.upstream.limits.queue_timeout).await?;
+            self.place.lent(model, &lease.model, (!alone).then_some(lease.slots));
+            lease.model.as_ref().clone_into(&mut self.errand.model);
+            if alone {
+                return Ok(lease);
+            }
+            let patience = if self.begun { NO_END } else { self.upstream.limits.queue_timeout };
+            self.place.turn(patience).await?;
+            self.begun = true;
             // The turn may have been long in coming.
             if !lease.has_ended() {
                 return Ok(lease);
@@ -135,10 +149,10 @@ impl Course {
         (self.unexplained, self.untrue) = (0, 0);
         let Some(loss) = self.loss.take() else { return };
         let took = loss.at.elapsed();
-        metrics::replay_took(&self.model, took);
+        metrics::replay_took(&self.errand.model, took);
         info!(
-            request_id = &*self.id,
-            model = self.model,
+            request_id = &*self.errand.id,
+            model = self.errand.model,
             worker = loss.worker,
             cause = loss.cause.name(),
             detail = loss.detail,
@@ -183,14 +197,14 @@ impl Course {
             Verdict::Poison => {
                 let workers = self.suspicion.workers();
                 info!(
-                    request_id = &*self.id,
+                    request_id = &*self.errand.id,
                     model,
                     ?workers,
                     cause = end.cause,
                     "a request crashes workers"
                 );
                 metrics::poisoned(model);
-                Err(self.upstream.poison.convict(model, self.fingerprint, workers, &end.cause))
+                Err(self.upstream.poison.convict(model, self.errand.fingerprint, workers, &end.cause))
             }
         }
     }

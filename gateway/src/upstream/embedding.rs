@@ -14,7 +14,7 @@ use tonic::transport::Channel;
 
 use super::{
     Upstream,
-    course::Course,
+    course::{Course, Errand},
     deadline,
     failure::Failure,
     lease::{Lease, with_id},
@@ -78,8 +78,14 @@ pub(crate) async fn embed(upstream: &Arc<Upstream>, request: EmbeddingRequest) -
 
 async fn run(upstream: &Arc<Upstream>, mut request: EmbeddingRequest) -> Result<Embedded, Error> {
     let inputs = std::mem::take(&mut request.inputs);
-    let fingerprint = upstream.poison.of_inputs(&inputs);
-    let mut course = Course::begin(upstream, &request.id, &request.model, request.keep_alive, fingerprint)?;
+    let errand = Errand {
+        id: request.id.clone(),
+        model: request.model.clone(),
+        keep_alive: request.keep_alive,
+        is_part: false,
+        fingerprint: upstream.poison.of_inputs(&inputs),
+    };
+    let mut course = Course::begin(upstream, errand)?;
     let mut progress = Progress { request, parts: split(inputs), n_done: 0, embeddings: Vec::new() };
     loop {
         let mut lease = course.lease().await?;

@@ -15,7 +15,7 @@ use tonic::Streaming;
 
 use super::{
     Event, Request, Upstream,
-    course::Course,
+    course::{Course, Errand},
     deadline,
     event::Finished,
     failure::Failure,
@@ -84,8 +84,15 @@ fn run(
 
 impl Generation {
     fn begin(upstream: &Arc<Upstream>, request: Request) -> Result<Self, Error> {
-        let fingerprint = upstream.poison.of_generation(&request.generate);
-        let course = Course::begin(upstream, &request.id, &request.model, request.keep_alive, fingerprint)?;
+        let errand = Errand {
+            id: request.id.clone(),
+            model: request.model.clone(),
+            keep_alive: request.keep_alive,
+            // The first choice speaks for the others, which follow when it is accepted.
+            is_part: request.generate.choice > 0,
+            fingerprint: upstream.poison.of_generation(&request.generate),
+        };
+        let course = Course::begin(upstream, errand)?;
         Ok(Self {
             request,
             course,

@@ -62,11 +62,20 @@ impl Queue {
 
     /// Takes a place at the end of the line of `name`, unless that is full.
     pub(super) fn enter(self: &Arc<Self>, name: &str) -> Result<Place, Error> {
+        self.place(name, self.max_waiting)
+    }
+
+    /// Takes a place there however long the line is, for what belongs to a request that has one already.
+    pub(super) fn join(self: &Arc<Self>, name: &str) -> Result<Place, Error> {
+        self.place(name, usize::MAX)
+    }
+
+    fn place(self: &Arc<Self>, name: &str, max_waiting: usize) -> Result<Place, Error> {
         let model = self.resolve(name);
         let mut state = self.lock();
         let number = state.next;
         let line = state.lines.entry(model.clone()).or_default();
-        if !line.has_room(self.max_waiting) {
+        if !line.has_room(max_waiting) {
             return Err(full(&model, line));
         }
         let turn = Arc::new(Notify::new());
@@ -109,9 +118,14 @@ impl Place {
         }
     }
 
-    /// Waits until it is this request's turn, which it keeps; at once when it has had it before. Fails after `patience`.
+    /// Waits until it is this request's turn, which it keeps; at once when it has it already. Fails after `patience`.
     pub(super) async fn turn(&self, patience: Duration) -> Result<(), Error> {
-        if self.ask() || timeout(patience, self.turn.notified()).await.is_ok() || self.ask() {
+        let wait = async {
+            while !self.ask() {
+                self.turn.notified().await;
+            }
+        };
+        if timeout(patience, wait).await.is_ok() {
             return Ok(());
         }
         let (model, seconds) = (&self.model, patience.as_secs());
@@ -122,10 +136,15 @@ impl Place {
         Err(Error::new(Code::QueueTimeout, message).with_retry_after(retry_after_s))
     }
 
+    /// Leaves the turn to others, as long as it is not asked for again. Then it is before all that came later.
+    pub(super) fn step_aside(&self) {
+        self.queue.lock().leave(&self.model, self.number);
+    }
+
     fn ask(&self) -> bool {
         let mut state = self.queue.lock();
-        let Some(line) = state.lines.get_mut(&self.model) else { return true };
-        let has_turn = line.ask(self.number);
+        let line = state.lines.entry(self.model.clone()).or_default();
+        let has_turn = line.ask(self.number, &self.turn);
         line.publish(&self.model);
         has_turn
     }

@@ -43,16 +43,16 @@ impl Line {
         self.advance();
     }
 
-    /// The request can begin now; answers whether it is its turn.
-    pub(super) fn ask(&mut self, number: u64) -> bool {
-        if let Some(waiting) = self.waiting.get_mut(&number) {
-            waiting.is_ready = true;
+    /// The request can begin now, or go on after it has left; answers whether it is its turn.
+    pub(super) fn ask(&mut self, number: u64, turn: &Arc<Notify>) -> bool {
+        if !self.served.contains(&number) {
+            self.waiting.insert(number, Waiting { is_ready: true, turn: turn.clone() });
+            self.advance();
         }
-        self.advance();
         self.served.contains(&number)
     }
 
-    /// The request is over, or gave up.
+    /// The request is over, gave up, or needs no turn for a while.
     pub(super) fn leave(&mut self, number: u64) {
         self.served.remove(&number);
         self.waiting.remove(&number);
@@ -105,6 +105,8 @@ mod tests {
         Ask(usize),
         /// It leaves, whether it was served or not.
         Leave(usize),
+        /// One that has left asks again, as the one it was.
+        Return(usize),
         Serve(usize),
     }
 
@@ -113,6 +115,7 @@ mod tests {
             4 => Just(Act::Enter),
             4 => (0..16_usize).prop_map(Act::Ask),
             3 => (0..16_usize).prop_map(Act::Leave),
+            1 => (0..16_usize).prop_map(Act::Return),
             1 => (1..6_usize).prop_map(Act::Serve),
         ];
         prop::collection::vec(act, 0..120)
@@ -124,7 +127,9 @@ mod tests {
         #[test]
         fn the_line_is_fair(acts in acts(), max_waiting in 0..6_usize) {
             let mut line = Line::default();
+            let turn = Arc::new(Notify::new());
             let mut next = 0;
+            let mut gone: Vec<u64> = Vec::new();
             for act in acts {
                 let present: Vec<u64> = line.served.iter().chain(line.waiting.keys()).copied().collect();
                 let pick = |idx: usize| present.get(idx % present.len().max(1)).copied();
@@ -133,7 +138,7 @@ mod tests {
                 match act {
                     Act::Enter => {
                         if line.has_room(max_waiting) {
-                            line.enter(next, Arc::new(Notify::new()));
+                            line.enter(next, turn.clone());
                             next += 1;
                             prop_assert!(present.len() < line.at_once() + max_waiting);
                         } else {
@@ -142,13 +147,19 @@ mod tests {
                     }
                     Act::Ask(idx) => {
                         if let Some(number) = pick(idx) {
-                            prop_assert_eq!(line.ask(number), line.served.contains(&number));
+                            prop_assert_eq!(line.ask(number, &turn), line.served.contains(&number));
+                        }
+                    }
+                    Act::Return(idx) => {
+                        if !gone.is_empty() {
+                            line.ask(gone.swap_remove(idx % gone.len()), &turn);
                         }
                     }
                     Act::Leave(idx) => {
                         left = pick(idx);
                         if let Some(number) = left {
                             line.leave(number);
+                            gone.push(number);
                         }
                         prop_assert!(left.is_none_or(|number| !line.served.contains(&number)));
                     }

@@ -114,3 +114,26 @@ async fn a_worker_of_its_own_tells_nothing_of_the_line() {
     let places: Vec<_> = (0..50).map(|_| enter(&queue, "vectors", 0).unwrap()).collect();
     assert_eq!(places.iter().filter(|place| has_turn(place)).count(), 50);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_steps_aside_is_before_all_that_came_later() {
+    let queue = Arc::new(Queue::new(9));
+    let places: Vec<_> = (0..4).map(|_| enter(&queue, "tiny", 1).unwrap()).collect();
+    let turns = || places.iter().map(has_turn).collect::<Vec<_>>();
+    assert_eq!(turns(), [true, true, false, false]);
+    places[0].step_aside();
+    assert!(has_turn(&places[2]), "the turn is free for others");
+    assert_eq!(turns(), [false, true, true, false], "a turn is not taken back");
+    places[2].step_aside();
+    assert!(has_turn(&places[0]));
+    assert_eq!(turns(), [true, true, false, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_belongs_to_a_request_may_always_wait() {
+    let queue = Arc::new(Queue::new(0));
+    let places: Vec<_> = (0..2).map(|_| enter(&queue, "tiny", 1).unwrap()).collect();
+    assert!(places.iter().all(has_turn));
+    assert!(queue.enter("tiny").is_err());
+    assert!(!has_turn(&queue.join("tiny").unwrap()));
+}

@@ -57,10 +57,13 @@ async fn one_poison_among_many_fails_alone_and_is_refused_from_then_on() {
 async fn when_the_poison_is_found_nobody_else_has_to_be_alone() {
     let fake = vulnerable(0);
     fake.leave_alone("req-0");
+    fake.set_slots(2);
     let upstream = fake.upstream();
     let run = |id: usize, text: &str| tokio::spawn(told(generate(upstream.clone(), prompt(id, text))));
-    let good: Vec<_> = (1..4).map(|id| run(id, &format!("good {id}"))).collect();
+    let mut good: Vec<_> = (1..4).map(|id| run(id, &format!("good {id}"))).collect();
     let poison = run(0, "poison");
+    // Those that waited for their turn go first, while the suspects wait to be tried.
+    good.extend((4..12).map(|id| run(id, &format!("good {id}"))));
     assert_eq!(poison.await.unwrap().1.unwrap_err().code(), Code::WorkerCrashed);
     for good in good {
         assert_eq!(good.await.unwrap(), (TEXT.to_owned(), Ok(())));
