@@ -22,11 +22,11 @@ use anyhow::Context;
 
 use self::{
     engine::EngineAlone,
-    gguf::Element,
     model::BenchModel,
     report::{Cost, Group, Report},
     server::{Pids, Server, Worker},
 };
+pub use self::{folder::write as write_folder, gguf::Element, model::write as write_gguf, weights::Shape};
 
 /// The name that the model is served under.
 const MODEL: &str = "bench";

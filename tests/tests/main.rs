@@ -13,6 +13,7 @@ mod ctl;
 mod embeddings;
 mod errors;
 mod examples;
+mod footprint;
 mod gateway;
 mod harness;
 mod limits;

@@ -105,7 +105,11 @@ fn compute(sizes: &Sizes) -> u64 {
     let scores = product(&[sizes.threads(), queries, group, keys, F32]);
     let qkv = sum(&[sizes.query_width(), sizes.kv_elements / layers(sizes)]);
     let attention = sum(&[scores, product(&[rows, qkv]), product(&[2, rows, sizes.query_width()])]);
-    let feed_forward = sum(&[product(&[3, rows, sizes.feed_forward()]), product(&[rows, sizes.width()])]);
+    // Gate, up and their product; most encoders have no gate and change what goes up in its place.
+    let inner = if sizes.embeds() { 1 } else { 3 };
+    let outer = if sizes.embeds() { 2 } else { 1 };
+    let feed_forward =
+        sum(&[product(&[inner, rows, sizes.feed_forward()]), product(&[outer, rows, sizes.width()])]);
     let logits = product(&[2, sizes.slots, sizes.vocabulary, F32]);
     let scratch = sum(&[SCRATCH_BYTES, product(&[sizes.slots, SLOT_BYTES]), widened(sizes)]);
     sum(&[stream, attention.max(feed_forward), logits, scratch])

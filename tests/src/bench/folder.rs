@@ -11,9 +11,9 @@ use serde_json::{Map, Value, json};
 
 use super::{
     gguf::{Element, Tensor},
-    model::{CONTEXT_TOKENS, EDITION, NORM_EPSILON, ROPE_BASE, made_once},
+    model::{EDITION, NORM_EPSILON, ROPE_BASE, SHAPE, made_once},
     vocabulary::Vocabulary,
-    weights::{self, FEED_FORWARD, HEADS, LAYERS, VOCABULARY, WIDTH, Weights},
+    weights::{self, Shape, Weights},
 };
 
 /// Parts of a layer, as GGUF and as Hugging Face name them.
@@ -32,14 +32,17 @@ const PARTS: [(&str, &str); 9] = [
 /// The Hugging Face folder in `dir`, made unless an earlier run left it there.
 pub(super) fn hugging_face(dir: &Path, element: Element) -> anyhow::Result<PathBuf> {
     let path = dir.join(format!("random-llama-{}-{EDITION}-safetensors", element.name()));
-    made_once(&path, |unfinished| {
-        fs::create_dir(unfinished)?;
-        let vocabulary = Vocabulary::new(VOCABULARY);
-        write_json(&unfinished.join("config.json"), &config(element))?;
-        write_json(&unfinished.join("tokenizer.json"), &vocabulary.tokenizer())?;
-        write_weights(&unfinished.join("model.safetensors"), &vocabulary, element)
-    })?;
+    made_once(&path, |unfinished| write(unfinished, &SHAPE, element))?;
     Ok(path)
+}
+
+/// Writes the Hugging Face folder of a random model of this shape; there must be nothing at `path`.
+pub fn write(path: &Path, shape: &Shape, element: Element) -> io::Result<()> {
+    fs::create_dir(path)?;
+    let vocabulary = Vocabulary::new(shape.vocabulary);
+    write_json(&path.join("config.json"), &config(shape, element))?;
+    write_json(&path.join("tokenizer.json"), &vocabulary.tokenizer())?;
+    write_weights(&path.join("model.safetensors"), &vocabulary, shape, element)
 }
 
 /// The ONNX export of `source` in `dir`, by the project's own exporter, made unless an earlier run left it there.
@@ -59,23 +62,23 @@ pub(super) fn onnx(dir: &Path, source: &Path, element: Element) -> anyhow::Resul
     Ok(path.join("model.onnx"))
 }
 
-fn config(element: Element) -> Value {
+fn config(shape: &Shape, element: Element) -> Value {
     json!({
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
-        "hidden_size": WIDTH,
-        "intermediate_size": FEED_FORWARD,
-        "num_hidden_layers": LAYERS,
-        "num_attention_heads": HEADS,
-        "num_key_value_heads": HEADS,
-        "head_dim": WIDTH / HEADS,
+        "hidden_size": shape.width,
+        "intermediate_size": shape.feed_forward,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.kv_heads,
+        "head_dim": shape.head_length,
         "hidden_act": "silu",
-        "max_position_embeddings": CONTEXT_TOKENS,
+        "max_position_embeddings": shape.context_tokens,
         "rms_norm_eps": NORM_EPSILON,
         "rope_theta": ROPE_BASE,
-        "vocab_size": VOCABULARY,
+        "vocab_size": shape.vocabulary,
         "tie_word_embeddings": false,
-        "eos_token_id": VOCABULARY - 1,
+        "eos_token_id": shape.vocabulary - 1,
         "torch_dtype": if element == Element::F32 { "float32" } else { "float16" },
     })
 }
@@ -86,8 +89,8 @@ fn write_json(path: &Path, value: &Value) -> io::Result<()> {
 
 /// Writes safetensors: the length of the header, the header, the tensors
 /// (<https://github.com/huggingface/safetensors#format>).
-fn write_weights(path: &Path, vocabulary: &Vocabulary, element: Element) -> io::Result<()> {
-    let tensors = weights::tensors(element);
+fn write_weights(path: &Path, vocabulary: &Vocabulary, shape: &Shape, element: Element) -> io::Result<()> {
+    let tensors = weights::tensors(shape, element);
     let (mut header, mut offset) = (Map::new(), 0);
     for tensor in &tensors {
         let end = offset + tensor.n_bytes();
@@ -104,13 +107,13 @@ fn write_weights(path: &Path, vocabulary: &Vocabulary, element: Element) -> io::
     out.write_all(header.as_bytes())?;
     let visible = vocabulary.visible();
     let is_visible = |token: u32| visible.contains(&token);
-    let mut weights = Weights::new(&is_visible);
+    let mut weights = Weights::new(shape.vocabulary, &is_visible);
     let mut bytes = Vec::new();
     for tensor in &tensors {
         bytes.clear();
         weights.append(tensor, &mut bytes);
         if [".attn_q.", ".attn_k."].iter().any(|part| tensor.name.contains(part)) {
-            bytes = apart(&bytes);
+            bytes = apart(&bytes, shape.head_length as usize, tensor);
         }
         out.write_all(&bytes)?;
     }
@@ -134,9 +137,8 @@ fn name(tensor: &Tensor) -> String {
 
 /// The rows of queries or keys with the two rotary halves of each head one behind the other, which GGUF's Llama
 /// stores interleaved.
-fn apart(rows: &[u8]) -> Vec<u8> {
-    let head_rows = (WIDTH / HEADS) as usize;
-    let row_bytes = rows.len() / WIDTH as usize;
+fn apart(rows: &[u8], head_rows: usize, tensor: &Tensor) -> Vec<u8> {
+    let row_bytes = rows.len() / tensor.shape[1] as usize;
     let mut out = Vec::with_capacity(rows.len());
     for head in rows.chunks_exact(head_rows * row_bytes) {
         let row = |idx: usize| &head[idx * row_bytes..(idx + 1) * row_bytes];
@@ -153,7 +155,7 @@ mod tests {
 
     #[test]
     fn tensors_have_their_names_in_both_worlds() {
-        let names: Vec<String> = weights::tensors(Element::F16).iter().map(name).collect();
+        let names: Vec<String> = weights::tensors(&SHAPE, Element::F16).iter().map(name).collect();
         let layer_11 = names.iter().filter(|name| name.starts_with("model.layers.11.")).count();
         assert_eq!((names.len(), layer_11), (3 + 12 * 9, 9));
         assert!(names.contains(&"model.layers.3.self_attn.q_proj.weight".to_owned()));
@@ -162,8 +164,10 @@ mod tests {
 
     #[test]
     fn rotary_halves_are_put_apart() {
-        let rows: Vec<u8> = (0..WIDTH).map(|row| (row % 64) as u8).collect();
-        let apart = apart(&rows);
+        let rows: Vec<u8> = (0..128).map(|row| (row % 64) as u8).collect();
+        let tensor =
+            Tensor { name: "keys of one element".into(), shape: vec![1, 128], element: Element::F16 };
+        let apart = apart(&rows, 64, &tensor);
         assert_eq!((apart[0], apart[1], apart[31], apart[32], apart[33], apart[64]), (0, 2, 62, 1, 3, 0));
     }
 }

@@ -20,9 +20,11 @@ pub(super) enum Value {
 
 /// How a tensor's elements are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Element {
+pub enum Element {
     // The numbers are ggml's own.
+    /// IEEE 754 single precision.
     F32 = 0,
+    /// Half precision.
     F16 = 1,
 }
 

@@ -12,13 +12,23 @@ use anyhow::Context;
 use super::{
     gguf::{self, Element, Tensor, Value},
     vocabulary::Vocabulary,
-    weights::{self, FEED_FORWARD, HEADS, LAYERS, VOCABULARY, WIDTH, Weights},
+    weights::{self, Shape, Weights},
 };
 
 /// Numbers the forms of the model; to be changed with everything that changes a byte of them.
-pub(super) const EDITION: u32 = 2;
+pub(super) const EDITION: u32 = 3;
 
-pub(super) const CONTEXT_TOKENS: u32 = 2048;
+/// What is measured for speed.
+pub(super) const SHAPE: Shape = Shape {
+    vocabulary: 8192,
+    layers: 12,
+    width: 768,
+    heads: 12,
+    kv_heads: 12,
+    head_length: 64,
+    feed_forward: 2048,
+    context_tokens: 2048,
+};
 pub(super) const NORM_EPSILON: f32 = 1e-5;
 pub(super) const ROPE_BASE: f32 = 10_000.0;
 
@@ -35,13 +45,11 @@ pub(super) struct BenchModel {
 /// The model in `dir`, made unless an earlier run left it there.
 pub(super) fn prepare(dir: &Path, element: Element) -> anyhow::Result<BenchModel> {
     let path = dir.join(format!("random-llama-{}-{EDITION}.gguf", element.name()));
-    let vocabulary = Vocabulary::new(VOCABULARY);
-    let tensors = weights::tensors(element);
-    made_once(&path, |unfinished| write(unfinished, &vocabulary, &tensors, element))?;
+    made_once(&path, |unfinished| write(unfinished, &SHAPE, element))?;
     Ok(BenchModel {
         bytes: fs::metadata(&path).with_context(|| format!("reading {}", path.display()))?.len(),
-        parameters: tensors.iter().map(Tensor::n_elements).sum(),
-        prompt_ids: 256..vocabulary.len() as u32 - 1,
+        parameters: weights::tensors(&SHAPE, element).iter().map(Tensor::n_elements).sum(),
+        prompt_ids: 256..SHAPE.vocabulary as u32 - 1,
         path,
     })
 }
@@ -63,28 +71,32 @@ pub(super) fn made_once(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>)
     fs::rename(&unfinished, path).with_context(|| format!("naming {}", path.display()))
 }
 
-fn write(path: &Path, vocabulary: &Vocabulary, tensors: &[Tensor], element: Element) -> io::Result<()> {
+/// Writes a random model of this shape as GGUF.
+pub fn write(path: &Path, shape: &Shape, element: Element) -> io::Result<()> {
+    let (vocabulary, tensors) = (Vocabulary::new(shape.vocabulary), weights::tensors(shape, element));
     let mut keys = vec![
         ("general.architecture", Value::Text("llama".into())),
         ("general.name", Value::Text("random weights, for benchmarks".into())),
         // LLAMA_FTYPE_ALL_F32 and LLAMA_FTYPE_MOSTLY_F16, which have the numbers of their elements.
         ("general.file_type", Value::U32(element as u32)),
-        ("llama.context_length", Value::U32(CONTEXT_TOKENS)),
-        ("llama.embedding_length", Value::U32(WIDTH)),
-        ("llama.block_count", Value::U32(LAYERS)),
-        ("llama.feed_forward_length", Value::U32(FEED_FORWARD)),
-        ("llama.attention.head_count", Value::U32(HEADS)),
-        ("llama.attention.head_count_kv", Value::U32(HEADS)),
+        ("llama.context_length", Value::U32(shape.context_tokens)),
+        ("llama.embedding_length", Value::U32(shape.width)),
+        ("llama.block_count", Value::U32(shape.layers)),
+        ("llama.feed_forward_length", Value::U32(shape.feed_forward)),
+        ("llama.attention.head_count", Value::U32(shape.heads)),
+        ("llama.attention.head_count_kv", Value::U32(shape.kv_heads)),
+        ("llama.attention.key_length", Value::U32(shape.head_length)),
+        ("llama.attention.value_length", Value::U32(shape.head_length)),
         ("llama.attention.layer_norm_rms_epsilon", Value::F32(NORM_EPSILON)),
-        ("llama.rope.dimension_count", Value::U32(WIDTH / HEADS)),
+        ("llama.rope.dimension_count", Value::U32(shape.head_length)),
         ("llama.rope.freq_base", Value::F32(ROPE_BASE)),
         ("llama.vocab_size", Value::U32(vocabulary.len() as u32)),
     ];
     keys.extend(vocabulary.keys());
     let visible = vocabulary.visible();
     let is_visible = |token: u32| visible.contains(&token);
-    let mut weights = Weights::new(&is_visible);
+    let mut weights = Weights::new(shape.vocabulary, &is_visible);
     let mut out = BufWriter::new(File::create(path)?);
-    gguf::write(&mut out, &keys, tensors, |tensor, bytes| weights.append(tensor, bytes))?;
+    gguf::write(&mut out, &keys, &tensors, |tensor, bytes| weights.append(tensor, bytes))?;
     out.flush()
 }

@@ -2,12 +2,26 @@
 
 use super::gguf::{Element, Tensor};
 
-/// Rows of the token embedding and of the output matrix.
-pub(super) const VOCABULARY: usize = 8192;
-pub(super) const LAYERS: u32 = 12;
-pub(super) const WIDTH: u32 = 768;
-pub(super) const HEADS: u32 = 12;
-pub(super) const FEED_FORWARD: u32 = 2048;
+/// The shape of a model.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Rows of the token embedding and of the output matrix.
+    pub vocabulary: usize,
+    /// Transformer blocks.
+    pub layers: u32,
+    /// Elements of the residual stream.
+    pub width: u32,
+    /// Attention heads.
+    pub heads: u32,
+    /// Heads with keys and values.
+    pub kv_heads: u32,
+    /// Elements of a head.
+    pub head_length: u32,
+    /// Elements inside the feed-forward network.
+    pub feed_forward: u32,
+    /// Tokens that the model says it was trained for.
+    pub context_tokens: u32,
+}
 
 const SEED: u64 = 0x5eed;
 
@@ -15,13 +29,14 @@ const SEED: u64 = 0x5eed;
 /// [`tensors`].
 pub(super) struct Weights<'a> {
     random: SplitMix,
+    vocabulary: usize,
     /// Whether the token of a row of the output matrix is ever the most probable one.
     is_visible: &'a dyn Fn(u32) -> bool,
 }
 
 impl<'a> Weights<'a> {
-    pub(super) fn new(is_visible: &'a dyn Fn(u32) -> bool) -> Self {
-        Self { random: SplitMix(SEED), is_visible }
+    pub(super) fn new(vocabulary: usize, is_visible: &'a dyn Fn(u32) -> bool) -> Self {
+        Self { random: SplitMix(SEED), vocabulary, is_visible }
     }
 
     /// Appends the bytes of `tensor`, which is the one whose turn it is.
@@ -32,28 +47,31 @@ impl<'a> Weights<'a> {
         }
         fill(tensor, &mut self.random, bytes);
         if tensor.name == "output.weight" {
-            let row_bytes = bytes.len() / VOCABULARY;
+            let row_bytes = bytes.len() / self.vocabulary;
             silence(bytes, row_bytes, |row| !(self.is_visible)(row));
         }
     }
 }
 
 /// All tensors with their names in GGUF; matrices hold elements of the kind `element`.
-pub(super) fn tensors(element: Element) -> Vec<Tensor> {
-    let (width, feed_forward) = (u64::from(WIDTH), u64::from(FEED_FORWARD));
+pub(super) fn tensors(shape: &Shape, element: Element) -> Vec<Tensor> {
+    let (width, feed_forward) = (u64::from(shape.width), u64::from(shape.feed_forward));
+    let [queries, keys] = [shape.heads, shape.kv_heads].map(|heads| u64::from(heads * shape.head_length));
+    let vocabulary = shape.vocabulary as u64;
     let matrix = |name: String, from, to| Tensor { name, shape: vec![from, to], element };
     let norm = |name: String| Tensor { name, shape: vec![width], element: Element::F32 };
     let mut tensors = vec![
-        matrix("token_embd.weight".into(), width, VOCABULARY as u64),
+        matrix("token_embd.weight".into(), width, vocabulary),
         norm("output_norm.weight".into()),
-        matrix("output.weight".into(), width, VOCABULARY as u64),
+        matrix("output.weight".into(), width, vocabulary),
     ];
-    for layer in 0..LAYERS {
+    for layer in 0..shape.layers {
         let name = |part: &str| format!("blk.{layer}.{part}.weight");
         tensors.push(norm(name("attn_norm")));
-        for part in ["attn_q", "attn_k", "attn_v", "attn_output"] {
-            tensors.push(matrix(name(part), width, width));
-        }
+        tensors.push(matrix(name("attn_q"), width, queries));
+        tensors.push(matrix(name("attn_k"), width, keys));
+        tensors.push(matrix(name("attn_v"), width, keys));
+        tensors.push(matrix(name("attn_output"), queries, width));
         tensors.push(norm(name("ffn_norm")));
         tensors.push(matrix(name("ffn_gate"), width, feed_forward));
         tensors.push(matrix(name("ffn_up"), width, feed_forward));
@@ -138,7 +156,8 @@ mod tests {
 
     #[test]
     fn the_model_has_about_a_hundred_million_parameters() {
-        let parameters: u64 = tensors(Element::F16).iter().map(Tensor::n_elements).sum();
+        let parameters: u64 =
+            tensors(&super::super::model::SHAPE, Element::F16).iter().map(Tensor::n_elements).sum();
         assert!((95_000_000..105_000_000).contains(&parameters), "{parameters}");
     }
 }
