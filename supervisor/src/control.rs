@@ -136,3 +136,6 @@ impl Supervisor for Control {
         Ok(Response::new(version::answer()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -170,6 +170,22 @@ impl GatewayHandle {
     }
 }
 
+#[cfg(test)]
+impl GatewayHandle {
+    /// One without a process, which does whatever is asked at once.
+    pub(crate) fn agreeable() -> Self {
+        let (orders, mut given) = mpsc::channel::<Order>(WAITING);
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+        let state = GatewayState { pid: None, stage: Stage::Ready, listen, restarts: 0, last_exit: None };
+        tokio::spawn(async move {
+            while let Some(order) = given.recv().await {
+                drop(order.reply.send(Ok(())));
+            }
+        });
+        Self { orders, state: watch::channel(state).1 }
+    }
+}
+
 impl Stage {
     /// The word for it.
     pub fn name(self) -> &'static str {
