@@ -22,10 +22,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use impetus_proto::{
-    launch::{PoolBytes, WorkerSpec},
-    worker::Stats,
-};
+use impetus_proto::{launch::WorkerSpec, worker::Stats};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until},
@@ -39,6 +36,7 @@ pub use snapshot::{ModelRow, Snapshot, WorkerRow};
 use self::{handle::Command, pool::Pool, seat::Resident};
 use crate::{
     budget::{Memory, Pools},
+    footprints::Footprints,
     leases::{LeaseId, LeaseState, Releases},
     limit::Enforcer,
     policy::restart::Limits,
@@ -104,12 +102,22 @@ pub struct FleetSettings {
     pub turn: Duration,
 }
 
+/// What an earlier run of the server has left.
+#[derive(Debug)]
+pub struct Legacy<P> {
+    /// Its workers.
+    pub workers: Vec<Inherited<P>>,
+    /// What it has measured.
+    pub footprints: Footprints,
+}
+
 /// The owner of all workers.
 struct Fleet<N> {
     settings: FleetSettings,
     nursery: N,
     events: mpsc::Sender<Event>,
     memory: watch::Receiver<Pools>,
+    footprints: Footprints,
     releases: Arc<Releases>,
     changes: watch::Sender<u64>,
     pools: BTreeMap<String, Pool>,
@@ -164,12 +172,12 @@ struct LeaseEntry {
     states: watch::Sender<LeaseState>,
 }
 
-/// Starts the fleet with the workers that it inherits. They hold no more than `memory` says. It ends after `phase` says
+/// Starts the fleet with what was left to it. They hold no more than `memory` says. It ends after `phase` says
 /// so and the last worker is gone.
 pub fn start<N: Nursery>(
     settings: FleetSettings,
     nursery: N,
-    inherited: Vec<Inherited<N::Claimed>>,
+    legacy: Legacy<N::Claimed>,
     memory: watch::Receiver<Pools>,
     phase: watch::Receiver<Phase>,
 ) -> (FleetHandle, tokio::task::JoinHandle<()>) {
@@ -183,6 +191,7 @@ pub fn start<N: Nursery>(
         nursery,
         events,
         memory,
+        footprints: legacy.footprints,
         releases: Arc::default(),
         changes,
         pools,
@@ -193,7 +202,7 @@ pub fn start<N: Nursery>(
         next_worker: 0,
         is_stopping: false,
     };
-    fleet.adopt(inherited, Instant::now());
+    fleet.adopt(legacy.workers, Instant::now());
     let task = tokio::spawn(fleet.run(incoming, happenings, phase));
     (FleetHandle { commands, changes: watched }, task)
 }
@@ -292,13 +301,14 @@ impl<N: Nursery> Fleet<N> {
                 let is_same = (stats.slots_busy, stats.slots_total)
                     == (entry.stats.slots_busy, entry.stats.slots_total);
                 entry.stats = stats;
-                entry.peaks = entry.peaks.max(&memory_of(&tick.peaks));
+                self.on_peaks(&id, &tick.peaks);
                 if is_same {
                     return;
                 }
             }
             What::Draining(deadline) => entry.state = State::Draining { deadline },
             What::Stopping => entry.state = State::Stopping,
+            What::Peaks(peaks) => self.on_peaks(&id, &peaks),
             What::Limited { by, .. } => entry.limited_by = Some(by),
             What::Sandboxed(level) => entry.sandbox = level,
             What::Exited(_) => {}
@@ -394,9 +404,4 @@ fn order(entry: &Entry, leave: Leave) {
         }
         is_faster
     });
-}
-
-/// Peaks as a worker reports them.
-fn memory_of(peaks: &[PoolBytes]) -> Memory {
-    peaks.iter().fold(Memory::default(), |memory, peak| memory.with(&peak.pool, peak.bytes))
 }

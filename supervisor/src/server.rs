@@ -18,7 +18,8 @@ use crate::{
     catalog::Library,
     cgroup::Cgroups,
     control::{self, Configured, Control},
-    fleet::{self, Inherited},
+    fleet::{self, Inherited, Legacy},
+    footprints::Footprints,
     gateway::{self, Entrance},
     launch::Launcher,
     lock::StateLock,
@@ -90,10 +91,13 @@ async fn serve(
         settings::of_gateway(config, places).context("cannot tell the gateway its configuration")?;
     let (gateway, gateway_task) = gateway::start(gateway_settings, entrance, launcher, logs, phase.clone());
     let memory = measure::first(config);
+    let programs =
+        config.workers.iter().map(|(format, worker)| (format.clone(), places.program(&worker.command)));
+    let footprints = Footprints::load(&places.state_dir, &programs.collect());
     let (fleet, fleet_task) = fleet::start(
         settings::of_fleet(config, places),
         nursery,
-        known(&library, inherited).await,
+        Legacy { workers: known(&library, inherited).await, footprints },
         memory.subscribe(),
         phase,
     );

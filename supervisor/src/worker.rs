@@ -7,7 +7,7 @@ mod state;
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use impetus_proto::{
-    launch::{LogSpec, Tick, WorkerSpec},
+    launch::{LogSpec, PoolBytes, Tick, WorkerSpec},
     worker::Description,
 };
 use tokio::{
@@ -127,6 +127,8 @@ pub enum What {
     Progress(f32),
     /// It serves.
     Serving(Box<Description>),
+    /// This is the most that it has held.
+    Peaks(Vec<PoolBytes>),
     /// It says how it is.
     Tick(Box<Tick>),
     /// It finishes its leases until then.

@@ -183,6 +183,7 @@ impl Life {
                 assert_eq!(level, "none (the worker reports no sandbox)");
                 return None;
             }
+            What::Peaks(_) => return None,
             What::Progress(_) => "progress",
             What::Serving(_) => "serving",
             What::Tick(_) => "tick",

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use impetus_proto::{Code, Error};
+use impetus_proto::{Code, Error, launch::PoolBytes};
 use tokio::time::Instant;
 
 use super::{
@@ -180,7 +180,21 @@ impl<N: Nursery> Fleet<N> {
 
     /// What a worker of this manifest will hold.
     pub(super) fn predict(&self, manifest: &Manifest) -> Memory {
-        manifest.fixed.clone().unwrap_or_else(|| manifest.footprint.clone())
+        self.footprints.predict(manifest)
+    }
+
+    /// Takes in what a worker with a model has held at most so far.
+    pub(super) fn on_peaks(&mut self, id: &WorkerId, peaks: &[PoolBytes]) {
+        let Some(entry) = self.workers.get_mut(id) else { return };
+        let peaks = peaks.iter().fold(Memory::default(), |memory, peak| memory.with(&peak.pool, peak.bytes));
+        entry.peaks = entry.peaks.max(&peaks);
+        if let Some(placed) = entry.placed.as_ref().filter(|_| entry.useful_since.is_some()) {
+            let model = &placed.model;
+            if self.footprints.learn(&placed.manifest, &entry.peaks) {
+                let (peak_bytes, footprint_bytes) = (entry.peaks.of(RAM), placed.footprint.of(RAM));
+                tracing::debug!(model, worker = %id, peak_bytes, footprint_bytes, "footprint measured");
+            }
+        }
     }
 
     /// What a seat needs, earlier deaths for lack of memory considered.

@@ -236,7 +236,7 @@ impl<N: Nursery> Fleet<N> {
     /// A worker that died of memory is next given more of it, or fewer slots; never the same again.
     fn on_memory_death(&mut self, id: &WorkerId, placed: &Placed, cause: &ExitCause, now: Instant) {
         let limit = self.memory.borrow().limit.clone();
-        let predicted = placed.manifest.fixed.clone().unwrap_or_else(|| placed.manifest.footprint.clone());
+        let predicted = self.predict(&placed.manifest);
         let Some(resident) = self.residents.get_mut(&placed.model) else { return };
         resident.restarts += 1;
         match resident.sizing.after_death(&predicted, &limit, placed.manifest.spec.slots) {

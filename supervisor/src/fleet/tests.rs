@@ -113,9 +113,11 @@ impl Play {
             turn: Duration::from_secs(2),
         };
         let (memory, measured) = watch::channel(Pools { limit: Memory::ram(100), ..Pools::default() });
+        let footprints = Footprints::load(&PathBuf::from("/nonexistent"), &BTreeMap::new());
+        let legacy = Legacy { workers: inherited, footprints };
         let (stage, births) = mpsc::channel(64);
         let (phase, watched) = watch::channel(Phase::Running);
-        let (fleet, end) = start(settings, Stage(stage), inherited, measured, watched);
+        let (fleet, end) = start(settings, Stage(stage), legacy, measured, watched);
         Self { births, fleet, phase, memory, end }
     }
 

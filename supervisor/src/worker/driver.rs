@@ -5,7 +5,9 @@ use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
 
 use impetus_proto::{
     Error,
-    launch::{LogSpec, Report, SandboxSpec, StandbySpec, Tick, ToWorker, WorkerSpec, report, to_worker},
+    launch::{
+        LogSpec, PoolBytes, Report, SandboxSpec, StandbySpec, Tick, ToWorker, WorkerSpec, report, to_worker,
+    },
     worker::Description,
 };
 use tokio::{
@@ -184,9 +186,10 @@ impl Driver {
         if let Some(description) = description {
             same_model(spec, description).map_err(Ending::Condemned)?;
         } else {
-            let description = self.loading(process, spec).await?;
+            let (description, peaks) = self.loading(process, spec).await?;
             tracing::info!("model ready");
             self.tell(What::Serving(Box::new(description))).await;
+            self.tell(What::Peaks(peaks)).await;
         }
         self.serving(process).await
     }
@@ -239,7 +242,11 @@ impl Driver {
         }
     }
 
-    async fn loading(&mut self, process: &mut Process, spec: &WorkerSpec) -> Result<Description, Ending> {
+    async fn loading(
+        &mut self,
+        process: &mut Process,
+        spec: &WorkerSpec,
+    ) -> Result<(Description, Vec<PoolBytes>), Ending> {
         let patience = self.setup.timeouts.borrow().load;
         let (mut deadline, mut done) = (Instant::now() + patience, 0.0);
         loop {
@@ -254,7 +261,8 @@ impl Driver {
                 Heard::Report(report::Message::Serving(serving)) => {
                     self.sandboxed(serving.sandbox).await;
                     let description = serving.description.unwrap_or_default();
-                    return same_model(spec, description).map_err(Ending::Condemned);
+                    let description = same_model(spec, description).map_err(Ending::Condemned)?;
+                    return Ok((description, serving.peaks));
                 }
                 Heard::Deadline => return Err(Ending::Condemned(Intent::Stalled(patience))),
                 Heard::Report(_) | Heard::Orders => {}

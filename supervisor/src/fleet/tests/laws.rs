@@ -1,4 +1,4 @@
-//! What holds whatever clients and workers do, in any order.
+//! What holds whatever clients, operators and workers do, in any order.
 
 use std::collections::HashSet;
 
@@ -8,10 +8,16 @@ use super::*;
 
 const MODELS: [&str; 3] = ["a", "b", "c"];
 
+/// What the models' workers hold; two fit at a time, within [`LIMIT`].
+const FOOTPRINTS: [u64; 3] = [30, 40, 50];
+const LIMIT: u64 = 100;
+
 /// Something that a client, an operator, a worker or the clock does. Workers are picked by a number.
 #[derive(Debug, Clone)]
 enum Act {
     Acquire(usize),
+    Alone(usize),
+    Replace(usize),
     Release(usize),
     Unload(usize),
     Restart(usize),
@@ -26,6 +32,8 @@ fn act() -> impl Strategy<Value = Act> {
     let n = 0usize..8;
     prop_oneof![
         (0..MODELS.len()).prop_map(Act::Acquire),
+        (0..MODELS.len()).prop_map(Act::Alone),
+        (0..MODELS.len()).prop_map(Act::Replace),
         n.clone().prop_map(Act::Release),
         (0..MODELS.len()).prop_map(Act::Unload),
         (0..MODELS.len()).prop_map(Act::Restart),
@@ -41,13 +49,20 @@ struct World {
     play: Play,
     actors: Vec<Actor>,
     leases: Vec<Lease>,
+    /// Those that want to be alone.
+    lonely: Vec<Lease>,
 }
 
 impl World {
     async fn act(&mut self, act: Act) {
         let actor = |n: usize| (!self.actors.is_empty()).then(|| n % self.actors.len());
         match act {
-            Act::Acquire(model) => self.leases.push(self.play.acquire(MODELS[model]).await),
+            Act::Acquire(model) => self.acquire(model, false).await,
+            Act::Alone(model) => self.acquire(model, true).await,
+            Act::Replace(model) => {
+                let fleet = self.play.fleet.clone();
+                tokio::spawn(async move { fleet.replace(sized(model)).await });
+            }
             Act::Release(n) if !self.leases.is_empty() => {
                 drop(self.leases.swap_remove(n % self.leases.len()));
             }
@@ -81,6 +96,12 @@ impl World {
         self.settle().await;
     }
 
+    async fn acquire(&mut self, model: usize, alone: bool) {
+        let wanted = Wanted { alone, ..Wanted::of(sized(model)) };
+        let lease = self.play.fleet.acquire(wanted).await.unwrap();
+        if alone { &mut self.lonely } else { &mut self.leases }.push(lease);
+    }
+
     /// Lets the fleet do all it can, and takes in the workers that it started.
     async fn settle(&mut self) {
         for _ in 0..8 {
@@ -107,25 +128,47 @@ impl World {
             }
             self.actors = staying;
             self.settle().await;
+            self.finish_lonely().await;
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 
+    /// Who has been alone with a worker is done, so that the next one can be.
+    async fn finish_lonely(&mut self) {
+        let mut waiting = Vec::new();
+        for mut lease in std::mem::take(&mut self.lonely) {
+            if tokio::time::timeout(Duration::ZERO, lease.ready()).await.is_err() {
+                waiting.push(lease);
+            }
+        }
+        self.lonely = waiting;
+    }
+
     async fn check(&self) {
         let snapshot = self.play.fleet.snapshot().await.unwrap();
-        let mut models = HashSet::new();
-        let mut ids = HashSet::new();
+        let (mut seats, mut ids) = (HashSet::new(), HashSet::new());
         for row in &snapshot.workers {
             assert!(ids.insert(row.id.clone()), "{row:?} is listed twice");
+            let seat =
+                row.model.clone().filter(|_| row.role != Role::Retiring).map(|model| (model, row.role));
+            // One that leaves may be followed already by another that tries requests alone.
+            let is_staying = matches!(row.state, State::Loading { .. } | State::Ready);
             assert!(
-                row.model.as_ref().is_none_or(|model| models.insert(model.clone())),
-                "{row:?} is not the only one"
+                !is_staying || seat.is_none_or(|seat| seats.insert(seat)),
+                "{row:?} is not the only one: {snapshot:?}"
             );
         }
+        let placed: u64 = snapshot.workers.iter().map(|row| row.footprint.of("ram")).sum();
+        assert!(placed <= LIMIT && placed == snapshot.placed.of("ram"), "{snapshot:?}");
         let n_standbys =
             snapshot.workers.iter().filter(|row| row.model.is_none() && row.pid.is_some()).count();
-        assert!(n_standbys <= 1 + MODELS.len(), "{snapshot:?}");
+        assert!(n_standbys <= 1 + 3 * MODELS.len(), "{snapshot:?}");
     }
+}
+
+fn sized(model: usize) -> Arc<Manifest> {
+    let footprint = Memory::ram(FOOTPRINTS[model]);
+    Manifest { footprint, ..Manifest::clone(&manifest(MODELS[model])) }.into()
 }
 
 impl Actor {
@@ -150,17 +193,19 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn no_model_has_two_workers_and_no_lease_waits_for_ever(acts in prop::collection::vec(act(), 1..60)) {
+    fn memory_suffices_seats_have_one_worker_and_no_lease_waits_for_ever(acts in prop::collection::vec(act(), 1..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let mut world = World { play: Play::begin(1), actors: Vec::new(), leases: Vec::new() };
+            let mut world = World { play: Play::begin(1), actors: Vec::new(), leases: Vec::new(), lonely: Vec::new() };
             world.settle().await;
             for act in acts {
                 world.act(act).await;
                 world.check().await;
             }
             world.be_good().await;
+            world.check().await;
             let snapshot = world.play.fleet.snapshot().await.unwrap();
+            assert!(world.lonely.is_empty(), "{} leases hang: {snapshot:?}", world.lonely.len());
             for mut lease in std::mem::take(&mut world.leases) {
                 // What is not decided after minutes of good behaviour never will be.
                 let decided = tokio::time::timeout(Duration::ZERO, lease.ready()).await;
