@@ -115,7 +115,9 @@ impl Adoption {
             return Ok(None);
         }
         let until = deadline.min(Instant::now() + INTRODUCTION);
-        let Some((adopt, descriptors)) = passing::read::<Adopt>(visitor, until)? else { return Ok(None) };
+        let Some((adopt, descriptors)) = passing::read_until::<Adopt>(visitor, until)? else {
+            return Ok(None);
+        };
         Ok(<[OwnedFd; 2]>::try_from(descriptors).ok().filter(|_| is_same(&adopt.token, &self.token)))
     }
 }

@@ -22,15 +22,16 @@ use crate::channel;
 /// The most descriptors that come with one message.
 pub const MAX_PASSED: usize = 8;
 
-/// Reads that end at a time, however slowly bytes arrive.
+/// Reads that end at a time if there is one, however slowly bytes arrive.
 struct Until<'a> {
     channel: &'a UnixStream,
-    deadline: Instant,
+    deadline: Option<Instant>,
 }
 
 impl Until<'_> {
     fn arm(&self) -> io::Result<()> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
+        let Some(deadline) = self.deadline else { return Ok(()) };
+        let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
@@ -76,16 +77,25 @@ pub fn write<M: Message>(
     channel.write_all(frame.get(sent..).unwrap_or_default())
 }
 
-/// Reads one message and the descriptors that came with it, until `deadline` at the latest; `None` at the end of the
-/// channel. What follows the message is left unread, and reads have no timeout afterwards.
-pub fn read<M: Message + Default>(
+/// Reads one message and the descriptors that came with it, which `exec` closes; `None` at the end of the channel. What
+/// follows the message is left unread.
+pub fn read<M: Message + Default>(channel: &UnixStream) -> io::Result<Option<(M, Vec<OwnedFd>)>> {
+    receive(Until { channel, deadline: None })
+}
+
+/// The same, until `deadline` at the latest. Reads have no timeout afterwards.
+pub fn read_until<M: Message + Default>(
     channel: &UnixStream,
     deadline: Instant,
 ) -> io::Result<Option<(M, Vec<OwnedFd>)>> {
-    let mut until = Until { channel, deadline };
+    let received = receive(Until { channel, deadline: Some(deadline) })?;
+    channel.set_read_timeout(None)?;
+    Ok(received)
+}
+
+fn receive<M: Message + Default>(mut until: Until<'_>) -> io::Result<Option<(M, Vec<OwnedFd>)>> {
     let Some((first, descriptors)) = until.first()? else { return Ok(None) };
     let message = channel::read(&mut [first].as_slice().chain(&mut until))?;
-    channel.set_read_timeout(None)?;
     Ok(message.map(|message| (message, descriptors)))
 }
 
@@ -127,7 +137,7 @@ mod tests {
         write(&ours, &Progress { fraction: 0.5 }, &[]).unwrap();
         drop((ours, writer));
 
-        let (got, descriptors) = read::<Adopt>(&theirs, soon()).unwrap().unwrap();
+        let (got, descriptors) = read_until::<Adopt>(&theirs, soon()).unwrap().unwrap();
         assert_eq!((got, descriptors.len()), (adopt, 2));
         for descriptor in descriptors {
             std::fs::File::from(descriptor).write_all(b"x").unwrap();
@@ -136,17 +146,17 @@ mod tests {
         reader.read_to_string(&mut written).unwrap();
         assert_eq!(written, "xx");
 
-        let (progress, descriptors) = read::<Progress>(&theirs, soon()).unwrap().unwrap();
+        let (progress, descriptors) = read::<Progress>(&theirs).unwrap().unwrap();
         assert_eq!((progress.fraction, descriptors.len()), (0.5, 0));
-        assert!(read::<Progress>(&theirs, soon()).unwrap().is_none());
+        assert!(read::<Progress>(&theirs).unwrap().is_none());
     }
 
     #[test]
     fn who_sends_byte_by_byte_gets_no_more_time() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         (&ours).write_all(&[200, 1]).unwrap();
-        let error = read::<Adopt>(&theirs, Instant::now() + Duration::from_millis(50)).unwrap_err();
+        let error = read_until::<Adopt>(&theirs, Instant::now() + Duration::from_millis(50)).unwrap_err();
         assert!(matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock), "{error}");
-        assert!(read::<Adopt>(&theirs, Instant::now()).is_err(), "a deadline that is over");
+        assert!(read_until::<Adopt>(&theirs, Instant::now()).is_err(), "a deadline that is over");
     }
 }

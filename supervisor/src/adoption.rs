@@ -87,30 +87,31 @@ impl Inheritance {
         serving.chain(waiting).collect()
     }
 
-    fn add(&mut self, kind: Kind, mut process: Claimed, listen: SocketAddr) {
-        let told = std::mem::take(&mut process.told);
+    fn add(&mut self, kind: Kind, process: Claimed, listen: SocketAddr) {
         match kind {
-            Kind::Worker { id, format } => match told.spec.zip(WorkerId::parse(&format, &id)) {
-                Some((spec, id)) => self.workers.push(Adopted {
-                    id,
-                    format,
-                    spec,
-                    description: told.description,
-                    sandbox: told.sandbox,
-                    process,
-                }),
-                None => {
-                    self.ended.push((Kind::Worker { id, format }, ClaimError::Unwanted));
-                    process.end();
-                }
-            },
-            Kind::Gateway { config } => match process.take_listener() {
-                Some((socket, local)) if self.gateway.is_none() && is_there(listen, local) => {
-                    self.gateway = Some(ClaimedGateway { process, socket, listen: local, config });
-                }
-                // Where it listens nobody is to connect any more, or it does so no longer.
-                _ => self.outdated.push(process),
-            },
+            Kind::Worker { id, format } => self.add_worker(id, format, process),
+            Kind::Gateway { config } => self.add_gateway(config, process, listen),
+        }
+    }
+
+    fn add_worker(&mut self, id: String, format: String, mut process: Claimed) {
+        let told = std::mem::take(&mut process.told);
+        if let Some((spec, id)) = told.spec.zip(WorkerId::parse(&format, &id)) {
+            let (description, sandbox) = (told.description, told.sandbox);
+            self.workers.push(Adopted { id, format, spec, description, sandbox, process });
+        } else {
+            self.ended.push((Kind::Worker { id, format }, ClaimError::Unwanted));
+            process.end();
+        }
+    }
+
+    fn add_gateway(&mut self, config: String, mut process: Claimed, configured: SocketAddr) {
+        match process.take_listener() {
+            Some((socket, listen)) if self.gateway.is_none() && is_there(configured, listen) => {
+                self.gateway = Some(ClaimedGateway { process, socket, listen, config });
+            }
+            // It listens where nobody is to connect any more, or does so no longer.
+            _ => self.outdated.push(process),
         }
     }
 }

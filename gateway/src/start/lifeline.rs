@@ -74,7 +74,7 @@ mod tests {
         let outputs: [BorrowedFd<'_>; 2] = [outputs.0.as_fd(), outputs.1.as_fd()];
         passing::write(&channel, &Adopt { token: "t".into() }, &outputs).unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
-        let (report, sockets) = passing::read::<Report>(&channel, deadline).unwrap().unwrap();
+        let (report, sockets) = passing::read_until::<Report>(&channel, deadline).unwrap().unwrap();
         assert!(matches!(report.message, Some(report::Message::Adopted(_))), "{report:?}");
         (channel, sockets.len())
     }

@@ -175,9 +175,12 @@ impl Outlet {
         self.write(report::Message::Adopted(self.told.clone()));
     }
 
-    /// The model, once it is served.
-    fn model(&self) -> Option<&str> {
-        self.told.description.as_ref().map(|description| description.model.as_str())
+    /// Says how far the worker is, once it serves.
+    fn tick(&mut self, counters: &Counters) {
+        let model = self.told.description.as_ref().map(|description| description.model.as_str());
+        if let Some(tick) = model.map(|model| tick(model, counters, &self.peak)) {
+            self.write(report::Message::Tick(tick));
+        }
     }
 }
 
@@ -186,12 +189,11 @@ fn write_reports(mut outlet: Outlet, outgoing: &mpsc::Receiver<Outgoing>, counte
         match outgoing.recv_timeout(TICK) {
             Ok(Outgoing::Report(message)) => outlet.write(*message),
             Ok(Outgoing::Flush(confirm)) => drop(confirm.send(())),
-            Ok(Outgoing::Adopted(channel, spec)) => outlet.switch(channel, *spec),
-            Ok(Outgoing::Tick) | Err(mpsc::RecvTimeoutError::Timeout) => {
-                if let Some(tick) = outlet.model().map(|model| tick(model, counters, &outlet.peak)) {
-                    outlet.write(report::Message::Tick(tick));
-                }
+            Ok(Outgoing::Adopted(channel, spec)) => {
+                outlet.switch(channel, *spec);
+                outlet.tick(counters);
             }
+            Ok(Outgoing::Tick) | Err(mpsc::RecvTimeoutError::Timeout) => outlet.tick(counters),
             Err(mpsc::RecvTimeoutError::Disconnected) => return,
         }
     }

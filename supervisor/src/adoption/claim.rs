@@ -118,7 +118,7 @@ fn introduce(kept: &Kept) -> Result<Introduction, ClaimError> {
     let adopt = Adopt { token: record.token.clone() };
     passing::write(&channel, &adopt, &[child_stdout.as_fd(), child_stderr.as_fd()])?;
     drop((child_stdout, child_stderr));
-    let answer = passing::read::<Report>(&channel, Instant::now() + ANSWER)?;
+    let answer = passing::read_until::<Report>(&channel, Instant::now() + ANSWER)?;
     let Some((Report { message: Some(report::Message::Adopted(told)) }, descriptors)) = answer else {
         return Err(ClaimError::Strange);
     };

@@ -9,12 +9,17 @@ use std::{
 };
 
 use impetus_proto::{
-    launch::{Adopt, Adopted, AdoptionSpec, Report, WorkerSpec, report},
+    launch::{Adopt, Adopted, AdoptionSpec, Report, Tick, WorkerSpec, report},
     passing,
 };
 use tempfile::TempDir;
 
 use super::*;
+use crate::{
+    attribution::{ExitCause, Hang, Intent},
+    logs::{LogSettings, Logs, Source},
+    process::{Happening, Process},
+};
 
 /// A child of the former supervisor: a process to be recognised by, and a thread that answers for it.
 struct Orphan {
@@ -64,11 +69,12 @@ impl Orphan {
         thread::spawn(move || {
             let (channel, _) = listener.accept().unwrap();
             let deadline = std::time::Instant::now() + Duration::from_secs(10);
-            let (adopt, outputs) = passing::read::<Adopt>(&channel, deadline).unwrap().unwrap();
+            let (adopt, outputs) = passing::read_until::<Adopt>(&channel, deadline).unwrap().unwrap();
             let [mut stdout, mut stderr] =
                 <[_; 2]>::try_from(outputs).map(|both| both.map(fs::File::from)).unwrap();
             stdout.write_all(b"out").unwrap();
             stderr.write_all(b"err").unwrap();
+            drop((stdout, stderr));
             answer(&channel, adopt);
         });
     }
@@ -207,4 +213,63 @@ fn a_gateway_hands_its_socket_over_if_it_is_the_configured_one() {
     check("127.0.0.2:PORT", false, true);
     check("127.0.0.1:1", false, true);
     check("127.0.0.1:0", false, false);
+}
+
+/// The worker `gguf-1`, taken over, with its log; it says `last` and then nothing.
+fn adopted(scene: &Scene, last: Report) -> (Orphan, Process, Source) {
+    let orphan = scene.worker("gguf-1");
+    orphan.answers(move |mut channel, _| {
+        let report = Report { message: Some(report::Message::Adopted(placed())) };
+        passing::write(channel, &report, &[]).unwrap();
+        passing::write(channel, &last, &[]).unwrap();
+        // Until its supervisor is gone.
+        let _ = channel.read(&mut [0]);
+    });
+    let rotation = impetus_telemetry::Rotation::Never;
+    let settings = LogSettings { dir: scene.dir.path().join("logs"), rotation, keep: 1 };
+    let source = Logs::start(settings).unwrap().source("gguf-1", None);
+    let worker = scene.take_over().workers.remove(0);
+    let process = Process::adopt(worker.process, source.clone()).unwrap();
+    (orphan, process, source)
+}
+
+fn tick() -> Report {
+    Report { message: Some(report::Message::Tick(Tick { steps: 7, ..Tick::default() })) }
+}
+
+#[tokio::test]
+async fn an_adopted_process_is_heard_and_its_end_is_noticed() {
+    let scene = Scene::new();
+    let (mut orphan, mut process, source) = adopted(&scene, tick());
+    assert!(process.is_adopted());
+    assert_eq!(process.pid(), orphan.process.id());
+    let Happening::Report(heard) = process.next().await else { panic!("it says something") };
+    assert_eq!(heard, tick());
+    process.terminate();
+    assert_eq!(process.ended().await, None, "its status is known to nobody");
+    let cause = process.finish(Intent::None, None, Duration::ZERO).await;
+    assert!(matches!(cause, ExitCause::Unseen { .. }), "{cause}");
+    assert!(orphan.has_ended());
+    let mut said = source.last(2, 0);
+    said.sort();
+    assert_eq!(said, ["err", "out"]);
+    assert!(!scene.files().iter().any(|name| name.starts_with("gguf-1")), "{:?}", scene.files());
+}
+
+#[tokio::test]
+async fn an_adopted_process_that_goes_on_is_made_to_end() {
+    let scene = Scene::new();
+    let (mut orphan, process, _source) = adopted(&scene, tick());
+    let cause = process.finish(Intent::Silent(Duration::from_secs(3)), None, Duration::ZERO).await;
+    assert_eq!(cause, ExitCause::Hung { what: Hang::Report, after: Duration::from_secs(3) });
+    assert!(orphan.has_ended());
+}
+
+#[tokio::test]
+async fn an_adopted_process_does_not_outlive_its_handle() {
+    let scene = Scene::new();
+    let (mut orphan, process, _source) = adopted(&scene, tick());
+    drop(process);
+    orphan.process.wait().unwrap();
+    assert!(orphan.has_ended());
 }

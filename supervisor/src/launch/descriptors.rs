@@ -3,44 +3,19 @@
 
 use std::{
     fs::File,
-    io::{self, IoSliceMut},
-    os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
+    io,
+    os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
 };
 
 use impetus_proto::channel::CHANNEL_FD;
 use nix::{
-    cmsg_space,
     errno::Errno,
     fcntl::{FcntlArg, FdFlag, fcntl},
-    sys::socket::{ControlMessageOwned, MsgFlags, recvmsg},
     unistd::{dup2_raw, dup2_stdin},
 };
 
-/// The most descriptors that one launch may carry.
-pub const MAX_PASSED: usize = 8;
-
 /// Numbers from here up are free for the moves in [`arrange`].
 const ASIDE: RawFd = 64;
-
-/// Receives the first byte that the other side of `channel` sent, and the descriptors that came with it.
-pub fn receive(channel: &impl AsRawFd) -> io::Result<(u8, Vec<OwnedFd>)> {
-    let mut byte = [0u8];
-    let mut space = cmsg_space!([RawFd; MAX_PASSED]);
-    let mut parts = [IoSliceMut::new(&mut byte)];
-    let message = recvmsg::<()>(channel.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())
-        .map_err(io::Error::from)?;
-    if message.bytes == 0 {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    let mut passed = Vec::new();
-    for control in message.cmsgs().map_err(io::Error::from)? {
-        if let ControlMessageOwned::ScmRights(numbers) = control {
-            // SAFETY: the kernel has just opened these numbers for this process, and nothing else knows them.
-            passed.extend(numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }));
-        }
-    }
-    Ok((byte[0], passed))
-}
 
 /// Puts `channel` at 3 and `passed` at 4 and up, makes 0 read nothing, and marks all others to be closed by `exec`.
 /// Only for the shim: it overwrites whatever those numbers were before.

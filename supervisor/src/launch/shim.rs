@@ -4,7 +4,7 @@
 use std::{
     convert::Infallible,
     ffi::{CString, NulError},
-    io::{self, Read, Write},
+    io::{self, Write},
     os::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
@@ -12,7 +12,7 @@ use std::{
     process::ExitCode,
 };
 
-use impetus_proto::{channel, launch::LaunchSpec};
+use impetus_proto::{launch::LaunchSpec, passing};
 use nix::unistd::{chdir, execve};
 
 use super::{cgroup, descriptors, no_new_privs, oom_score, rlimit, session};
@@ -73,8 +73,7 @@ fn limit_resources(spec: &LaunchSpec) -> nix::Result<()> {
 /// Reads exactly one frame, so that what follows on the channel is left for the program.
 fn receive() -> io::Result<(LaunchSpec, OwnedFd, Vec<OwnedFd>)> {
     let channel = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let (first, passed) = descriptors::receive(&channel)?;
-    let spec = channel::read(&mut [first].as_slice().chain(&channel))?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    let (spec, passed) = passing::read(&channel)?.ok_or(io::ErrorKind::UnexpectedEof)?;
     Ok((spec, channel.into(), passed))
 }
 

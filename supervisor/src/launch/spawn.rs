@@ -1,18 +1,16 @@
 //! The supervisor's side: starts the shim, tells it what to become, and keeps the other end of everything.
 
 use std::{
-    io::{self, IoSlice, Write},
+    io,
     os::{
-        fd::{AsFd, AsRawFd, OwnedFd},
+        fd::{AsFd, OwnedFd},
         unix::net::UnixStream as StdStream,
     },
     path::{Path, PathBuf},
     process::Stdio,
 };
 
-use impetus_proto::launch::LaunchSpec;
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-use prost::Message;
+use impetus_proto::{launch::LaunchSpec, passing};
 use tokio::{
     net::UnixStream,
     process::{Child, ChildStderr, ChildStdout},
@@ -128,7 +126,7 @@ impl Launcher {
 }
 
 /// Sends the spec, with the descriptors on its first byte.
-fn send(mut channel: &StdStream, launch: Launch) -> io::Result<()> {
+fn send(channel: &StdStream, launch: Launch) -> io::Result<()> {
     let text =
         |path: PathBuf| path.into_os_string().into_string().map_err(|_| io::ErrorKind::InvalidFilename);
     let spec = LaunchSpec {
@@ -141,13 +139,8 @@ fn send(mut channel: &StdStream, launch: Launch) -> io::Result<()> {
         cgroup_files: launch.cgroup_files,
         file_size_limit_bytes: launch.file_size_limit_bytes,
     };
-    let frame = spec.encode_length_delimited_to_vec();
-    let numbers: Vec<_> =
-        launch.descriptors.iter().map(|descriptor| descriptor.as_fd().as_raw_fd()).collect();
-    let rights = [ControlMessage::ScmRights(&numbers)];
-    let control = if numbers.is_empty() { &[][..] } else { &rights[..] };
-    let sent = sendmsg::<()>(channel.as_raw_fd(), &[IoSlice::new(&frame)], control, MsgFlags::empty(), None)?;
-    channel.write_all(frame.get(sent..).unwrap_or_default())
+    let passed: Vec<_> = launch.descriptors.iter().map(AsFd::as_fd).collect();
+    passing::write(channel, &spec, &passed)
 }
 
 fn into_async(channel: StdStream) -> io::Result<UnixStream> {
