@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Write};
 
-use impetus_proto::supervisor::{StatusReply, WorkerStatus};
+use impetus_proto::supervisor::{PoolStatus, StatusReply, WorkerStatus};
 
 /// Every state a worker can be in, as the supervisor names them.
 const STATES: [&str; 8] =
@@ -11,15 +11,28 @@ const STATES: [&str; 8] =
 
 type Gauge = (&'static str, &'static str, &'static str, fn(&WorkerStatus) -> u64);
 
-const WORKER_VALUES: [Gauge; 6] = [
+type PoolGauge = (&'static str, &'static str, fn(&PoolStatus) -> u64);
+
+const WORKER_VALUES: [Gauge; 8] = [
     ("impetus_worker_restarts_total", "counter", "Starts of a worker after its first.", |w| {
         w.restarts.into()
     }),
     ("impetus_worker_resident_bytes", "gauge", "Memory of a worker.", |w| w.rss_bytes),
+    ("impetus_worker_footprint_bytes", "gauge", "RAM that the budget counts for a worker.", |w| {
+        w.footprint_bytes
+    }),
+    ("impetus_worker_limit_bytes", "gauge", "RAM at which a worker is killed; 0 is none.", |w| w.limit_bytes),
     ("impetus_worker_slots", "gauge", "Sequences that a worker generates at once.", |w| w.slots_total.into()),
     ("impetus_worker_slots_busy", "gauge", "Slots in use.", |w| w.slots_busy.into()),
     ("impetus_worker_leases", "gauge", "Requests that hold a worker.", |w| w.leases.into()),
     ("impetus_worker_uptime_seconds", "gauge", "Since a worker's start.", |w| w.uptime_s),
+];
+
+const POOL_VALUES: [PoolGauge; 4] = [
+    ("impetus_pool_limit_bytes", "Memory that workers may hold together.", |p| p.limit_bytes),
+    ("impetus_pool_placed_bytes", "Footprints of the workers that are up.", |p| p.placed_bytes),
+    ("impetus_pool_total_bytes", "Memory of the machine.", |p| p.total_bytes),
+    ("impetus_pool_available_bytes", "Memory that nobody uses.", |p| p.available_bytes),
 ];
 
 /// The lines for `status`; `None` when the supervisor does not answer.
@@ -48,6 +61,12 @@ fn write(out: &mut String, status: Option<&StatusReply>) -> fmt::Result {
             write!(out, "{name}{{")?;
             identify(out, worker)?;
             writeln!(out, "}} {}", value(worker))?;
+        }
+    }
+    for (name, help, value) in POOL_VALUES {
+        head(out, name, "gauge", help)?;
+        for pool in &status.pools {
+            writeln!(out, "{name}{{pool=\"{}\"}} {}", escape(&pool.name), value(pool))?;
         }
     }
     if let Some(gateway) = &status.gateway {
@@ -92,7 +111,8 @@ mod tests {
             ..WorkerStatus::default()
         };
         let gateway = Some(GatewayStatus { restarts: 1, ..GatewayStatus::default() });
-        let status = StatusReply { workers: vec![worker], gateway, ..StatusReply::default() };
+        let pools = vec![PoolStatus { name: "ram".into(), limit_bytes: 1 << 30, ..PoolStatus::default() }];
+        let status = StatusReply { workers: vec![worker], gateway, pools, ..StatusReply::default() };
         insta::assert_snapshot!(render(Some(&status)));
     }
 
