@@ -5,7 +5,7 @@ mod change;
 use impetus_config::{Config, Loaded};
 use impetus_proto::{Code, Error, supervisor::ReloadReply};
 
-use self::change::Plan;
+use self::change::{Gateway, Plan};
 use super::{
     Control,
     configured::{Change, carried_through},
@@ -48,10 +48,16 @@ impl Control {
         self.check_programs(&former.config, &change.config)?;
         let names = self.library.names_of(&change.config).map_err(|error| refused(&error.to_string()))?;
         let (old, new) = (&former.config.gateway, &change.config.gateway);
-        let socket = (old.listen != new.listen)
-            .then(|| gateway::listen(new.listen).map_err(|error| refused(&error.to_string())))
-            .transpose()?;
-        Ok(Plan::new(names, change.config.clone(), (old != new).then_some(socket)))
+        let gateway = if old.listen != new.listen {
+            let (socket, listen) =
+                gateway::listen(new.listen).map_err(|error| refused(&error.to_string()))?;
+            Gateway::Elsewhere(socket, listen)
+        } else if old != new {
+            Gateway::Another
+        } else {
+            Gateway::Stays
+        };
+        Ok(Plan::new(names, change.config.clone(), gateway))
     }
 
     /// Refuses commands that were changed to what is no program: nobody would serve any more.

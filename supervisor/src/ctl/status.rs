@@ -71,9 +71,9 @@ fn text(reply: &StatusReply, is_verbose: bool) -> String {
         text.push_str(&gateway_line(gateway));
     }
     text.extend(reply.pools.iter().map(pool_line));
-    let _ = write!(text, "\n{}\n", workers(&reply.workers));
+    let _ = writeln!(text, "\n{}", workers(&reply.workers));
     if is_verbose && !reply.workers.is_empty() {
-        let _ = write!(text, "{}\n", limits(&reply.workers));
+        let _ = writeln!(text, "{}", limits(&reply.workers));
     }
     text.push_str(&models(reply));
     text

@@ -248,7 +248,7 @@ impl Driver {
         let order = tokio::select! {
             () = sleep(delay) => None,
             order = self.orders.recv() => order,
-            _ = async { drop(self.phase.wait_for(|phase| *phase != Phase::Running).await) } => None,
+            () = async { drop(self.phase.wait_for(|phase| *phase != Phase::Running).await) } => None,
         };
         if let Some(order) = order {
             self.take(order, socket);

@@ -107,9 +107,8 @@ impl Driver {
                 _ = self.phase.wait_for(|phase| *phase != Phase::Running) => break Intent::Stop,
                 happening = process.next() => match happening {
                     Happening::Report(Report { message: Some(report::Message::Serving(_)) }) => return Ok(process),
-                    Happening::Report(_) => {}
+                    Happening::Report(_) | Happening::OverLimit(_) => {}
                     Happening::Closed => break Intent::None,
-                    Happening::OverLimit(_) => {}
                     Happening::Garbage(error) => break Intent::Garbled(error.to_string()),
                 },
                 () = sleep_until(give_up) => break Intent::Stalled(self.settings.start),
@@ -124,7 +123,7 @@ async fn retire(mut process: Process, mut phase: watch::Receiver<Phase>) {
     process.retire();
     tokio::select! {
         _ = process.ended() => {}
-        _ = async { drop(phase.wait_for(|phase| *phase != Phase::Running).await) } => {
+        () = async { drop(phase.wait_for(|phase| *phase != Phase::Running).await) } => {
             process.terminate();
             tokio::select! {
                 _ = process.ended() => {}

@@ -12,15 +12,21 @@ use impetus_proto::Error;
 use super::super::Control;
 use crate::{catalog::Names, fleet::Manifest, settings};
 
-/// A socket and where it listens.
-type Listening = (TcpListener, SocketAddr);
+/// What becomes of the gateway.
+pub(super) enum Gateway {
+    /// It goes on.
+    Stays,
+    /// Another one takes over.
+    Another,
+    /// Another one takes over, on another socket.
+    Elsewhere(TcpListener, SocketAddr),
+}
 
 /// What a new configuration comes down to.
 pub(super) struct Plan {
     names: Arc<Names>,
     config: Arc<Config>,
-    /// Another gateway, on another socket where that is to change.
-    gateway: Option<Option<Listening>>,
+    gateway: Gateway,
 }
 
 /// What holds before a plan is carried out.
@@ -31,7 +37,7 @@ struct Former {
 }
 
 impl Plan {
-    pub(super) fn new(names: Names, config: Arc<Config>, gateway: Option<Option<Listening>>) -> Self {
+    pub(super) fn new(names: Names, config: Arc<Config>, gateway: Gateway) -> Self {
         Self { names: Arc::new(names), config, gateway }
     }
 }
@@ -95,12 +101,13 @@ impl Control {
         Ok(())
     }
 
-    async fn renew_gateway(&self, config: &Config, another: Option<Option<Listening>>) -> Result<(), Error> {
+    async fn renew_gateway(&self, config: &Config, gateway: Gateway) -> Result<(), Error> {
         let settings = settings::of_gateway(config, &self.configured.places)
             .map_err(|error| Error::internal(format!("the gateway cannot be told its settings: {error}")))?;
-        match another {
-            Some(socket) => self.gateway.renew(settings, socket).await,
-            None => self.gateway.configure(settings).await,
+        match gateway {
+            Gateway::Stays => self.gateway.configure(settings).await,
+            Gateway::Another => self.gateway.renew(settings, None).await,
+            Gateway::Elsewhere(socket, listen) => self.gateway.renew(settings, Some((socket, listen))).await,
         }
     }
 
