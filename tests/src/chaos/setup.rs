@@ -50,7 +50,7 @@ impl Setup {
 
     /// A `[[model]]` of the configuration file: the lines below its head.
     pub(super) fn model(mut self, name: &str, lines: &str) -> Self {
-        self.tables.push_str(&format!("[[model]]\nname = \"{name}\"\n{lines}\n"));
+        self.tables.extend(["[[model]]\nname = \"", name, "\"\n", lines, "\n"]);
         self
     }
 

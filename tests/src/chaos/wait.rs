@@ -6,7 +6,7 @@ use anyhow::Context;
 use tokio::time::{interval, timeout};
 
 /// How long anything that will happen may take on a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How often a condition is looked at.
 const PERIOD: Duration = Duration::from_millis(5);

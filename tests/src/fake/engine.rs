@@ -77,7 +77,7 @@ impl ScriptedEngine {
                     self.memory.push(fault::hold(mib));
                 }
                 Directive::Garbage { at } if reached == at && tokens.len() == 1 => {
-                    fault::garble_connections()
+                    fault::garble_connections();
                 }
                 Directive::Sandbox => tells = true,
                 _ => {}

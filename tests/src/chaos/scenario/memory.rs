@@ -42,7 +42,7 @@ pub(super) async fn run(plan: Plan, mut report: Report) -> anyhow::Result<Report
             match eaten {
                 Outcome::Refused(refusal) if refusal.code == "worker_crashed" && refusal.status == 500 => {}
                 other => {
-                    beside.failed.push(format!("the request that eats memory was answered with {other}"))
+                    beside.failed.push(format!("the request that eats memory was answered with {other}"));
                 }
             }
         }
