@@ -22,14 +22,10 @@ impl Entrance {
     /// Listens on `address`, or goes on listening there with the inherited gateway's socket.
     pub fn open(address: SocketAddr, inheritance: &mut Inheritance) -> Result<Self, ListenError> {
         let outdated = std::mem::take(&mut inheritance.outdated);
-        match inheritance.gateway.take() {
-            Some(ClaimedGateway { process, socket, listen, config }) => {
-                Ok(Self { socket, listen, serving: Some((process, config)), outdated })
-            }
-            None => {
-                let (socket, listen) = listen(address)?;
-                Ok(Self { socket, listen, serving: None, outdated })
-            }
+        if let Some(ClaimedGateway { process, socket, listen, config }) = inheritance.gateway.take() {
+            return Ok(Self { socket, listen, serving: Some((process, config)), outdated });
         }
+        let (socket, listen) = listen(address)?;
+        Ok(Self { socket, listen, serving: None, outdated })
     }
 }
