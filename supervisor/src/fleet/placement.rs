@@ -20,7 +20,7 @@ use crate::{
 const RETRY_AFTER_S: u32 = 10;
 
 /// What a worker may hold beyond its footprint in any case, in bytes: small models are mostly estimate.
-const LEAST_SLACK_BYTES: u64 = 64 << 20;
+const LEAST_SLACK_BYTES: u64 = 256 << 20;
 
 /// Taken for the speed of loading while no load has been timed, in bytes a second.
 const LOAD_BYTES_PER_S: u64 = 500 << 20;

@@ -36,7 +36,10 @@ impl Control {
     /// The worker of `model`, spoken to without a lease.
     pub(crate) async fn worker(&self, model: &str) -> WorkerClient<Channel> {
         let workers = self.status().await.expect("the supervisor answers").workers;
-        let worker = workers.iter().find(|worker| worker.model == model).expect("the model is loaded");
+        let worker = workers
+            .iter()
+            .find(|worker| worker.model == model && worker.role.is_empty())
+            .expect("the model is loaded");
         let channel = connect(&self.runtime_dir.join(format!("{}.sock", worker.id))).await;
         WorkerClient::new(channel.expect("a worker that serves can be reached"))
     }

@@ -81,7 +81,7 @@ impl Server {
 
     /// The status of the worker that serves `model`, if there is one.
     pub(crate) async fn find_worker(&self, model: &str) -> Option<WorkerStatus> {
-        self.status().await.workers.into_iter().find(|worker| worker.model == model)
+        self.status().await.workers.into_iter().find(|worker| worker.model == model && worker.role.is_empty())
     }
 
     /// The status of the worker that serves the bundled model.
