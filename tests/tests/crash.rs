@@ -15,9 +15,10 @@ pub(crate) fn endless() -> Value {
     body
 }
 
-/// Kills the worker of `model` and waits until it is dead.
+/// Kills the worker of `model`, once it serves, and waits until it is dead.
 async fn kill_worker(server: &Server, model: &str) -> u32 {
-    let pid = server.find_worker(model).await.expect("the model is loaded").pid;
+    let serves = || async { server.find_worker(model).await.filter(|worker| worker.state == "ready") };
+    let pid = eventually("a worker serves", serves).await.pid;
     signal(pid, Signal::SIGKILL);
     eventually("the worker is dead", || async { (!is_alive(pid)).then_some(()) }).await;
     pid
@@ -87,13 +88,16 @@ async fn a_stream_goes_on_where_it_was_when_its_worker_was_killed() {
     };
     for model in BUNDLED {
         let model = json!({"model": model});
-        check(with(chat("count from 1 to 40"), &model)).await;
-        check(with(with(chat("count from 1 to 40"), &model), &json!({"stop": "27"}))).await;
-        let seeded = json!({"temperature": 0.8, "seed": 5, "max_tokens": 80, "frequency_penalty": 0.5});
+        check(with(chat("count from 1 to 100"), &model)).await;
+        check(with(with(chat("count from 1 to 100"), &model), &json!({"stop": "87"}))).await;
+        let seeded = json!({"temperature": 0.8, "seed": 5, "max_tokens": 300, "frequency_penalty": 0.5});
         check(with(with(completion("Xq vlurb"), &model), &seeded)).await;
     }
     let metrics = server.http.get("/metrics").await.text().await.unwrap();
-    assert!(!metrics.contains("status=\"500\""), "{metrics}");
+    for model in BUNDLED {
+        let replays = format!("impetus_replays_total{{model=\"{model}\"");
+        assert!(metrics.lines().any(|line| line.starts_with(&replays)), "{model}: {metrics}");
+    }
 }
 
 #[tokio::test]
