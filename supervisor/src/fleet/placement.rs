@@ -118,7 +118,8 @@ impl<N: Nursery> Fleet<N> {
                 let placed = entry.placed.as_ref()?;
                 // A successor does not drive out whom it is to replace.
                 let is_own = placed.model == model && (role == Role::Next || placed.role == role);
-                let holders = self.n_holders(id);
+                // Leases on a worker that was inherited are taken up again a moment later than it.
+                let holders = self.n_holders(id).max(entry.stats.slots_busy as usize);
                 let served = entry.useful_since.map(|since| now - since).unwrap_or_default();
                 if placed.manifest.pin || is_own || placed.role == Role::Next || !may(served, holders) {
                     return None;

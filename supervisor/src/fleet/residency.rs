@@ -302,7 +302,8 @@ impl<N: Nursery> Fleet<N> {
 
     /// When the model is stopped for being idle, if its worker is ready and nobody leases it.
     fn expiry(&self, model: &str, resident: &Resident, worker: &WorkerId) -> Option<Instant> {
-        let is_ready = self.workers.get(worker)?.state == State::Ready;
-        if is_ready && !self.is_leased(model) { resident.expires() } else { None }
+        let entry = self.workers.get(worker)?;
+        let is_idle = entry.state == State::Ready && entry.stats.slots_busy == 0 && !self.is_leased(model);
+        if is_idle { resident.expires() } else { None }
     }
 }
