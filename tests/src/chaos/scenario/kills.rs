@@ -90,13 +90,14 @@ async fn kill(site: &Site, pulse: &Pulse, model: &str, n: usize, seed: u64) -> a
 }
 
 /// For each kill during a stream, milliseconds from it to the end of the longest silence before the next one, which
-/// is when text came again: some of what the dead one had said may still have been on its way.
+/// is when text came again: some of what the dead one had said may still have been on its way. A stream that was hit
+/// again before that says nothing of the first time.
 fn silences(kills: &[Instant], arrivals: &[Instant]) -> Vec<f64> {
     let (Some(first), Some(last)) = (arrivals.first(), arrivals.last()) else { return Vec::new() };
     let during = kills.iter().enumerate().filter(|(_, kill)| (first..=last).contains(kill));
     let resumed = during.filter_map(|(idx, kill)| {
         let next = kills.get(idx + 1);
-        let is_of_this = |pair: &&[Instant]| pair[1] >= *kill && next.is_none_or(|next| pair[0] < *next);
+        let is_of_this = |pair: &&[Instant]| pair[1] >= *kill && next.is_none_or(|next| pair[1] < *next);
         let silences = arrivals.windows(2).filter(is_of_this);
         let longest = silences.max_by_key(|pair| pair[1] - pair[0])?;
         Some((longest[1] - *kill).as_secs_f64() * 1000.0)
