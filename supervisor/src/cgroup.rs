@@ -105,12 +105,10 @@ impl Cgroups {
             hierarchy::enable_memory(&parent)?;
         }
         let former = fs::read_dir(&parent).into_iter().flatten().flatten();
-        for group in former.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-            if let Err(error) = fs::remove_dir(group.path()) {
-                tracing::debug!(group = %group.path().display(), %error, "control group of a former run stays");
-            }
-        }
-        Ok(Self { shared: Arc::new(Shared { version, parent, left: Mutex::default() }) })
+        let groups = former.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        // What cannot be taken away yet has a process in it, which may be dying, or be taken over.
+        let left = groups.map(|group| group.path()).filter(|path| fs::remove_dir(path).is_err()).collect();
+        Ok(Self { shared: Arc::new(Shared { version, parent, left: Mutex::new(left) }) })
     }
 
     /// The interface of the kernel that is in use.
@@ -135,7 +133,10 @@ impl Cgroups {
         let path = hierarchy::group_of(self.version(), &memberships, &mounts)?;
         let is_ours =
             path.file_name()? == worker_id && path.parent()?.file_name() == self.shared.parent.file_name();
-        is_ours.then(|| Cgroup::new(path, Arc::clone(&self.shared)))
+        is_ours.then(|| {
+            self.shared.left().retain(|left| *left != path);
+            Cgroup::new(path, Arc::clone(&self.shared))
+        })
     }
 }
 

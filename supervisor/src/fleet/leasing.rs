@@ -22,12 +22,11 @@ impl<N: Nursery> Fleet<N> {
         let model = wanted.manifest.spec.model.clone();
         self.next_lease += 1;
         let id = LeaseId(self.next_lease);
-        let (worker, state) = match &wanted.worker {
-            Some(held) => self.resume_hold(held, &model),
-            None => {
-                self.want_for_lease(wanted, now);
-                (None, self.waiting_state(&model, wanted.alone, now))
-            }
+        let (worker, state) = if let Some(held) = &wanted.worker {
+            self.resume_hold(held, &model)
+        } else {
+            self.want_for_lease(wanted, now);
+            (None, self.waiting_state(&model, wanted.alone, now))
         };
         if let Some(resident) = self.residents.get_mut(&model)
             && wanted.keep_alive.is_some()
@@ -55,13 +54,11 @@ impl<N: Nursery> Fleet<N> {
     fn resume_hold(&self, held: &str, model: &str) -> (Option<WorkerId>, LeaseState) {
         let found =
             self.workers.iter().find(|(id, entry)| id.as_str() == held && entry.model() == Some(model));
-        match found {
-            Some((id, _)) => (Some(id.clone()), LeaseState::Ready(self.hold(model, id))),
-            None => {
-                let cause = "is not there any more".to_owned();
-                (None, LeaseState::Lost(Loss { cause, may_be_request: false }))
-            }
+        if let Some((id, _)) = found {
+            return (Some(id.clone()), LeaseState::Ready(self.hold(model, id)));
         }
+        let cause = "is not there any more".to_owned();
+        (None, LeaseState::Lost(Loss { cause, may_be_request: false }))
     }
 
     pub(super) fn on_releases(&mut self, now: Instant) {

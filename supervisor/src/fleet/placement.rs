@@ -213,7 +213,7 @@ impl<N: Nursery> Fleet<N> {
         }
         let ready = self.standbys(&format).find(|(_, is_ready)| *is_ready).map(|(id, _)| id.clone());
         if let Some(id) = ready {
-            self.hand_over(seat, id, need.clone(), now);
+            self.hand_over(seat, &id, need.clone(), now);
         }
         self.tell_leases(&seat.model, now);
     }
@@ -232,9 +232,9 @@ impl<N: Nursery> Fleet<N> {
         (ram > 0).then(|| margin.max(ram.saturating_add(LEAST_SLACK_BYTES)))
     }
 
-    fn hand_over(&mut self, seat: &Seat, id: WorkerId, footprint: Memory, now: Instant) {
+    fn hand_over(&mut self, seat: &Seat, id: &WorkerId, footprint: Memory, now: Instant) {
         let limit_bytes = self.limit_of(&footprint);
-        let (Some(resident), Some(entry)) = (self.residents.get_mut(&seat.model), self.workers.get_mut(&id))
+        let (Some(resident), Some(entry)) = (self.residents.get_mut(&seat.model), self.workers.get_mut(id))
         else {
             return;
         };
@@ -297,24 +297,23 @@ impl<N: Nursery> Fleet<N> {
 
     fn no_room(&self, seat: &Seat, need: &Memory) -> Error {
         let limit = self.memory.borrow().limit.clone();
-        let placed = self.placed();
         let holders: Vec<String> = self
             .workers
             .values()
             .filter_map(|entry| entry.placed.as_ref())
             .map(|placed| format!("{} holds {}", placed.model, placed.footprint))
             .collect();
-        let (seat, free) = (&seat.model, limit.minus(&placed));
+        let holders = if holders.is_empty() { "nobody holds any".to_owned() } else { holders.join(", ") };
+        let (model, free) = (&seat.model, limit.minus(&self.placed()));
         let message = if need.fits(&limit) {
             format!(
-                "there is no memory for {seat}: it needs {need}, {free} is free of {limit}, and {}; all of that is in use \
-                 or pinned",
-                holders.join(", ")
+                "there is no memory for {model}: it needs {need}, {free} is free of {limit}, and {holders}; all of that is \
+                 in use or pinned"
             )
         } else {
             format!(
-                "{seat} is too large: it needs {need}, and workers may hold {limit} together ({placed} is held); give it \
-                 fewer slots or a shorter context, or raise budget.ram"
+                "{model} is too large: it needs {need}, and workers may hold {limit} together, of which {free} is free \
+                 ({holders}); give it fewer slots or a shorter context, or raise the budget"
             )
         };
         Error::new(Code::NoCapacity, message).with_retry_after(RETRY_AFTER_S)

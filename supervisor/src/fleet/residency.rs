@@ -239,25 +239,18 @@ impl<N: Nursery> Fleet<N> {
         let predicted = self.predict(&placed.manifest);
         let Some(resident) = self.residents.get_mut(&placed.model) else { return };
         resident.restarts += 1;
-        match resident.sizing.after_death(&predicted, &limit, placed.manifest.spec.slots) {
-            Some(sizing) => {
-                tracing::warn!(
-                    model = placed.model,
-                    factor = sizing.factor,
-                    slots = sizing.slots,
-                    "placed with more room"
-                );
-                resident.sizing = sizing;
-                self.want(&placed.model, now);
-            }
-            None => {
-                let error = refusal(format!(
-                    "{} is not started again: its worker {cause}, with one slot and all the memory that workers may \
-                     hold; give it a shorter context, or raise budget.ram",
-                    placed.model
-                ));
-                resident.main = Stage::Failed { error, worker: Some(id.clone()) };
-            }
+        if let Some(sizing) = resident.sizing.after_death(&predicted, &limit, placed.manifest.spec.slots) {
+            let (model, factor, slots) = (&placed.model, sizing.factor, sizing.slots);
+            tracing::warn!(model, factor, slots, "placed with more room");
+            resident.sizing = sizing;
+            self.want(model, now);
+        } else {
+            let error = refusal(format!(
+                "{} is not started again: its worker {cause}, with one slot and all the memory that workers may hold; \
+                 give it a shorter context, or raise budget.ram",
+                placed.model
+            ));
+            resident.main = Stage::Failed { error, worker: Some(id.clone()) };
         }
     }
 

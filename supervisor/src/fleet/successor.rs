@@ -39,7 +39,7 @@ impl<N: Nursery> Fleet<N> {
                 resident.manifest = manifest;
                 match resident.main.clone() {
                     Stage::Placed(worker) | Stage::Leaving { worker, .. } => {
-                        self.leave(&model, worker, true, now)
+                        self.leave(&model, worker, true, now);
                     }
                     Stage::Backoff { .. } | Stage::Failed { .. } => self.want(&model, now),
                     Stage::Absent | Stage::Waiting { .. } => {}

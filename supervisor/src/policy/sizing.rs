@@ -29,7 +29,7 @@ impl Sizing {
             return Some(larger);
         }
         let slots = self.slots.unwrap_or(slots);
-        (slots > 1).then(|| Self { slots: Some(slots / 2), ..self })
+        (slots > 1).then_some(Self { slots: Some(slots / 2), ..self })
     }
 }
 

@@ -103,8 +103,8 @@ async fn a_model_that_can_never_fit_is_refused_at_once() {
     assert_eq!((Instant::now() - start, error.code()), (Duration::ZERO, Code::NoCapacity));
     assert_eq!(
         error.message,
-        "a is too large: it needs 3.0 GiB of ram, and workers may hold 512 MiB of ram together (0 MiB is held); give it \
-         fewer slots or a shorter context, or raise budget.ram"
+        "a is too large: it needs 3.0 GiB of ram, and workers may hold 512 MiB of ram together, of which 512 MiB of \
+         ram is free (nobody holds any); give it fewer slots or a shorter context, or raise the budget"
     );
 }
 
