@@ -12,10 +12,15 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 pub use group::Cgroup;
 pub use hierarchy::Version;
+
+/// How long the last processes may take to die before their groups are left to the next supervisor.
+const LAST_PROCESSES: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The groups of this supervisor's workers. Clones are the same groups; the last one takes them away.
 #[derive(Debug, Clone)]
@@ -100,10 +105,8 @@ impl Cgroups {
 
     fn below(base: &Path, version: Version, name: &str) -> Result<Self, CgroupError> {
         let parent = base.join(name);
-        make(&parent)?;
-        if version == Version::V2 {
-            hierarchy::enable_memory(&parent)?;
-        }
+        sweep_others(base, &parent);
+        make_parent(&parent, version)?;
         let former = fs::read_dir(&parent).into_iter().flatten().flatten();
         let groups = former.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
         // What cannot be taken away yet has a process in it, which may be dying, or be taken over.
@@ -119,6 +122,8 @@ impl Cgroups {
     /// Makes the group of one worker.
     pub fn create(&self, worker_id: &str) -> Result<Cgroup, CgroupError> {
         self.shared.sweep();
+        // Another supervisor that has just started may have taken an empty folder for one that nobody owns.
+        make_parent(&self.shared.parent, self.version())?;
         let path = self.shared.parent.join(worker_id);
         match fs::create_dir(&path) {
             Ok(()) => Ok(Cgroup::new(path, Arc::clone(&self.shared))),
@@ -163,10 +168,36 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        let deadline = Instant::now() + LAST_PROCESSES;
         self.sweep();
+        while !self.left().is_empty() && Instant::now() < deadline {
+            std::thread::sleep(PAUSE);
+            self.sweep();
+        }
         if let Err(error) = fs::remove_dir(&self.parent) {
             tracing::debug!(group = %self.parent.display(), %error, "control group stays");
         }
+    }
+}
+
+/// The folder of a supervisor's groups, ready for groups in it.
+fn make_parent(parent: &Path, version: Version) -> Result<(), CgroupError> {
+    if parent.is_dir() && version == Version::V1 {
+        return Ok(());
+    }
+    make(parent)?;
+    if version == Version::V2 {
+        hierarchy::enable_memory(parent)?;
+    }
+    Ok(())
+}
+
+/// Takes away what supervisors left that were killed and have no successor. The kernel keeps what has a process in it.
+fn sweep_others(base: &Path, own: &Path) {
+    let folders = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    for other in folders(base).filter(|path| path != own && hierarchy::is_of_a_supervisor(path)) {
+        folders(&other).for_each(|group| drop(fs::remove_dir(group)));
+        drop(fs::remove_dir(other));
     }
 }
 

@@ -130,6 +130,13 @@ pub(super) fn name_for(runtime_dir: &Path) -> String {
     format!("impetus-{:016x}", hasher.finish())
 }
 
+/// Whether the group is called as those that [`name_for`] names.
+pub(super) fn is_of_a_supervisor(group: &Path) -> bool {
+    let name =
+        group.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix("impetus-"));
+    name.is_some_and(|hash| hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 fn enter(group: &Path) -> Result<(), CgroupError> {
     write(&group.join(PROCS), &std::process::id().to_string())
 }

@@ -181,6 +181,22 @@ fn groups_go_with_their_handles_and_with_the_next_run() {
 }
 
 #[test]
+fn what_others_left_goes_and_what_they_use_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let groups =
+        ["impetus-00000000000000aa/gguf-1", "impetus-00000000000000bb/gguf-1", "impetus-mine/gguf-1"];
+    for group in groups {
+        fs::create_dir_all(dir.path().join(group)).unwrap();
+    }
+    // As if a process were in it.
+    fs::write(dir.path().join(groups[1]).join("busy"), "").unwrap();
+    let own = Cgroups::below(dir.path(), Version::V1, "impetus-0").unwrap();
+    assert_eq!(groups.map(|group| dir.path().join(group).exists()), [false, true, true]);
+    fs::remove_dir(dir.path().join("impetus-0")).unwrap();
+    assert!(own.create("gguf-1").is_ok(), "its own folder is made again");
+}
+
+#[test]
 fn the_name_is_that_of_the_run_before() {
     let name = |path: &str| hierarchy::name_for(Path::new(path));
     assert_eq!(name("/run/a"), name("/run/a"));
