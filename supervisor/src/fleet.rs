@@ -9,20 +9,16 @@ mod placement;
 mod pool;
 mod residency;
 mod seat;
+mod settings;
 mod snapshot;
 mod successor;
 
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use impetus_proto::{launch::WorkerSpec, worker::Stats};
+use impetus_proto::worker::Stats;
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until},
@@ -31,6 +27,7 @@ use tokio::{
 pub use adoption::Inherited;
 pub use handle::{FleetHandle, KeepAlive, Restarted, Wanted};
 pub use seat::Role;
+pub use settings::{FleetSettings, FormatSettings, Manifest};
 pub use snapshot::{ModelRow, Snapshot, WorkerRow};
 
 use self::{handle::Command, pool::Pool, seat::Resident};
@@ -39,68 +36,12 @@ use crate::{
     footprints::Footprints,
     leases::{LeaseId, LeaseState, Releases},
     limit::Enforcer,
-    policy::restart::Limits,
     shutdown::Phase,
     worker::{Birth, Event, Leave, Nursery, Orders, State, What, WorkerId},
 };
 
 /// Commands and events that may wait.
 const WAITING: usize = 256;
-
-/// What a model is to the fleet.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Manifest {
-    /// What its worker is told, but for the socket.
-    pub spec: WorkerSpec,
-    /// The format, and so the kind of worker.
-    pub format: String,
-    /// Never stopped for being idle, nor to make room.
-    pub pin: bool,
-    /// Stopped after this long without a lease.
-    pub ttl: Option<Duration>,
-    /// When its file was last written: another one deserves another try.
-    pub modified: Option<SystemTime>,
-    /// Bytes of its files.
-    pub size_bytes: u64,
-    /// What its worker will hold, by formula; measured peaks count more.
-    pub footprint: Memory,
-    /// How much of that comes after the load, when slots fill; none where no formula is known.
-    pub growth: Option<Memory>,
-    /// What its worker is given whatever is computed or measured.
-    pub fixed: Option<Memory>,
-}
-
-/// How the workers of one format are run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FormatSettings {
-    /// The program.
-    pub program: PathBuf,
-    /// Workers kept started without a model.
-    pub standby: usize,
-    /// Compute threads of the engine; 0 leaves it to the engine.
-    pub threads: u32,
-    /// Whether they give up what they do not need.
-    pub sandbox: bool,
-}
-
-/// Settings of the fleet.
-#[derive(Debug, Clone)]
-pub struct FleetSettings {
-    /// By format.
-    pub formats: BTreeMap<String, FormatSettings>,
-    /// When the dead are started again.
-    pub restart: Limits,
-    /// How long leases may go on when their worker is stopped.
-    pub drain: Duration,
-    /// Where workers' sockets are.
-    pub runtime_dir: PathBuf,
-    /// A worker is killed at this many times its footprint.
-    pub margin: f64,
-    /// How long a model waits for room before it is refused.
-    pub wait: Duration,
-    /// How long it waits before one in use has to make room for it.
-    pub turn: Duration,
-}
 
 /// What an earlier run of the server has left.
 #[derive(Debug)]

@@ -1,12 +1,16 @@
 //! The fleet over scripted workers, on paused time.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
-use impetus_proto::{Code, Error, worker::Description};
+use impetus_proto::{Code, Error, launch::WorkerSpec, worker::Description};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::{attribution::ExitCause, leases::Lease, worker::Adopted};
+use crate::{attribution::ExitCause, leases::Lease, policy::restart::Limits, worker::Adopted};
 
 mod adoption;
 mod budget;
