@@ -81,7 +81,8 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn the_high_water_mark_is_found_or_nothing() {
-        let check = |status: &str, expected| assert_eq!(high_water_of(status.as_bytes()), expected, "{status}");
+        let check =
+            |status: &str, expected| assert_eq!(high_water_of(status.as_bytes()), expected, "{status}");
         check("Name:\tworker\nVmPeak:\t  900 kB\nVmHWM:\t   12 kB\nVmRSS:\t 8 kB\n", Some(12 * 1024));
         check("Name:\tVmHWM: 3 kB\n", None);
         check("VmHWM:\t12 MB\n", None);
