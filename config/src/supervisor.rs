@@ -10,7 +10,7 @@ use crate::place::{folder, home};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SupervisorConfig {
-    /// Sockets of the running server; emptied at start.
+    /// Sockets of the running server; what an earlier one left there is removed at start.
     pub runtime_dir: PathBuf,
     /// What outlives a restart, and the lock that keeps two supervisors apart.
     pub state_dir: PathBuf,

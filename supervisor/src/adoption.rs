@@ -46,7 +46,8 @@ pub struct ClaimedGateway {
 }
 
 /// Takes over the children recorded in `dir`: workers of the formats that `serves` knows, and the gateway if it listens
-/// on `listen`. Ends the others. Only for who holds the lock on the state folder; blocks for two seconds at most.
+/// on `listen`. Ends the others. Only for who holds the lock on the folder; blocks for
+/// some seconds where children do not answer.
 pub fn take_over(dir: &Path, listen: SocketAddr, serves: impl Fn(&str) -> bool) -> Inheritance {
     let wanted = |kind: &Kind| match kind {
         Kind::Worker { format, .. } => serves(format),

@@ -138,9 +138,14 @@ impl ExitCause {
         }
     }
 
-    /// Whether somebody other than the worker and the supervisor ended it, which is nothing to hold against it.
+    /// Whether somebody other than the worker and the supervisor ended it, which is nothing to hold against it. A
+    /// process that falls silent as a whole was stopped by somebody, or starved.
     pub fn is_from_outside(&self) -> bool {
-        matches!(self, Self::Signalled { signal, memory_ran_out: false, .. } if !is_crash(*signal))
+        match self {
+            Self::Signalled { signal, memory_ran_out, .. } => !memory_ran_out && !is_crash(*signal),
+            Self::Hung { what, .. } => *what == Hang::Report,
+            _ => false,
+        }
     }
 
     /// Whether it ended for lack of memory, so that it needs more of it, or a smaller task.

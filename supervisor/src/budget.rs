@@ -53,6 +53,12 @@ impl Memory {
         self.zip(other, u64::max)
     }
 
+    /// The lesser of both, pool by pool.
+    #[must_use]
+    pub fn min(&self, other: &Self) -> Self {
+        self.zip(other, u64::min)
+    }
+
     /// This many times as much.
     #[must_use]
     pub fn times(&self, factor: f64) -> Self {

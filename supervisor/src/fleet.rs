@@ -59,6 +59,8 @@ struct Fleet<N> {
     events: mpsc::Sender<Event>,
     memory: watch::Receiver<Pools>,
     footprints: Footprints,
+    /// Until then what was measured of the machine may be what a dying worker still held.
+    settled_at: Instant,
     releases: Arc<Releases>,
     changes: watch::Sender<u64>,
     pools: BTreeMap<String, Pool>,
@@ -133,6 +135,7 @@ pub fn start<N: Nursery>(
         events,
         memory,
         footprints: legacy.footprints,
+        settled_at: Instant::now(),
         releases: Arc::default(),
         changes,
         pools,
@@ -273,6 +276,10 @@ impl<N: Nursery> Fleet<N> {
             order(entry, leave);
         }
         self.is_stopping = true;
+        let models: Vec<String> = self.residents.keys().cloned().collect();
+        for model in &models {
+            self.tell_leases(model, Instant::now());
+        }
         self.changed();
     }
 

@@ -88,6 +88,13 @@ impl Footprints {
         is_news
     }
 
+    /// What was measured of `manifest` counts no more: it was more than the worker had use for.
+    pub fn forget(&mut self, manifest: &Manifest) {
+        if self.records.remove(&self.key(manifest)).is_some() {
+            self.is_unwritten = !self.writer.offer(|| self.stored());
+        }
+    }
+
     fn take_in(&mut self, manifest: &Manifest, peaks: &Memory) -> bool {
         let key = self.key(manifest);
         if let Some(record) = self.records.get_mut(&key) {

@@ -1,4 +1,4 @@
-//! Keeps two supervisors off one state folder.
+//! Keeps two supervisors off one folder.
 
 use std::{
     fs::{File, OpenOptions},
@@ -11,18 +11,18 @@ use nix::{
     fcntl::{Flock, FlockArg},
 };
 
-/// The lock on a state folder, given up when dropped or when this process ends in whatever way.
+/// The lock on a folder, given up when dropped or when this process ends in whatever way.
 #[derive(Debug)]
-pub struct StateLock {
+pub struct FolderLock {
     _file: Flock<File>,
 }
 
-/// The state folder cannot be locked.
+/// The folder cannot be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another supervisor has it.
     #[error(
-        "another supervisor{} uses the state folder {}; stop it, or set supervisor.state_dir to another folder",
+        "another supervisor{} uses the folder {}; stop it, or set {setting} to another folder",
         holder.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), dir.display()
     )]
     Held {
@@ -30,6 +30,8 @@ pub enum LockError {
         dir: PathBuf,
         /// The other's process id, if it is known.
         holder: Option<u32>,
+        /// The setting that names the folder.
+        setting: &'static str,
     },
     /// The lock file cannot be used.
     #[error("cannot lock {}: {source}; check that the folder can be written", path.display())]
@@ -41,10 +43,10 @@ pub enum LockError {
     },
 }
 
-impl StateLock {
-    /// Locks `dir`, without waiting for anybody.
-    pub fn take(dir: &Path) -> Result<Self, LockError> {
-        let path = dir.join("lock");
+impl FolderLock {
+    /// Locks `dir`, which `setting` names, by the file `name` in it, without waiting for anybody.
+    pub fn take(dir: &Path, name: &str, setting: &'static str) -> Result<Self, LockError> {
+        let path = dir.join(name);
         let io = |source| LockError::Io { path: path.clone(), source };
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
@@ -53,7 +55,9 @@ impl StateLock {
                 file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(io)?;
                 Ok(Self { _file: file })
             }
-            Err((file, Errno::EWOULDBLOCK)) => Err(LockError::Held { dir: dir.into(), holder: holder(file) }),
+            Err((file, Errno::EWOULDBLOCK)) => {
+                Err(LockError::Held { dir: dir.into(), holder: holder(file), setting })
+            }
             Err((_, error)) => Err(io(error.into())),
         }
     }
@@ -73,10 +77,10 @@ mod tests {
     #[test]
     fn the_second_is_refused_and_told_by_whom() {
         let dir = tempfile::tempdir().unwrap();
-        let first = StateLock::take(dir.path()).unwrap();
-        let message = StateLock::take(dir.path()).unwrap_err().to_string();
+        let first = FolderLock::take(dir.path(), "lock", "supervisor.state_dir").unwrap();
+        let message = FolderLock::take(dir.path(), "lock", "supervisor.state_dir").unwrap_err().to_string();
         assert!(message.contains(&format!("pid {}", std::process::id())), "{message}");
         drop(first);
-        StateLock::take(dir.path()).unwrap();
+        FolderLock::take(dir.path(), "lock", "supervisor.state_dir").unwrap();
     }
 }

@@ -4,10 +4,7 @@ use std::{
     collections::HashSet,
     fs::{self, DirBuilder, Permissions},
     io,
-    os::unix::{
-        fs::{DirBuilderExt, FileTypeExt, PermissionsExt},
-        net::UnixStream,
-    },
+    os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -63,12 +60,6 @@ pub enum PlaceError {
         /// The folder.
         path: PathBuf,
     },
-    /// Another supervisor is alive in it.
-    #[error("another supervisor serves on {}; stop it, or set supervisor.runtime_dir to another folder", socket.display())]
-    Served {
-        /// Its control socket.
-        socket: PathBuf,
-    },
     /// Nobody knows where this program is.
     #[error("cannot tell where the supervisor's own program is: {0}")]
     Program(io::Error),
@@ -101,9 +92,6 @@ impl Places {
         create(path, RUNTIME_SETTING)?;
         let restricted = fs::set_permissions(path, Permissions::from_mode(0o700));
         restricted.map_err(self.runtime_error("restrict"))?;
-        if UnixStream::connect(self.control_socket()).is_ok() {
-            return Err(PlaceError::Served { socket: self.control_socket() });
-        }
         Ok(())
     }
 
@@ -183,8 +171,6 @@ mod tests {
         assert!(adopted.exists());
         assert!(places.runtime_dir.join("notes").exists());
         assert_eq!(fs::metadata(&places.runtime_dir).unwrap().permissions().mode() & 0o777, 0o700);
-        let _alive = UnixListener::bind(places.control_socket()).unwrap();
-        assert!(matches!(places.prepare_runtime(), Err(PlaceError::Served { .. })));
     }
 
     #[test]

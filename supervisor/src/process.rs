@@ -146,8 +146,9 @@ impl Process {
     pub async fn next(&mut self) -> Happening {
         let said = tokio::select! {
             biased;
-            said = self.reports.next() => said,
+            // First, and only now and then: a flood of reports must not hide it.
             held = self.guard.exceeded() => return Happening::OverLimit(held),
+            said = self.reports.next() => said,
         };
         match said {
             Ok(Some(report)) => Happening::Report(report),

@@ -22,7 +22,7 @@ use crate::{
     footprints::Footprints,
     gateway::{self, Entrance},
     launch::Launcher,
-    lock::StateLock,
+    lock::FolderLock,
     logs::Logs,
     memory,
     places::Places,
@@ -41,8 +41,10 @@ pub fn run(loaded: Loaded) -> Result<()> {
     let config = &loaded.config;
     let places = Places::new(config)?;
     places.prepare_state()?;
-    let _lock = StateLock::take(&places.state_dir)?;
+    let _state = FolderLock::take(&places.state_dir, "lock", "supervisor.state_dir")?;
     places.prepare_runtime()?;
+    // Of its own: supervisors with other state folders must not take each other's children for orphans.
+    let _runtime = FolderLock::take(&places.runtime_dir, "supervisor.lock", "supervisor.runtime_dir")?;
     let serves = |format: &str| config.workers.contains_key(format);
     let mut inherited = adoption::take_over(&places.runtime_dir, config.gateway.listen, serves);
     places.clear_runtime(&inherited.sockets())?;

@@ -36,6 +36,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest wait of a request that has begun, for its turn: it has waited once, and may not be refused any more.
 const NO_END: Duration = Duration::MAX;
 
+/// How long a request that has begun leaves others the memory that it needs before it asks again.
+const ROOM_PAUSE: Duration = Duration::from_secs(1);
+
 /// What a request asks of its workers, whatever it is for.
 #[derive(Debug, Clone)]
 pub(super) struct Errand {
@@ -91,11 +94,13 @@ impl Course {
     pub(super) fn begin(upstream: &Arc<Upstream>, errand: Errand) -> Result<Self, Error> {
         let (queue, model) = (&upstream.queue, &errand.model);
         upstream.poison.check(&queue.resolve(model), errand.fingerprint)?;
+        let is_part = errand.is_part;
         Ok(Self {
             upstream: upstream.clone(),
             place: if errand.is_part { queue.join(model) } else { queue.enter(model) }?,
             errand,
-            begun: false,
+            // The first part may have been answered by now.
+            begun: is_part,
             suspicion: Suspicion::default(),
             n_before: 0,
             dispatched: false,
@@ -109,8 +114,12 @@ impl Course {
     pub(super) async fn lease(&mut self) -> Result<Lease, Error> {
         self.dispatched = false;
         let mut explained = self.upstream.poison.explained();
+        let since = Instant::now();
         loop {
-            if self.suspicion.is_explained_by(&explained.borrow_and_update()) {
+            let is_explained = self.suspicion.is_explained_by(&explained.borrow_and_update());
+            if is_explained {
+                // But not where it is another copy of what was convicted.
+                self.upstream.poison.check(&self.errand.model, self.errand.fingerprint)?;
                 self.suspicion = Suspicion::default();
             }
             let alone = self.suspicion.is_alone();
@@ -120,11 +129,20 @@ impl Course {
             let Errand { id, model, keep_alive, .. } = &self.errand;
             let wish = Wish { model, request_id: id, alone, keep_alive: *keep_alive };
             let lease = tokio::select! {
-                lease = self.upstream.lease(wish) => lease?,
+                lease = self.upstream.lease(wish) => lease,
                 () = another_was_it(&mut explained, &self.suspicion), if alone => continue,
+            };
+            let lease = match lease {
+                // Memory that is short for a moment costs nobody an answer that was begun.
+                Err(error) if error.code() == Code::NoCapacity && self.begun && !self.is_late(since) => {
+                    sleep(ROOM_PAUSE).await;
+                    continue;
+                }
+                lease => lease?,
             };
             self.place.lent(model, &lease.model, (!alone).then_some(lease.slots));
             lease.model.as_ref().clone_into(&mut self.errand.model);
+            self.upstream.poison.check(&self.errand.model, self.errand.fingerprint)?;
             if alone {
                 return Ok(lease);
             }
@@ -136,6 +154,11 @@ impl Course {
                 return Ok(lease);
             }
         }
+    }
+
+    /// Whether memory has been waited for longer than a model may be.
+    fn is_late(&self, since: Instant) -> bool {
+        since.elapsed() >= self.upstream.limits.acquire_timeout
     }
 
     /// The worker is about to see the request, of which `n_done` is done.

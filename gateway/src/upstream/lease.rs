@@ -26,6 +26,9 @@ use crate::metrics;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
+/// How long a request waits for a worker of its own.
+const LONELY_PATIENCE: Duration = Duration::from_hours(24);
+
 /// How long a worker that the supervisor says is gone may be silent; what it has said before is still on its way.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
@@ -128,14 +131,18 @@ impl Upstream {
             keep_alive_s: wish.keep_alive,
             ..AcquireRequest::default()
         };
-        let deadline = started + self.limits.acquire_timeout;
+        // Who is tried alone waits for all that are tried before.
+        let patience = if wish.alone { LONELY_PATIENCE } else { self.limits.acquire_timeout };
+        let deadline = started + patience;
         let (ready, events) = match timeout_at(deadline, self.lent(&request)).await {
             Ok(lent) => lent?,
             Err(_) => return Err(self.too_late(wish.model)),
         };
         metrics::lease_wait(&ready.model, started.elapsed());
         let (sender, end) = watch::channel(None);
-        let request = AcquireRequest { worker_id: ready.worker_id.clone(), ..request };
+        // The name that the client used may mean another model by then.
+        let (model, worker_id) = (ready.model.clone(), ready.worker_id.clone());
+        let request = AcquireRequest { model, worker_id, ..request };
         let upstream = self.clone();
         let keeper = tokio::spawn(async move {
             let end = upstream.keep(request, events).await;

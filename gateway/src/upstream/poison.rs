@@ -97,7 +97,6 @@ impl PoisonMemory {
         workers: &[String],
         cause: &str,
     ) -> Error {
-        self.explained.send_modify(|explained| explained.by(workers));
         let (seconds, n_workers) = (self.lasts.as_secs(), workers.len());
         let again = match seconds {
             0 => String::new(),
@@ -119,6 +118,8 @@ impl PoisonMemory {
             let poison = Poison { cause: cause.to_owned(), n_workers, until };
             known.insert((model.to_owned(), fingerprint), poison);
         }
+        // Last: who is cleared by this looks whether it is the same request.
+        self.explained.send_modify(|explained| explained.by(workers));
         Error::new(Code::WorkerCrashed, message)
     }
 

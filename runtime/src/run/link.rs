@@ -51,7 +51,7 @@ impl Link {
         Some(Self { stream: UnixStream::from(owned), adoption: None })
     }
 
-    /// Prepares for the day on which the supervisor is gone. Before the sandbox: it opens a socket.
+    /// Prepares for the day on which the supervisor is gone. Before the sandbox is sealed: it opens a socket.
     pub(super) fn prepare_adoption(&mut self, standby: &StandbySpec) {
         let listening = standby.adoption.as_ref().map(Adoption::listen).transpose();
         self.adoption = listening.unwrap_or_else(|error| {
@@ -175,12 +175,11 @@ impl Outlet {
         self.write(report::Message::Adopted(self.told.clone()));
     }
 
-    /// Says how far the worker is, once it serves.
+    /// Says how far the worker is; that it lives, while it has no model yet.
     fn tick(&mut self, counters: &Counters) {
         let model = self.told.description.as_ref().map(|description| description.model.as_str());
-        if let Some(tick) = model.map(|model| tick(model, counters, &self.peak)) {
-            self.write(report::Message::Tick(tick));
-        }
+        let tick = tick(model.unwrap_or_default(), counters, &self.peak);
+        self.write(report::Message::Tick(tick));
     }
 }
 

@@ -17,13 +17,13 @@ const STATUS_BYTES: usize = 4096;
 
 /// Where the kernel tells it.
 pub(super) struct Peak {
-    /// `/proc/self/status`, opened before the process gives up the right to open it.
+    /// `/proc/self/status`, opened before the sandbox is sealed.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     status: Option<File>,
 }
 
 impl Peak {
-    /// To be made before the sandbox is.
+    /// To be made before the sandbox is sealed.
     pub(super) fn open() -> Self {
         Self { status: File::open("/proc/self/status").ok() }
     }

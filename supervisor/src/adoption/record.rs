@@ -1,5 +1,5 @@
 //! What is written down of every child in the runtime folder, so that the next supervisor finds it: a file
-//! `<name>.json` from the child's start to its end.
+//! `<name>.child` from the child's start to its end.
 
 use std::{
     fmt,
@@ -19,10 +19,10 @@ use super::{Identity, identity::this_boot};
 const MAX_BYTES: u64 = 4 << 20;
 
 /// How a record's file name ends.
-const SUFFIX: &str = "json";
+const SUFFIX: &str = "child";
 
 /// How the name of a record ends that is not yet whole.
-const UNFINISHED: &str = "json-new";
+const UNFINISHED: &str = "child-new";
 
 /// How the name of the socket ends on which a child waits for its next supervisor. No longer than that of the sockets
 /// which workers serve on, since the length of their paths is bounded.
@@ -124,7 +124,8 @@ impl Kept {
 
     /// Forgets the child, which has ended, and the socket that it left.
     pub fn remove(self) {
-        for path in [&self.path, &self.record.socket] {
+        // A sealed worker cannot remove the socket that it served on.
+        for path in [&self.path, &self.record.socket, &self.path.with_extension("sock")] {
             remove(path);
         }
     }
@@ -238,10 +239,10 @@ mod tests {
         let kept = records(dir.path()).keep("a", std::process::id(), worker()).unwrap();
         let elsewhere = Record { socket: "/etc/passwd".into(), ..kept.record().clone() };
         for (name, bytes) in [
-            ("torn.json", &b"{\"pid\":"[..]),
-            ("binary.json", &[0xff; 40]),
-            ("b.json", &serde_json::to_vec(&elsewhere).unwrap()),
-            ("c.json-new", b"{}"),
+            ("torn.child", &b"{\"pid\":"[..]),
+            ("binary.child", &[0xff; 40]),
+            ("b.child", &serde_json::to_vec(&elsewhere).unwrap()),
+            ("c.child-new", b"{}"),
             ("notes", b"kept"),
         ] {
             fs::write(dir.path().join(name), bytes).unwrap();
@@ -250,6 +251,6 @@ mod tests {
         let mut left: Vec<_> =
             fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
-        assert_eq!(left, ["a.json", "notes"]);
+        assert_eq!(left, ["a.child", "notes"]);
     }
 }

@@ -115,7 +115,7 @@ fn a_worker_with_a_model_is_taken_over() {
     assert_eq!((worker.id.as_str(), worker.format.as_str()), ("gguf-3", "gguf"));
     assert_eq!((worker.spec, worker.sandbox.as_str()), (placed().spec.unwrap(), "landlock"));
     assert!(inheritance.ended.is_empty() && !orphan.has_ended());
-    assert_eq!(scene.files(), ["gguf-3.json", "gguf-3.next"]);
+    assert_eq!(scene.files(), ["gguf-3.child", "gguf-3.next"]);
     let texts = worker.process.outputs.map(|output| {
         let mut text = String::new();
         fs::File::from(output).read_to_string(&mut text).unwrap();
@@ -181,7 +181,7 @@ fn a_process_that_has_the_id_of_a_dead_child_is_left_alone() {
     let scene = Scene::new();
     let mut orphan = scene.worker("gguf-1");
     orphan.answers_with(placed());
-    let path = scene.dir.path().join("gguf-1.json");
+    let path = scene.dir.path().join("gguf-1.child");
     let mut record: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     record["started"] = (record["started"].as_u64().unwrap() - 1).into();
     fs::write(&path, record.to_string()).unwrap();

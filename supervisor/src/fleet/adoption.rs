@@ -32,6 +32,9 @@ impl<N: Nursery> Fleet<N> {
         // Of several workers of a model the first is the usual one: later ones were to replace it, or had one request
         // to try. One that loads stays only where none serves.
         inherited.sort_by_key(|one| (Reverse(one.worker.description.is_some()), one.worker.id.number()));
+        if !inherited.is_empty() {
+            self.unsettle(now);
+        }
         for one in inherited {
             self.adopt_one(one, now);
         }

@@ -12,8 +12,12 @@ use super::{
 };
 use crate::{
     attribution::ExitCause,
+    policy::sizing::Sizing,
     worker::{Leave, Nursery, WorkerId},
 };
+
+/// Workers that may fail to come up, one after the other, before those who wait for one are refused.
+const MAX_FAILURES: u32 = 3;
 
 impl<N: Nursery> Fleet<N> {
     /// Sees to it that the model has a worker for lonely requests or is on its way to one.
@@ -50,8 +54,7 @@ impl<N: Nursery> Fleet<N> {
         }
     }
 
-    /// A worker for lonely requests has ended. One that never came up is not tried again: nobody would get anything
-    /// from it.
+    /// A worker for lonely requests has ended. Where several do not come up, those who wait are refused.
     pub(super) fn on_lonely_exit(
         &mut self,
         model: &str,
@@ -72,10 +75,17 @@ impl<N: Nursery> Fleet<N> {
             return;
         }
         let is_wanted = n_waiting > 0 && !self.is_stopping;
-        if is_wanted && (was_ready || *cause == ExitCause::Stopped) {
+        if was_ready && cause.is_memory() {
+            // It is the request that takes the memory, not the model.
+            resident.sizing = Sizing::default();
+        }
+        let is_planned = was_ready || *cause == ExitCause::Stopped;
+        resident.lonely_failures += u32::from(!is_planned);
+        if is_wanted && resident.lonely_failures < MAX_FAILURES {
             resident.alone = Stage::waiting(now);
         } else {
             resident.alone = Stage::Absent;
+            resident.lonely_failures = 0;
             let message = format!("the worker that was to try this request alone {cause}");
             self.refuse(model, true, &Error::new(Code::WorkerCrashed, message));
         }

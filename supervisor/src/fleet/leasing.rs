@@ -79,6 +79,10 @@ impl<N: Nursery> Fleet<N> {
             && !is_leased
         {
             resident.idle_since = now;
+            // Whoever wanted it is gone before it had a place.
+            if matches!(resident.main, Stage::Waiting { .. }) && !resident.manifest.pin {
+                resident.main = Stage::Absent;
+            }
         }
         if let Some(worker) = &lease.worker
             && !self.is_held(worker)
@@ -193,9 +197,11 @@ impl<N: Nursery> Fleet<N> {
 
     fn state_of_wait(&self, model: &str, format: &str, has_room: bool) -> LeaseState {
         match self.pools.get(format).map(|pool| &pool.broken) {
-            Some(Some(reason)) => LeaseState::Ended(refusal(format!("{model} cannot be loaded: {reason}"))),
-            Some(None) if has_room => LeaseState::Queued("waits for a worker to start".into()),
-            Some(None) => LeaseState::Queued("waits for memory".into()),
+            Some(Some(reason)) if !self.has_ready_standby(format) => {
+                LeaseState::Ended(refusal(format!("{model} cannot be loaded: {reason}")))
+            }
+            Some(_) if has_room => LeaseState::Queued("waits for a worker to start".into()),
+            Some(_) => LeaseState::Queued("waits for memory".into()),
             None => LeaseState::Ended(refusal(format!(
                 "{model} cannot be loaded: there is no [workers.{format}] in the configuration"
             ))),
@@ -214,6 +220,9 @@ impl<N: Nursery> Fleet<N> {
 }
 
 fn tell(lease: &mut LeaseEntry, state: &LeaseState, worker: Option<&WorkerId>) {
+    if lease.states.borrow().is_last() {
+        return;
+    }
     lease.worker = worker.cloned();
     lease.states.send_if_modified(|old| {
         let is_new = old != state && !old.is_last();

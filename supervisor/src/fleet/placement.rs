@@ -25,6 +25,9 @@ const LEAST_SLACK_BYTES: u64 = 256 << 20;
 /// Taken for the speed of loading while no load has been timed, in bytes a second.
 const LOAD_BYTES_PER_S: u64 = 500 << 20;
 
+/// How long after the end of a worker the machine's figures may still count what it held.
+const SETTLING: Duration = Duration::from_secs(2);
+
 /// What keeps a seat from being placed.
 enum Hindrance {
     /// It could never be placed.
@@ -47,6 +50,10 @@ impl<N: Nursery> Fleet<N> {
         let mut room = limit.minus(&self.placed());
         let mut leaving = self.leaving();
         for (seat, since) in self.waiting_seats() {
+            if !self.can_start(&seat) {
+                self.take_room(&seat);
+                continue;
+            }
             let need = self.need(&seat);
             if need.fits(&room) {
                 room = room.minus(&need);
@@ -60,7 +67,7 @@ impl<N: Nursery> Fleet<N> {
                 Hindrance::InUse => {}
                 Hindrance::Leaving => {
                     leaving = leaving.minus(&need.minus(&room));
-                    room = Memory::default();
+                    room = room.minus(&need);
                 }
                 Hindrance::Evict(victims) => {
                     for victim in victims {
@@ -68,7 +75,7 @@ impl<N: Nursery> Fleet<N> {
                         self.evict(&victim, now);
                     }
                     leaving = Memory::default();
-                    room = Memory::default();
+                    room = room.minus(&need);
                 }
             }
         }
@@ -83,7 +90,8 @@ impl<N: Nursery> Fleet<N> {
         now: Instant,
     ) -> Hindrance {
         if !need.fits(&self.memory.borrow().limit) {
-            return Hindrance::TooLarge;
+            let is_settled = now >= self.settled_at && self.leaving().total() == 0;
+            return if is_settled { Hindrance::TooLarge } else { Hindrance::InUse };
         }
         let missing = need.minus(room).minus(leaving);
         if missing.total() == 0 {
@@ -93,7 +101,9 @@ impl<N: Nursery> Fleet<N> {
         if let Some(victims) = eviction::plan(&missing, idle) {
             return Hindrance::Evict(victims);
         }
-        if now < since + self.settings.turn {
+        // Nobody in use has to go for what nobody waits for any more.
+        let is_wanted = seat.role != Role::Main || self.n_waiting(&seat.model) > 0;
+        if now < since + self.settings.turn || !is_wanted {
             return Hindrance::InUse;
         }
         // Who has just come up gets its turn as well.
@@ -121,7 +131,8 @@ impl<N: Nursery> Fleet<N> {
                 // Leases on a worker that was inherited are taken up again a moment later than it.
                 let holders = self.n_holders(id).max(entry.stats.slots_busy as usize);
                 let served = entry.useful_since.map(|since| now - since).unwrap_or_default();
-                if placed.manifest.pin || is_own || placed.role == Role::Next || !may(served, holders) {
+                let is_pinned = placed.manifest.pin && placed.model != model;
+                if is_pinned || is_own || placed.role == Role::Next || !may(served, holders) {
                     return None;
                 }
                 let reload = self.reload_time(&placed.model, &placed.manifest);
@@ -186,8 +197,14 @@ impl<N: Nursery> Fleet<N> {
 
     /// Takes in what a worker with a model has held at most so far.
     pub(super) fn on_peaks(&mut self, id: &WorkerId, peaks: &[PoolBytes]) {
+        let total = self.memory.borrow().total.clone();
         let Some(entry) = self.workers.get_mut(id) else { return };
-        let peaks = peaks.iter().fold(Memory::default(), |memory, peak| memory.with(&peak.pool, peak.bytes));
+        // A worker may say anything: pools that there are, and no more than is in them.
+        let known = peaks.iter().filter(|peak| peak.pool == RAM || total.of(&peak.pool) > 0);
+        let peaks = known.fold(Memory::default(), |memory, peak| {
+            let most = if total.of(&peak.pool) == 0 { u64::MAX } else { total.of(&peak.pool) };
+            memory.with(&peak.pool, peak.bytes.min(most))
+        });
         entry.peaks = entry.peaks.max(&peaks);
         if let Some(placed) = entry.placed.as_ref().filter(|_| entry.useful_since.is_some()) {
             let model = &placed.model;
@@ -201,7 +218,27 @@ impl<N: Nursery> Fleet<N> {
     /// What a seat needs, earlier deaths for lack of memory considered.
     pub(super) fn need(&self, seat: &Seat) -> Memory {
         let Some(resident) = self.residents.get(&seat.model) else { return Memory::default() };
-        self.predict(resident.manifest_of(seat.role)).times(resident.sizing.factor)
+        let manifest = resident.manifest_of(seat.role);
+        let need = self.predict(manifest).times(resident.sizing.factor);
+        // What was learned from workers that took too much must not make a model too large for good.
+        let limit = &self.memory.borrow().limit;
+        if manifest.fixed.is_none() && manifest.footprint.fits(limit) { need.min(limit) } else { need }
+    }
+
+    /// Whether workers of the seat's format come up, or one is there.
+    fn can_start(&self, seat: &Seat) -> bool {
+        let Some(resident) = self.residents.get(&seat.model) else { return false };
+        let format = &resident.manifest_of(seat.role).format;
+        self.pools.get(format).is_some_and(|pool| pool.broken.is_none()) || self.has_ready_standby(format)
+    }
+
+    pub(super) fn has_ready_standby(&self, format: &str) -> bool {
+        self.standbys(format).any(|(_, is_ready)| is_ready)
+    }
+
+    /// What is measured from now on may be wrong for a while.
+    pub(super) fn unsettle(&mut self, now: Instant) {
+        self.settled_at = now + SETTLING;
     }
 
     /// There is room: the seat gets a ready standby, or waits for one.
@@ -327,6 +364,7 @@ impl<N: Nursery> Fleet<N> {
             .flat_map(|(_, since)| [since + self.settings.turn, since + self.settings.wait]);
         let turns = self.workers.values().filter_map(|entry| Some(entry.useful_since? + self.settings.turn));
         let has_waiting = !self.waiting_seats().is_empty();
-        waits.chain(turns.filter(|_| has_waiting)).filter(|time| *time > now).min()
+        let times = waits.chain(turns.chain([self.settled_at]).filter(|_| has_waiting));
+        times.filter(|time| *time > now).min()
     }
 }

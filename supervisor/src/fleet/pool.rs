@@ -119,6 +119,10 @@ impl<N: Nursery> Fleet<N> {
         let served = useful_since.map(|since| now - since).unwrap_or_default();
         pool.last = Some((id.clone(), cause.to_string()));
         pool.restarts += 1;
+        // Whoever kills standbys that have come up says nothing of the format.
+        if cause.is_from_outside() && useful_since.is_some() {
+            return;
+        }
         match pool.history.died(&self.settings.restart, now, served, random()) {
             Restart::After { delay, attempt } => {
                 pool.not_before = Some(now + delay);

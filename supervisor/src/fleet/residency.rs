@@ -6,7 +6,7 @@ use rand::random;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    Entry, Fleet, FleetSettings, Manifest, Placed, Restarted,
+    Entry, Fleet, FleetSettings, FormatSettings, Manifest, Placed, Restarted,
     leasing::refusal,
     order,
     pool::Pool,
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     attribution::ExitCause,
     budget::RAM,
-    policy::restart::Restart,
+    policy::{restart::Restart, sizing::Sizing},
     worker::{Leave, Nursery, State, WorkerId},
 };
 
@@ -93,7 +93,7 @@ impl<N: Nursery> Fleet<N> {
         }
         let Some(resident) = self.residents.get_mut(model) else { return };
         resident.history.clear();
-        resident.sizing = crate::policy::sizing::Sizing::default();
+        resident.sizing = Sizing::default();
         if matches!(resident.main, Stage::Backoff { .. } | Stage::Failed { .. }) {
             self.want(model, now);
         }
@@ -105,7 +105,7 @@ impl<N: Nursery> Fleet<N> {
         for (format, changed) in &settings.formats {
             let pool = self.pools.entry(format.clone()).or_insert_with(|| Pool::new(changed.clone()));
             let is_other =
-                pool.settings.program != changed.program || pool.settings.threads != changed.threads;
+                pool.settings != FormatSettings { standby: pool.settings.standby, ..changed.clone() };
             pool.settings = changed.clone();
             if is_other {
                 pool.clear();
@@ -148,8 +148,10 @@ impl<N: Nursery> Fleet<N> {
         let Some(placed) = self.workers.get(id).and_then(|entry| entry.placed.clone()) else { return };
         if let Some(resident) = self.residents.get_mut(&placed.model) {
             resident.load_time = Some(now - placed.since);
-            if placed.role == Role::Main {
-                resident.idle_since = now;
+            match placed.role {
+                Role::Main => resident.idle_since = now,
+                Role::Alone => resident.lonely_failures = 0,
+                Role::Next | Role::Retiring => {}
             }
         }
         if placed.role == Role::Next {
@@ -163,6 +165,10 @@ impl<N: Nursery> Fleet<N> {
             return self.on_standby_exit(id, &entry.format, entry.useful_since, cause, now);
         };
         self.end_holds(id, cause);
+        self.unsettle(now);
+        if cause.is_memory() {
+            self.footprints.forget(&placed.manifest);
+        }
         let (placed_bytes, limit_bytes) = (self.placed().of(RAM), self.memory.borrow().limit.of(RAM));
         tracing::info!(model = placed.model, worker = %id, placed_bytes, limit_bytes, "freed");
         match placed.role {
@@ -194,7 +200,7 @@ impl<N: Nursery> Fleet<N> {
                 self.want(model, now);
             }
             (Stage::Leaving { .. }, _) | (_, ExitCause::Stopped) => resident.main = Stage::Absent,
-            (_, cause) if cause.is_memory() => self.on_memory_death(id, placed, cause, now),
+            (_, cause) if cause.is_memory() => self.on_memory_death(id, entry, placed, cause, now),
             (_, ExitCause::LoadFailed(error)) => {
                 let error = refusal(format!("{model} cannot be loaded: {error}"));
                 resident.main = Stage::Failed { error, worker: Some(id.clone()) };
@@ -202,6 +208,7 @@ impl<N: Nursery> Fleet<N> {
             // Whoever kills workers from outside says nothing of the model.
             (_, cause) if cause.is_from_outside() && entry.useful_since.is_some() => {
                 resident.restarts += 1;
+                resident.history.clear();
                 self.want(model, now);
             }
             _ => self.on_crash(id, entry, model, cause, now),
@@ -216,7 +223,14 @@ impl<N: Nursery> Fleet<N> {
             Some(since) => now - since,
             None => std::time::Duration::ZERO,
         };
-        match resident.history.died(&self.settings.restart, now, served, random()) {
+        let restart = match resident.history.died(&self.settings.restart, now, served, random()) {
+            // Whoever kills workers that load says nothing of the model either.
+            Restart::GiveUp { deaths } if cause.is_from_outside() => {
+                Restart::After { delay: self.settings.restart.max, attempt: deaths }
+            }
+            restart => restart,
+        };
+        match restart {
             Restart::After { delay, attempt } => {
                 resident.restarts += 1;
                 resident.main = Stage::Backoff { until: now + delay, attempt, worker: id.clone() };
@@ -234,16 +248,29 @@ impl<N: Nursery> Fleet<N> {
     }
 
     /// A worker that died of memory is next given more of it, or fewer slots; never the same again.
-    fn on_memory_death(&mut self, id: &WorkerId, placed: &Placed, cause: &ExitCause, now: Instant) {
+    fn on_memory_death(
+        &mut self,
+        id: &WorkerId,
+        entry: &Entry,
+        placed: &Placed,
+        cause: &ExitCause,
+        now: Instant,
+    ) {
         let limit = self.memory.borrow().limit.clone();
         let predicted = self.predict(&placed.manifest);
+        let window = self.settings.restart.window;
         let Some(resident) = self.residents.get_mut(&placed.model) else { return };
-        resident.restarts += 1;
-        if let Some(sizing) = resident.sizing.after_death(&predicted, &limit, placed.manifest.spec.slots) {
+        let is_rare = resident.memory_death.replace(now).is_none_or(|last| now - last > window);
+        let former = if is_rare { Sizing::default() } else { resident.sizing };
+        if let Some(sizing) = former.after_death(&predicted, &limit, placed.manifest.spec.slots) {
             let (model, factor, slots) = (&placed.model, sizing.factor, sizing.slots);
             tracing::warn!(model, factor, slots, "placed with more room");
+            resident.restarts += 1;
             resident.sizing = sizing;
             self.want(model, now);
+        } else if entry.useful_since.is_some() {
+            // It does load, so a request has taken the memory.
+            self.on_crash(id, entry, &placed.model, cause, now);
         } else {
             let error = refusal(format!(
                 "{} is not started again: its worker {cause}, with one slot and all the memory that workers may hold; \

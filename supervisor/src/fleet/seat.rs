@@ -40,6 +40,10 @@ pub(super) struct Resident {
     pub(super) alone: Stage,
     pub(super) history: History,
     pub(super) sizing: Sizing,
+    /// When a worker last died for lack of memory.
+    pub(super) memory_death: Option<Instant>,
+    /// Workers for lonely requests that did not come up, in a row.
+    pub(super) lonely_failures: u32,
     pub(super) restarts: u32,
     pub(super) last_exit: Option<String>,
     /// How long its last load took.
@@ -148,6 +152,8 @@ impl Resident {
             alone: Stage::Absent,
             history: History::default(),
             sizing: Sizing::default(),
+            memory_death: None,
+            lonely_failures: 0,
             restarts: 0,
             last_exit: None,
             load_time: None,

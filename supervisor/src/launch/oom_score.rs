@@ -6,9 +6,11 @@ use std::io;
 #[cfg(target_os = "linux")]
 const FILE: &str = "/proc/self/oom_score_adj";
 
-/// Adds `adjust` (-1000 to 1000) to this process' badness; lowering it needs a privilege and is refused.
+/// Raises the adjustment of this process' badness to `adjust` (-1000 to 1000). One that is higher already stays:
+/// lowering it needs a privilege.
 #[cfg(target_os = "linux")]
 pub fn apply(adjust: i32) -> io::Result<()> {
+    let adjust = adjust.max(current().unwrap_or(adjust));
     std::fs::write(FILE, adjust.to_string())
 }
 

@@ -29,7 +29,7 @@ pub struct Launch {
     pub descriptors: Vec<OwnedFd>,
     /// Variables that it gets besides those that every child gets.
     pub environment: Vec<(String, String)>,
-    /// Added to the kernel's badness score when memory runs out; -1000 to 1000, not below the supervisor's own.
+    /// The least adjustment of the kernel's badness score when memory runs out; -1000 to 1000.
     pub oom_score_adjust: i32,
     /// Where it runs.
     pub working_dir: PathBuf,

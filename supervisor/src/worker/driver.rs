@@ -1,6 +1,8 @@
 //! The life of one worker process as control flow: start, wait, load, serve, end. One that is adopted loads or serves
 //! already.
 
+mod pulse;
+
 use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
 
 use impetus_proto::{
@@ -16,6 +18,7 @@ use tokio::{
 };
 use tracing::{Instrument, info_span};
 
+use self::pulse::Pulse;
 use super::{Adopted, Birth, Event, Leave, Orders, Placement, Timeouts, What, WorkerId};
 use crate::{
     adoption::{Kind, Records},
@@ -23,7 +26,6 @@ use crate::{
     cgroup::{Cgroup, Cgroups},
     launch::{Launch, Launcher},
     logs::{Logs, Source, WORKER_PREFIX},
-    policy::health::{Progress, Verdict},
     process::{Happening, Process},
 };
 
@@ -56,6 +58,7 @@ struct Driver {
     orders: watch::Receiver<Orders>,
     events: mpsc::Sender<Event>,
     drain_until: Option<Instant>,
+    pulse: Pulse,
 }
 
 /// Why a stage did not go over into the next.
@@ -82,7 +85,14 @@ pub(super) async fn run(
     orders: watch::Receiver<Orders>,
     events: mpsc::Sender<Event>,
 ) {
-    let driver = Driver { id: birth.id.clone(), setup, orders, events, drain_until: None };
+    let driver = Driver {
+        id: birth.id.clone(),
+        setup,
+        orders,
+        events,
+        drain_until: None,
+        pulse: Pulse::new(Instant::now()),
+    };
     driver.follow(async |driver| driver.live(&birth).await).await;
 }
 
@@ -93,7 +103,14 @@ pub(super) async fn adopt(
     orders: watch::Receiver<Orders>,
     events: mpsc::Sender<Event>,
 ) {
-    let driver = Driver { id: adopted.id.clone(), setup, orders, events, drain_until: None };
+    let driver = Driver {
+        id: adopted.id.clone(),
+        setup,
+        orders,
+        events,
+        drain_until: None,
+        pulse: Pulse::new(Instant::now()),
+    };
     driver.follow(async |driver| driver.live_on(adopted).await).await;
 }
 
@@ -271,25 +288,17 @@ impl Driver {
     }
 
     async fn serving(&mut self, process: &mut Process) -> Result<Infallible, Ending> {
-        let mut progress = Progress::new(Instant::now(), self.setup.timeouts.borrow().hang);
+        let patience = self.setup.timeouts.borrow().hang;
+        self.pulse.begin(Instant::now(), patience);
         loop {
-            match self.hear(process, Some(progress.deadline())).await? {
-                Heard::Report(report::Message::Tick(tick)) => {
-                    progress.set_patience(self.setup.timeouts.borrow().hang);
-                    progress.tick(Instant::now(), &tick);
-                    self.tell(What::Tick(Box::new(tick))).await;
-                }
-                Heard::Deadline => match progress.judge(Instant::now()) {
-                    Verdict::Well => {}
-                    Verdict::Silent(after) => return Err(Ending::Condemned(Intent::Silent(after))),
-                    Verdict::Stuck(after) => return Err(Ending::Condemned(Intent::Stuck(after))),
-                },
-                Heard::Report(_) | Heard::Orders => {}
+            if let Heard::Report(report::Message::Tick(tick)) = self.hear(process, None).await? {
+                self.tell(What::Tick(Box::new(tick))).await;
             }
         }
     }
 
-    /// Waits for whatever comes first. Reports are looked at before deadlines, so that one which has arrived counts.
+    /// Waits for whatever comes first. Reports are looked at before deadlines, so that one which has arrived counts;
+    /// but not before the end of a drain, which a worker must not be able to talk away.
     async fn hear(&mut self, process: &mut Process, deadline: Option<Instant>) -> Result<Heard, Ending> {
         let leave = self.orders.borrow().leave;
         match leave {
@@ -300,13 +309,27 @@ impl Driver {
             }
             Leave::Drain(_) | Leave::No => {}
         }
-        let drain_until = self.drain_until;
-        tokio::select! {
-            biased;
-            happening = process.next() => heard(happening),
-            changed = self.orders.changed() => changed.map(|()| Heard::Orders).map_err(|_| Ending::Asked),
-            () = at(drain_until) => Err(Ending::Asked),
-            () = at(deadline) => Ok(Heard::Deadline),
+        loop {
+            let (drain_until, silent_at) = (self.drain_until, self.pulse.deadline());
+            let heard = tokio::select! {
+                biased;
+                () = at(drain_until) => return Err(Ending::Asked),
+                happening = process.next() => heard(happening)?,
+                changed = self.orders.changed() => changed.map(|()| Heard::Orders).map_err(|_| Ending::Asked)?,
+                () = at(deadline) => Heard::Deadline,
+                () = at(silent_at) => match self.pulse.judge(Instant::now()) {
+                    Some(intent) => return Err(Ending::Condemned(intent)),
+                    None => continue,
+                },
+            };
+            if let Heard::Report(report) = &heard {
+                let (now, patience) = (Instant::now(), self.setup.timeouts.borrow().hang);
+                self.pulse.count(now).map_err(Ending::Condemned)?;
+                if let report::Message::Tick(tick) = report {
+                    self.pulse.tick(now, tick, patience);
+                }
+            }
+            return Ok(heard);
         }
     }
 

@@ -1,5 +1,5 @@
 //! macOS: one profile for the process, applied when it has its model, since a process can enter a sandbox only once.
-//! Untested: no machine of this project runs macOS.
+//! Never run: it has been written from the documentation.
 
 use std::{
     env,

