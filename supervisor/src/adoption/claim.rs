@@ -21,7 +21,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use super::record::Kept;
 
 /// How long a child may take to answer.
-const ANSWER: Duration = Duration::from_secs(5);
+const ANSWER: Duration = Duration::from_secs(3);
 
 /// How long a child may take to end when it is killed. The kernel needs that long only to give back a lot of memory.
 const END: Duration = Duration::from_secs(2);

@@ -166,14 +166,14 @@ fn who_cannot_be_taken_over_is_ended() {
 }
 
 #[test]
-fn those_who_never_answer_cost_two_seconds_altogether() {
+fn those_who_never_answer_are_waited_for_at_the_same_time() {
     let scene = Scene::new();
     let silent: Vec<Orphan> = (1..4).map(|n| scene.worker(&format!("gguf-{n}"))).collect();
     let _listeners: Vec<_> =
         silent.iter().map(|orphan| UnixListener::bind(&orphan.spec.socket).unwrap()).collect();
     let started = std::time::Instant::now();
     assert_eq!(scene.take_over().ended.len(), 3);
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn who_is_to_blame() {
     check(SIGKILL, meant(Intent::OverLimit(1)), (true, false, true));
     check(SIGKILL, meant(Intent::Stop), (false, false, false));
     check(SIGKILL, meant(Intent::Stuck(Duration::ZERO)), (true, false, false));
-    check(SIGKILL, meant(Intent::Silent(Duration::ZERO)), (false, false, false));
+    check(SIGKILL, meant(Intent::Silent(Duration::ZERO)), (false, true, false));
     check(3 << 8, failed(Code::ModelLoadFailed), (false, false, false));
     check(3 << 8, failed(Code::NoCapacity), (false, false, true));
 }
