@@ -73,6 +73,11 @@ impl Progress {
         self.allowed = self.patience.of_step(tick);
     }
 
+    /// Takes in a report that is a sign of life and no more.
+    pub fn hear(&mut self, now: Instant) {
+        self.heard = now;
+    }
+
     /// When to judge next.
     pub fn deadline(&self) -> Instant {
         let word = self.heard + self.patience.word;

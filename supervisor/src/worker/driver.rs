@@ -324,7 +324,7 @@ impl Driver {
             };
             if let Heard::Report(report) = &heard {
                 let (now, patience) = (Instant::now(), self.setup.timeouts.borrow().hang);
-                self.pulse.count(now).map_err(Ending::Condemned)?;
+                self.pulse.hear(now).map_err(Ending::Condemned)?;
                 if let report::Message::Tick(tick) = report {
                     self.pulse.tick(now, tick, patience);
                 }

@@ -40,8 +40,11 @@ impl Pulse {
         }
     }
 
-    /// Counts a report, and says what is wrong with so many.
-    pub(super) fn count(&mut self, now: Instant) -> Result<(), Intent> {
+    /// Takes in any report: a sign of life. Says what is wrong with too many.
+    pub(super) fn hear(&mut self, now: Instant) -> Result<(), Intent> {
+        if let Some(progress) = &mut self.progress {
+            progress.hear(now);
+        }
         if now.saturating_duration_since(self.second) >= Duration::from_secs(1) {
             (self.second, self.n_reports) = (now, 0);
         }
@@ -88,14 +91,26 @@ mod tests {
     }
 
     #[test]
+    fn any_report_is_a_sign_of_life() {
+        let start = Instant::now();
+        let mut pulse = Pulse::new(start);
+        pulse.tick(start, &Tick::default(), patience());
+        for second in 1..20 {
+            let now = start + Duration::from_secs(second);
+            assert_eq!(pulse.judge(now), None, "a load that says how far it is need not tick");
+            pulse.hear(now).unwrap();
+        }
+    }
+
+    #[test]
     fn a_flood_of_reports_is_told_from_many() {
         let start = Instant::now();
         let mut pulse = Pulse::new(start);
         for second in 0..3 {
             for _ in 0..MAX_REPORTS_PER_S {
-                assert!(pulse.count(start + Duration::from_secs(second)).is_ok());
+                assert!(pulse.hear(start + Duration::from_secs(second)).is_ok());
             }
         }
-        assert!(matches!(pulse.count(start + Duration::from_millis(2_999)), Err(Intent::Garbled(_))));
+        assert!(matches!(pulse.hear(start + Duration::from_millis(2_999)), Err(Intent::Garbled(_))));
     }
 }
