@@ -15,6 +15,10 @@ use super::answer::{Answer, Outcome, Refusal};
 /// Longer than any request here takes, however often its worker is killed and whatever else the machine does.
 const PATIENCE: Duration = Duration::from_mins(5);
 
+/// How long a connection is kept that nobody uses: as clients do, less than `gateway.header_timeout_s`, after which the
+/// gateway closes it, perhaps just when a request is on its way.
+const IDLE: Duration = Duration::from_secs(5);
+
 /// A client of one server.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
@@ -24,7 +28,8 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(listen: SocketAddr) -> anyhow::Result<Self> {
-        Ok(Self { http: Http::builder().no_proxy().build().context("making an HTTP client")?, listen })
+        let http = Http::builder().no_proxy().pool_idle_timeout(IDLE);
+        Ok(Self { http: http.build().context("making an HTTP client")?, listen })
     }
 
     /// Sends a request, and calls `on_text` whenever text of its answer arrives.
