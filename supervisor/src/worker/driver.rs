@@ -1,24 +1,25 @@
 //! The life of one worker process as control flow: start, wait, load, serve, end. One that is adopted loads or serves
 //! already.
 
+mod hearing;
 mod pulse;
 
 use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
 
 use impetus_proto::{
-    Error,
-    launch::{
-        LogSpec, PoolBytes, Report, SandboxSpec, StandbySpec, Tick, ToWorker, WorkerSpec, report, to_worker,
-    },
+    launch::{LogSpec, PoolBytes, SandboxSpec, StandbySpec, ToWorker, WorkerSpec, report, to_worker},
     worker::Description,
 };
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep_until},
+    time::Instant,
 };
 use tracing::{Instrument, info_span};
 
-use self::pulse::Pulse;
+use self::{
+    hearing::{Ending, Heard},
+    pulse::Pulse,
+};
 use super::{Adopted, Birth, Event, Leave, Orders, Placement, Timeouts, What, WorkerId};
 use crate::{
     adoption::{Kind, Records},
@@ -26,7 +27,7 @@ use crate::{
     cgroup::{Cgroup, Cgroups},
     launch::{Launch, Launcher},
     logs::{Logs, Source, WORKER_PREFIX},
-    process::{Happening, Process},
+    process::Process,
 };
 
 /// Workers are the first that the kernel ends when memory runs out.
@@ -59,23 +60,6 @@ struct Driver {
     events: mpsc::Sender<Event>,
     drain_until: Option<Instant>,
     pulse: Pulse,
-}
-
-/// Why a stage did not go over into the next.
-enum Ending {
-    /// The supervisor wants it to go.
-    Asked,
-    /// The process goes by itself.
-    Gone(Option<Error>),
-    /// It must be made to go.
-    Condemned(Intent),
-}
-
-#[allow(clippy::large_enum_variant)] // there is one at a time, looked at and gone
-enum Heard {
-    Report(report::Message),
-    Orders,
-    Deadline,
 }
 
 /// Lives a worker's whole life. Its last event is its exit.
@@ -297,42 +281,6 @@ impl Driver {
         }
     }
 
-    /// Waits for whatever comes first. Reports are looked at before deadlines, so that one which has arrived counts;
-    /// but not before the end of a drain, which a worker must not be able to talk away.
-    async fn hear(&mut self, process: &mut Process, deadline: Option<Instant>) -> Result<Heard, Ending> {
-        let leave = self.orders.borrow().leave;
-        match leave {
-            Leave::Now | Leave::Kill => return Err(Ending::Asked),
-            Leave::Drain(until) if self.drain_until.is_none() => {
-                self.drain_until = Some(until);
-                self.tell(What::Draining(until)).await;
-            }
-            Leave::Drain(_) | Leave::No => {}
-        }
-        loop {
-            let (drain_until, silent_at) = (self.drain_until, self.pulse.deadline());
-            let heard = tokio::select! {
-                biased;
-                () = at(drain_until) => return Err(Ending::Asked),
-                happening = process.next() => heard(happening)?,
-                changed = self.orders.changed() => changed.map(|()| Heard::Orders).map_err(|_| Ending::Asked)?,
-                () = at(deadline) => Heard::Deadline,
-                () = at(silent_at) => match self.pulse.judge(Instant::now()) {
-                    Some(intent) => return Err(Ending::Condemned(intent)),
-                    None => continue,
-                },
-            };
-            if let Heard::Report(report) = &heard {
-                let (now, patience) = (Instant::now(), self.setup.timeouts.borrow().hang);
-                self.pulse.hear(now).map_err(Ending::Condemned)?;
-                if let report::Message::Tick(tick) = report {
-                    self.pulse.tick(now, tick, patience);
-                }
-            }
-            return Ok(heard);
-        }
-    }
-
     async fn end(&mut self, mut process: Process, ending: Ending) -> ExitCause {
         match ending {
             Ending::Gone(failed) => process.finish(Intent::None, failed, LAST_BREATH).await,
@@ -377,30 +325,8 @@ fn threads(n: u32) -> Vec<(String, String)> {
     names.iter().map(|name| ((*name).to_owned(), n.to_string())).collect()
 }
 
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => std::future::pending().await,
-    }
-}
-
 async fn send(process: &mut Process, message: to_worker::Message) -> Result<(), Ending> {
     process.send(&ToWorker { message: Some(message) }).await.map_err(|_| Ending::Gone(None))
-}
-
-fn heard(happening: Happening) -> Result<Heard, Ending> {
-    match happening {
-        Happening::Report(Report { message: Some(report::Message::Failed(error)) }) => {
-            Err(Ending::Gone(Some(error)))
-        }
-        Happening::Report(Report { message: Some(message) }) => Ok(Heard::Report(message)),
-        Happening::Report(Report { message: None }) => {
-            Ok(Heard::Report(report::Message::Tick(Tick::default())))
-        }
-        Happening::Garbage(error) => Err(Ending::Condemned(Intent::Garbled(error.to_string()))),
-        Happening::OverLimit(held) => Err(Ending::Condemned(Intent::OverLimit(held))),
-        Happening::Closed => Err(Ending::Gone(None)),
-    }
 }
 
 fn same_model(spec: &WorkerSpec, description: Description) -> Result<Description, Intent> {
