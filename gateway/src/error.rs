@@ -92,6 +92,11 @@ impl From<Error> for Failure {
             Code::Conflict => (StatusCode::CONFLICT, INVALID, "conflict"),
             Code::QueueFull => (StatusCode::TOO_MANY_REQUESTS, SERVER, "queue_full"),
             Code::QueueTimeout => (StatusCode::TOO_MANY_REQUESTS, SERVER, "queue_timeout"),
+            Code::NotFound => (StatusCode::NOT_FOUND, INVALID, "not_found"),
+            Code::Unauthenticated => (StatusCode::UNAUTHORIZED, "authentication_error", "invalid_api_key"),
+            Code::Forbidden => (StatusCode::FORBIDDEN, "permission_error", "forbidden"),
+            Code::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_exceeded"),
+            Code::Unprocessable => (StatusCode::UNPROCESSABLE_ENTITY, INVALID, "unprocessable"),
         };
         let is_retryable = is_retryable(error.code());
         let retry_after_s = match error.retry_after_s {
@@ -110,7 +115,8 @@ fn is_retryable(code: Code) -> bool {
         | Code::WrongModel
         | Code::DeadlineExceeded
         | Code::QueueFull
-        | Code::QueueTimeout => true,
+        | Code::QueueTimeout
+        | Code::RateLimited => true,
         Code::Unspecified
         | Code::Internal
         | Code::InvalidRequest
@@ -119,7 +125,11 @@ fn is_retryable(code: Code) -> bool {
         | Code::ContextLengthExceeded
         | Code::ModelLoadFailed
         | Code::WorkerCrashed
-        | Code::Conflict => false,
+        | Code::Conflict
+        | Code::NotFound
+        | Code::Unauthenticated
+        | Code::Forbidden
+        | Code::Unprocessable => false,
     }
 }
 
@@ -155,6 +165,11 @@ mod tests {
         check(Code::Conflict, 0, 409, "conflict", None);
         check(Code::QueueFull, 0, 429, "queue_full", Some(1));
         check(Code::QueueTimeout, 5, 429, "queue_timeout", Some(5));
+        check(Code::NotFound, 0, 404, "not_found", None);
+        check(Code::Unauthenticated, 0, 401, "invalid_api_key", None);
+        check(Code::Forbidden, 0, 403, "forbidden", None);
+        check(Code::RateLimited, 9, 429, "rate_limit_exceeded", Some(9));
+        check(Code::Unprocessable, 0, 422, "unprocessable", None);
     }
 
     #[test]

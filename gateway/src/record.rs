@@ -137,9 +137,10 @@ impl Inference {
                 self.model = Some(model.clone());
                 self.prompt_tokens = (*prompt_tokens).into();
             }
-            Event::Delta { n_tokens, .. } => self.tokens(*n_tokens, choice, account.started),
+            Event::Delta(delta) => self.tokens(delta.n_tokens, choice, account.started),
+            Event::Prompt(_) => {}
             Event::Finished(finished) => {
-                self.tokens(finished.n_tokens, choice, account.started);
+                self.tokens(finished.rest.n_tokens, choice, account.started);
                 let cached: u64 = finished.usage.cached_tokens.into();
                 self.cached_tokens = Some(self.cached_tokens.map_or(cached, |least| least.min(cached)));
                 self.prompt_tokens = finished.usage.prompt_tokens.into();
@@ -243,7 +244,7 @@ mod tests {
     use impetus_proto::{Code, worker::Usage};
 
     use super::*;
-    use crate::upstream::Finished;
+    use crate::upstream::{Delta, Finished};
 
     fn accepted() -> Event {
         Event::Accepted { model: "tiny".into(), prompt_tokens: 5 }
@@ -293,10 +294,12 @@ mod tests {
             record.answered(StatusCode::OK);
             // The second has found what the first has prefilled.
             let choices = ends.into_iter().zip([2, 4]).map(|(ends, cached_tokens)| {
-                let usage = Usage { prompt_tokens: 5, cached_tokens, completion_tokens: 3 };
-                let end = Finished { usage, n_tokens: 1, ..Finished::default() };
+                let usage =
+                    Usage { prompt_tokens: 5, cached_tokens, completion_tokens: 3, reasoning_tokens: 0 };
+                let rest = Delta { n_tokens: 1, ..Delta::default() };
+                let end = Finished { usage, rest: rest.clone(), ..Finished::default() };
                 let accepted = Event::Accepted { model: model.into(), prompt_tokens: 5 };
-                let token = Event::Delta { text: "a".into(), n_tokens: 1 };
+                let token = Event::Delta(rest);
                 let events = [accepted, token].into_iter().chain(ends.then_some(Event::Finished(end)));
                 record.observe(Box::pin(stream::iter(events.map(Ok).collect::<Vec<_>>())))
             });

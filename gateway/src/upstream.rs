@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 pub(crate) use cause::Cause;
 pub(crate) use embedding::{Embedded, EmbeddingRequest, embed};
-pub(crate) use event::{Event, Finished};
+pub(crate) use event::{Delta, Event, Finished, Part};
 pub(crate) use generation::{Events, generate};
 
 use connection::Connections;

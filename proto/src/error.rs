@@ -50,10 +50,16 @@ fn grpc_code(code: Code) -> tonic::Code {
         Code::Unspecified | Code::Internal => tonic::Code::Internal,
         Code::InvalidRequest | Code::ContextLengthExceeded => tonic::Code::InvalidArgument,
         Code::UnsupportedParameter => tonic::Code::Unimplemented,
-        Code::ModelNotFound => tonic::Code::NotFound,
-        Code::ModelLoadFailed | Code::WrongModel | Code::Conflict => tonic::Code::FailedPrecondition,
+        Code::ModelNotFound | Code::NotFound => tonic::Code::NotFound,
+        Code::Unauthenticated => tonic::Code::Unauthenticated,
+        Code::Forbidden => tonic::Code::PermissionDenied,
+        Code::ModelLoadFailed | Code::WrongModel | Code::Conflict | Code::Unprocessable => {
+            tonic::Code::FailedPrecondition
+        }
         Code::WorkerCrashed => tonic::Code::Aborted,
-        Code::NoCapacity | Code::QueueFull | Code::QueueTimeout => tonic::Code::ResourceExhausted,
+        Code::NoCapacity | Code::QueueFull | Code::QueueTimeout | Code::RateLimited => {
+            tonic::Code::ResourceExhausted
+        }
         Code::Unavailable => tonic::Code::Unavailable,
         Code::DeadlineExceeded => tonic::Code::DeadlineExceeded,
     }

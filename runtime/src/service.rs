@@ -18,9 +18,9 @@ use std::{
 use impetus_proto::{
     Code, Error, REQUEST_ID,
     worker::{
-        Accepted, DescribeRequest, Description, DrainReply, DrainRequest, EmbedReply, EmbedRequest,
-        GenerateEvent, GenerateRequest, Stats, StatsRequest, TokenizeReply, TokenizeRequest, generate_event,
-        worker_server::Worker,
+        Accepted, DescribeRequest, Description, DetokenizeReply, DetokenizeRequest, DrainReply, DrainRequest,
+        EmbedReply, EmbedRequest, GenerateEvent, GenerateRequest, RerankReply, RerankRequest, Stats,
+        StatsRequest, TokenizeReply, TokenizeRequest, generate_event, worker_server::Worker,
     },
 };
 use tokio::sync::mpsc;
@@ -213,7 +213,21 @@ impl Worker for Service {
             model: self.shared.description.model.clone(),
             tokens: prompt.tokens.into_iter().map(|token| token.0).collect(),
             prompt: prompt.text,
+            pieces: Vec::new(),
         }))
+    }
+
+    async fn detokenize(
+        &self,
+        request: Request<DetokenizeRequest>,
+    ) -> Result<Response<DetokenizeReply>, Status> {
+        self.check_model(&request.into_inner().model)?;
+        Err(Status::unimplemented("detokenize"))
+    }
+
+    async fn rerank(&self, request: Request<RerankRequest>) -> Result<Response<RerankReply>, Status> {
+        self.check_model(&request.into_inner().model)?;
+        Err(self.wrong_task("is no cross-encoder: it ranks nothing").into())
     }
 
     async fn describe(&self, _: Request<DescribeRequest>) -> Result<Response<Description>, Status> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use impetus_proto::{
     Error,
     worker::{
-        Accepted, Delta, FinishReason, Finished, GenerateEvent, GenerateRequest, Timings, Usage,
-        generate_event::Event,
+        Accepted, Delta, FinishReason, Finished, GenerateEvent, GenerateRequest, Part, Timings, Usage,
+        generate_event::Event, part,
     },
 };
 
@@ -44,21 +44,27 @@ fn accepted_at(index: u32) -> Step {
 
 /// The tokens from `index` on, standing for `text`.
 pub(crate) fn delta(index: u32, tokens: &[u32], text: &str) -> Step {
-    event(index, tokens, Event::Delta(Delta { text: text.into() }))
+    event(index, tokens, Event::Delta(saying(text)))
 }
 
 pub(crate) fn finished(index: u32, tokens: &[u32], text: &str) -> Step {
     let completion_tokens = index + tokens.len() as u32;
-    let usage = Usage { prompt_tokens: 5, cached_tokens: 3, completion_tokens };
+    let usage = Usage { prompt_tokens: 5, cached_tokens: 3, completion_tokens, reasoning_tokens: 0 };
     let timings = Timings { queue_us: 250, prefill_us: 4_000, decode_us: 10_000 };
     let finished = Finished {
         reason: FinishReason::Stop.into(),
-        text: text.into(),
+        rest: Some(saying(text)),
         usage: Some(usage),
         timings: Some(timings),
         ..Finished::default()
     };
     event(index, tokens, Event::Finished(finished))
+}
+
+fn saying(text: &str) -> Delta {
+    let parts =
+        if text.is_empty() { Vec::new() } else { vec![Part { part: Some(part::Part::Text(text.into())) }] };
+    Delta { parts, logprobs: Vec::new() }
 }
 
 /// A whole answer, a token for each word.

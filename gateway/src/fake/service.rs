@@ -129,6 +129,14 @@ impl w::worker_server::Worker for Service {
         Ok(Response::new(reply))
     }
 
+    async fn rerank(&self, _: Request<w::RerankRequest>) -> Answer<w::RerankReply> {
+        Err(Status::unimplemented("fake"))
+    }
+
+    async fn detokenize(&self, _: Request<w::DetokenizeRequest>) -> Answer<w::DetokenizeReply> {
+        Err(Status::unimplemented("fake"))
+    }
+
     async fn tokenize(&self, _: Request<w::TokenizeRequest>) -> Answer<w::TokenizeReply> {
         Err(Status::unimplemented("fake"))
     }

@@ -52,10 +52,13 @@ fn exceeded(limit: Duration) -> Error {
 mod tests {
     use futures::stream;
 
-    use super::*;
+    use super::{
+        super::{Delta, Part},
+        *,
+    };
 
     fn event() -> Event {
-        Event::Delta { text: "a".into(), n_tokens: 1 }
+        Event::Delta(Delta { parts: vec![Part::Text("a".into())], n_tokens: 1, ..Delta::default() })
     }
 
     #[tokio::test(start_paused = true)]

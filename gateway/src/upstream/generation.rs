@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tonic::Streaming;
 
 use super::{
-    Event, Request, Upstream,
+    Delta, Event, Request, Upstream,
     course::{Course, Errand},
     deadline,
     event::Finished,
@@ -36,6 +36,8 @@ struct Generation {
     /// When the first worker accepted the request, and when its first token came.
     accepted: Option<Instant>,
     first_token: Option<Instant>,
+    /// The prompt has been passed on.
+    is_echoed: bool,
     /// Several workers have had a part in it.
     is_resumed: bool,
 }
@@ -99,6 +101,7 @@ impl Generation {
             received: Vec::new(),
             accepted: None,
             first_token: None,
+            is_echoed: false,
             is_resumed: false,
         })
     }
@@ -140,19 +143,23 @@ impl Generation {
                 let prompt_tokens = accepted.prompt_tokens;
                 is_first.then(|| Event::Accepted { model: model.clone(), prompt_tokens })
             }
-            Some(generate_event::Event::Delta(delta)) => Some(Event::Delta { text: delta.text, n_tokens }),
+            Some(generate_event::Event::Delta(delta)) => Some(Event::Delta(Delta::of(delta, n_tokens))),
             Some(generate_event::Event::Finished(finished)) => {
                 self.course.went_on();
                 let timings = finished.timings.unwrap_or_default();
                 Some(Event::Finished(Finished {
                     reason: finished.reason(),
-                    n_tokens,
                     usage: finished.usage.unwrap_or_default(),
                     timings: if self.is_resumed { self.timings() } else { timings },
-                    text: finished.text,
+                    rest: Delta::of(finished.rest.unwrap_or_default(), n_tokens),
                 }))
             }
-            None => Some(Event::Delta { text: String::new(), n_tokens }),
+            Some(generate_event::Event::Prompt(prompt)) => {
+                let is_first = !self.is_echoed;
+                self.is_echoed = true;
+                is_first.then_some(Event::Prompt(prompt))
+            }
+            None => Some(Event::Delta(Delta { n_tokens, ..Delta::default() })),
         }
     }
 

@@ -186,7 +186,7 @@ mod tests {
         check(GenerateRequest { model: "tiny".into(), choice: 3, ..base.clone() }, true);
         check(GenerateRequest { resume: Some(Resume { tokens: vec![1] }), ..base.clone() }, true);
         check(prompt("texts"), false);
-        let stopping = Some(Stopping { max_tokens: 1, ..Stopping::default() });
+        let stopping = Some(Stopping { max_tokens: Some(1), ..Stopping::default() });
         check(GenerateRequest { stopping, ..base.clone() }, false);
         let seeded = |seed, top_k| {
             let sampling = Some(Sampling { seed, top_k, ..Sampling::default() });

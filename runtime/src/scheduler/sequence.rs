@@ -16,8 +16,8 @@ pub struct SequenceParams {
     pub prompt: Vec<TokenId>,
     /// Tokens of the completion that a former worker generated; replayed, not emitted.
     pub resume: Vec<TokenId>,
-    /// Tokens of the completion at most, the resumed ones counted; 0 is as many as the slot holds.
-    pub max_tokens: u32,
+    /// Tokens of the completion at most, the resumed ones counted; absent: as many as the slot holds.
+    pub max_tokens: Option<u32>,
     /// Decides the next token.
     pub sampler: Sampler,
     /// Makes text of tokens and sees stops.
@@ -104,7 +104,7 @@ pub struct Sequence {
     /// Prompt and completion, one behind the other.
     tokens: Vec<TokenId>,
     prompt_tokens: usize,
-    max_tokens: u32,
+    max_tokens: Option<u32>,
     sampler: Sampler,
     output: Output,
     events: mpsc::Sender<Event>,
@@ -133,7 +133,8 @@ impl Sequence {
                 break;
             }
         }
-        if stopped.is_none() && max_tokens != 0 && tokens.len() - prompt_tokens >= max_tokens as usize {
+        if stopped.is_none() && max_tokens.is_some_and(|limit| tokens.len() - prompt_tokens >= limit as usize)
+        {
             stopped = Some(FinishReason::Length);
         }
         Self {
@@ -204,7 +205,7 @@ impl Sequence {
         self.sampler.accept(token);
         let step = self.output.push(token);
         let stopped = step.stopped.map(FinishReason::from).or_else(|| {
-            let at_limit = self.max_tokens != 0 && self.completion_tokens() >= self.max_tokens;
+            let at_limit = self.max_tokens.is_some_and(|limit| self.completion_tokens() >= limit);
             (at_limit || self.tokens.len() >= context_tokens as usize).then_some(FinishReason::Length)
         });
         let ending = stopped.clone().map(|reason| self.ending(reason, now));

@@ -46,7 +46,7 @@ fn sequence(ask: &Ask) -> (Sequence, mpsc::Receiver<Event>) {
     let sequence = Sequence::new(SequenceParams {
         prompt: ask.prompt.iter().map(|&byte| TokenId(byte.into())).collect(),
         resume: ask.resume.clone(),
-        max_tokens: ask.max_tokens,
+        max_tokens: (ask.max_tokens > 0).then_some(ask.max_tokens),
         sampler: Sampler::new(params, 0, VOCABULARY).unwrap(),
         output: Output::new(Arc::new(ByteVocabulary::default()), &stop).unwrap(),
         events,

@@ -7,7 +7,7 @@ use std::{
 
 use impetus_proto::{
     Code, Error,
-    worker::{self, Delta, Finished, GenerateEvent, generate_event},
+    worker::{self, Delta, Finished, GenerateEvent, Part, generate_event, part},
 };
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
@@ -34,7 +34,7 @@ impl Completion {
     fn event(&mut self, event: Event) -> Result<GenerateEvent, Status> {
         let (index, tokens, event) = match event {
             Event::Token { index, token: TokenId(id), text, ending: None } => {
-                (index, vec![id], generate_event::Event::Delta(Delta { text }))
+                (index, vec![id], generate_event::Event::Delta(delta(text)))
             }
             Event::Token { index, token: TokenId(id), text, ending: Some(ending) } => {
                 self.events = None;
@@ -72,6 +72,11 @@ impl Stream for Completion {
     }
 }
 
+fn delta(text: String) -> Delta {
+    let parts = if text.is_empty() { Vec::new() } else { vec![Part { part: Some(part::Part::Text(text)) }] };
+    Delta { parts, logprobs: Vec::new() }
+}
+
 /// `text` is what the last token added, before what was held back.
 fn finished(mut text: String, ending: Ending) -> Finished {
     text.push_str(&ending.text);
@@ -82,12 +87,13 @@ fn finished(mut text: String, ending: Ending) -> Finished {
     };
     Finished {
         reason: reason.into(),
-        text,
+        rest: Some(delta(text)),
         stop,
         usage: Some(worker::Usage {
             prompt_tokens: ending.usage.prompt_tokens,
             cached_tokens: ending.usage.cached_tokens,
             completion_tokens: ending.usage.completion_tokens,
+            reasoning_tokens: 0,
         }),
         timings: Some(worker::Timings {
             queue_us: ending.timings.queue.as_micros() as u64,

@@ -27,7 +27,7 @@ pub(super) struct Limits {
 pub(super) struct Request {
     pub(super) input: Input,
     pub(super) resume: Vec<TokenId>,
-    pub(super) max_tokens: u32,
+    pub(super) max_tokens: Option<u32>,
     pub(super) sampler: Sampler,
     pub(super) output: Output,
 }
@@ -81,7 +81,7 @@ pub(super) fn validate(
     limits: Limits,
     vocabulary: Arc<dyn Vocabulary>,
 ) -> Result<Request, Error> {
-    let Stopping { max_tokens, stop, ignore_end } = request.stopping.unwrap_or_default();
+    let Stopping { max_tokens, stop, ignore_end, .. } = request.stopping.unwrap_or_default();
     let invalid = |error: SamplingError| Error::invalid(error.parameter(), error.to_string());
     let params = SamplingParams::from(&request.sampling.unwrap_or_default());
     let sampler = Sampler::new(params, request.choice, limits.vocabulary).map_err(invalid)?;
@@ -94,6 +94,7 @@ pub(super) fn validate(
         Some(generate_request::Input::Tokens(tokens)) => {
             Input::Tokens(limits.check_tokens(tokens.ids, "prompt")?)
         }
+        Some(generate_request::Input::Infill(_)) => return Err(no_infill()),
         None => return Err(Error::invalid("prompt", "the request has neither messages nor a prompt")),
     };
     Ok(Request { input, resume, max_tokens, sampler, output })
@@ -106,9 +107,14 @@ impl TryFrom<Option<tokenize_request::Input>> for Input {
         match input {
             Some(tokenize_request::Input::Chat(chat)) => Ok(Self::Chat(Box::new(chat))),
             Some(tokenize_request::Input::Text(text)) => Ok(Self::Text(text)),
+            Some(tokenize_request::Input::Infill(_)) => Err(no_infill()),
             None => Err(Error::invalid("prompt", "the request has neither messages nor a prompt")),
         }
     }
+}
+
+fn no_infill() -> Error {
+    Error::new(Code::Unprocessable, "this model has no fill-in-the-middle tokens").with_param("suffix")
 }
 
 /// Renders the template where there is one to render, and tokenizes. Takes as long as the text is long; a text

@@ -177,6 +177,7 @@ impl Names {
         let worker = self.workers.get(&model.format).cloned().unwrap_or_default();
         let entry = self.entries.get(model.name.as_str());
         WorkerSpec {
+            output_format: String::new(),
             model: model.name.to_string(),
             path: model.path.to_string_lossy().into_owned(),
             root: model.root.to_string_lossy().into_owned(),

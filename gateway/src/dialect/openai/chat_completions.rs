@@ -52,7 +52,7 @@ impl Shape for ChatCompletions {
     const ID_PREFIX: &'static str = "chatcmpl-";
     const OBJECT: &'static str = "chat.completion";
     const CHUNK_OBJECT: &'static str = "chat.completion.chunk";
-    const DEFAULT_MAX_TOKENS: u32 = 0;
+    const DEFAULT_MAX_TOKENS: Option<u32> = None;
     const UNOFFERED: &'static [Parameter] = parameter::CHAT;
 
     fn input(fields: &mut Fields<'_>, ignored: &mut Ignored) -> Result<Input, Error> {

@@ -26,7 +26,7 @@ impl Shape for Completions {
     const ID_PREFIX: &'static str = "cmpl-";
     const OBJECT: &'static str = "text_completion";
     const CHUNK_OBJECT: &'static str = "text_completion";
-    const DEFAULT_MAX_TOKENS: u32 = 16;
+    const DEFAULT_MAX_TOKENS: Option<u32> = Some(16);
     const UNOFFERED: &'static [Parameter] = parameter::COMPLETION;
 
     fn input(fields: &mut Fields<'_>, _: &mut Ignored) -> Result<Input, Error> {

@@ -36,9 +36,10 @@ pub(super) async fn fold(
         let choice = &mut completed.choices[index as usize];
         match event {
             Event::Accepted { model, .. } => completed.model = model,
-            Event::Delta { text, .. } => choice.text.push_str(&text),
+            Event::Delta(delta) => choice.text.push_str(&delta.text()),
+            Event::Prompt(_) => {}
             Event::Finished(finished) => {
-                choice.text.push_str(&finished.text);
+                choice.text.push_str(&finished.rest.text());
                 choice.finish_reason = finish_reason(finished.reason);
                 completed.cost.add(&finished);
                 if completed.cost.n_choices() == n_choices {

@@ -56,6 +56,7 @@ fn message(value: &RawValue, path: String, ignored: &mut Ignored) -> Result<Mess
         name: fields.text("name")?.unwrap_or_default(),
         tool_call_id: fields.text("tool_call_id")?.unwrap_or_default(),
         tool_calls_json: tool_calls(&mut fields)?,
+        ..Message::default()
     };
     ignored.add("messages.", &fields);
     Ok(message)

@@ -31,22 +31,23 @@ pub(super) fn sampling(fields: &mut Fields<'_>) -> Result<Sampling, Error> {
         repetition_penalty: fields.number("repetition_penalty", 0.01..=10.0)?.or(repeat_penalty),
         frequency_penalty: fields.number("frequency_penalty", -2.0..=2.0)?.unwrap_or(0.0),
         presence_penalty: fields.number("presence_penalty", -2.0..=2.0)?.unwrap_or(0.0),
-        penalty_last_tokens: None,
         logit_bias: logit_bias(fields)?,
+        ..Sampling::default()
     })
 }
 
-/// Takes the stopping parameters; `default_max_tokens` of 0 is as many as the context holds.
-pub(super) fn stopping(fields: &mut Fields<'_>, default_max_tokens: u32) -> Result<Stopping, Error> {
+/// Takes the stopping parameters; without `default_max_tokens` it is as many as the context holds.
+pub(super) fn stopping(fields: &mut Fields<'_>, default_max_tokens: Option<u32>) -> Result<Stopping, Error> {
     let limits = [
         fields.integer("max_tokens", 1..=MAX_COUNT)?,
         // The newer name of the same thing; where both are given, both are kept to.
         fields.integer("max_completion_tokens", 1..=MAX_COUNT)?,
     ];
     Ok(Stopping {
-        max_tokens: limits.into_iter().flatten().min().map_or(default_max_tokens, |limit| limit as u32),
+        max_tokens: limits.into_iter().flatten().min().map(|limit| limit as u32).or(default_max_tokens),
         stop: stop(fields)?,
         ignore_end: fields.flag("ignore_eos")?.unwrap_or(false),
+        ..Stopping::default()
     })
 }
 

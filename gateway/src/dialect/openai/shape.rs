@@ -13,8 +13,8 @@ pub(super) trait Shape: 'static {
     const ID_PREFIX: &'static str;
     const OBJECT: &'static str;
     const CHUNK_OBJECT: &'static str;
-    /// The API's own limit for a request that sets none; 0 is as many as the context holds.
-    const DEFAULT_MAX_TOKENS: u32;
+    /// The API's own limit for a request that sets none; absent: as many as the context holds.
+    const DEFAULT_MAX_TOKENS: Option<u32>;
     /// The parameters of this endpoint alone that are not offered.
     const UNOFFERED: &'static [Parameter];
 
@@ -35,6 +35,7 @@ pub(super) trait Shape: 'static {
 pub(super) fn finish_reason(reason: FinishReason) -> &'static str {
     match reason {
         FinishReason::Length => "length",
+        FinishReason::ToolCalls => "tool_calls",
         FinishReason::Stop | FinishReason::Unspecified => "stop",
     }
 }

@@ -77,11 +77,14 @@ pub(super) fn body<S: Shape>(
                 // of life.
                 Err(_) => head.chunk(S::chunk(first, None, None)),
                 Ok(Some(Ok(ChoiceEvent { index, event }))) => match event {
-                    Event::Delta { text, .. } if !text.is_empty() => head.chunk(S::chunk(index, Some(&text), None)),
-                    Event::Accepted { .. } | Event::Delta { .. } => continue,
+                    Event::Delta(delta) if !delta.text().is_empty() => {
+                        head.chunk(S::chunk(index, Some(&delta.text()), None))
+                    }
+                    Event::Accepted { .. } | Event::Prompt(_) | Event::Delta(_) => continue,
                     Event::Finished(finished) => {
-                        if !finished.text.is_empty() {
-                            yield Ok(head.chunk(S::chunk(index, Some(&finished.text), None)));
+                        let rest = finished.rest.text();
+                        if !rest.is_empty() {
+                            yield Ok(head.chunk(S::chunk(index, Some(&rest), None)));
                         }
                         cost.add(&finished);
                         running.remove(&index);

@@ -69,6 +69,7 @@ impl Cost {
             prompt_tokens: self.usage.prompt_tokens.max(usage.prompt_tokens),
             cached_tokens: cached.min(usage.cached_tokens),
             completion_tokens: self.usage.completion_tokens.saturating_add(usage.completion_tokens),
+            reasoning_tokens: self.usage.reasoning_tokens.saturating_add(usage.reasoning_tokens),
         };
         self.timings = worker::Timings {
             queue_us: self.timings.queue_us.max(timings.queue_us),
@@ -91,7 +92,7 @@ impl Usage {
             completion_tokens: usage.completion_tokens,
             total_tokens: usage.prompt_tokens.saturating_add(usage.completion_tokens),
             prompt_tokens_details: PromptDetails { cached_tokens: usage.cached_tokens },
-            completion_tokens_details: CompletionDetails { reasoning_tokens: 0 },
+            completion_tokens_details: CompletionDetails { reasoning_tokens: usage.reasoning_tokens },
         }
     }
 }

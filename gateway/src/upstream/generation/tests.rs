@@ -22,15 +22,16 @@ async fn told(mut events: Events) -> (String, Result<(), Error>) {
                 assert_eq!((&*model, prompt_tokens), (MODEL, 5));
                 n_accepted += 1;
             }
-            Ok(Event::Delta { text: delta, n_tokens }) => {
-                text.push_str(&delta);
-                n_told += n_tokens;
+            Ok(Event::Delta(delta)) => {
+                text.push_str(&delta.text());
+                n_told += delta.n_tokens;
             }
             Ok(Event::Finished(finished)) => {
-                text.push_str(&finished.text);
-                n_told += finished.n_tokens;
+                text.push_str(&finished.rest.text());
+                n_told += finished.rest.n_tokens;
                 assert_eq!(finished.usage.completion_tokens as usize, n_told);
             }
+            Ok(Event::Prompt(prompt)) => panic!("nobody asked for an echo: {prompt:?}"),
             Err(error) => return (text, Err(error)),
         }
         assert_eq!(n_accepted, 1, "accepted comes first, and once");

@@ -186,7 +186,7 @@ fn numbers_are_checked_at_their_edges() {
 fn more_tokens_than_a_context_holds_may_be_asked_for() {
     // How many are left only the worker knows, which ends the answer there.
     let check = |fields: &str, expected: u32| {
-        assert_eq!(with(fields).unwrap().generate.stopping.unwrap().max_tokens, expected, "{fields}");
+        assert_eq!(with(fields).unwrap().generate.stopping.unwrap().max_tokens, Some(expected), "{fields}");
     };
     check(r#""max_tokens":32000"#, 32_000);
     check(r#""max_tokens":2147483647"#, 2_147_483_647);

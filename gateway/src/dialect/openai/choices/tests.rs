@@ -26,9 +26,10 @@ async fn said(events: ChoiceEvents, n_choices: u32) -> (Vec<String>, usize) {
             let ChoiceEvent { index, event } = said.unwrap();
             let text = &mut texts[index as usize];
             match event {
-                Event::Delta { text: delta, .. } => text.push_str(&delta),
+                Event::Delta(delta) => text.push_str(&delta.text()),
+                Event::Prompt(_) => {}
                 Event::Finished(finished) => {
-                    text.push_str(&finished.text);
+                    text.push_str(&finished.rest.text());
                     n_finished += 1;
                 }
                 Event::Accepted { .. } => {}

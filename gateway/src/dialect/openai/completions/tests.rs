@@ -50,9 +50,9 @@ fn the_apis_own_limit_binds_when_none_is_given() {
         let params = params(format!(r#"{{"prompt":"x"{fields}}}"#).as_bytes()).unwrap();
         params.generate.stopping.unwrap().max_tokens
     };
-    assert_eq!(max_tokens(""), 16);
-    assert_eq!(max_tokens(r#","max_tokens":null"#), 16);
-    assert_eq!(max_tokens(r#","max_tokens":5"#), 5);
+    assert_eq!(max_tokens(""), Some(16));
+    assert_eq!(max_tokens(r#","max_tokens":null"#), Some(16));
+    assert_eq!(max_tokens(r#","max_tokens":5"#), Some(5));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
         completions::Completions,
         fold::{Choice, Completed, fold},
     },
-    upstream::Finished,
+    upstream::{Delta, Finished, Part},
 };
 
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -33,19 +33,29 @@ fn accepted(index: u32) -> Result<ChoiceEvent, Error> {
     of(index, Event::Accepted { model: Arc::from("tiny"), prompt_tokens: 12 })
 }
 
+fn saying(text: &str) -> Delta {
+    let parts = if text.is_empty() { Vec::new() } else { vec![Part::Text(text.into())] };
+    Delta { parts, ..Delta::default() }
+}
+
 fn text(index: u32, text: &str) -> Result<ChoiceEvent, Error> {
-    of(index, Event::Delta { text: text.into(), n_tokens: 1 })
+    of(index, Event::Delta(Delta { n_tokens: 1, ..saying(text) }))
 }
 
 fn end(index: u32, reason: FinishReason, text: &str) -> Result<ChoiceEvent, Error> {
     // Each later choice has found more of the prompt and has taken longer.
-    let usage = worker::Usage { prompt_tokens: 12, cached_tokens: 10 + index, completion_tokens: 3 + index };
+    let usage = worker::Usage {
+        prompt_tokens: 12,
+        cached_tokens: 10 + index,
+        completion_tokens: 3 + index,
+        reasoning_tokens: 0,
+    };
     let timings = worker::Timings {
         queue_us: 250,
         prefill_us: 4_000 - 1_000 * u64::from(index),
         decode_us: 10_000 + 10_000 * u64::from(index),
     };
-    of(index, Event::Finished(Finished { reason, text: text.into(), n_tokens: 0, usage, timings }))
+    of(index, Event::Finished(Finished { reason, rest: saying(text), usage, timings }))
 }
 
 fn lost() -> Error {

@@ -1,0 +1,76 @@
+//! Formats: how a model writes tool calls and reasoning.
+//!
+//! A format is a file in `format/`, chosen when the model is loaded, by its chat template or by the configuration. It
+//! has two sides that mirror each other: a [`Parser`] that takes an output apart, and a grammar in llguidance's dialect
+//! of Lark under which an output cannot be malformed. Both see the text of a completion behind the prompt, with the
+//! names of those control tokens that the format asks for.
+
+use serde_json::Value as Json;
+
+use super::Part;
+
+/// A model's syntax for tool calls and reasoning.
+pub trait Format: Send + Sync + std::fmt::Debug {
+    /// The name in the configuration and in descriptions.
+    fn name(&self) -> &'static str;
+
+    /// Control tokens that the parser has to see in the text, by their names. All others add nothing to it.
+    fn control_tokens(&self) -> &'static [&'static str];
+
+    /// A parser for one completion.
+    fn parser(&self, beginning: &Beginning) -> Box<dyn Parser>;
+
+    /// A grammar (Lark, rule `start`) of all outputs that keep to `rules`; none where the format cannot hold them.
+    /// Control tokens stand in it by name, as `<|name|>` where the model has such a token.
+    fn grammar(&self, rules: &Rules, beginning: &Beginning) -> Option<String>;
+}
+
+/// Takes one completion apart. What it says is a function of the text pushed, whatever the cuts.
+pub trait Parser: Send {
+    /// Takes more text; pushes to `parts` what is certain now.
+    fn push(&mut self, text: &str, parts: &mut Vec<Part>);
+
+    /// Says what was held back, once nothing is coming.
+    fn finish(&mut self, parts: &mut Vec<Part>);
+
+    /// Whether what comes next is thought.
+    fn is_reasoning(&self) -> bool;
+
+    /// The text that ends the thought at this point, if one is in progress.
+    fn end_of_reasoning(&self) -> Option<&'static str>;
+}
+
+/// How a completion begins.
+#[derive(Debug, Clone, Default)]
+pub struct Beginning {
+    /// The end of the prompt, which may have opened a thought.
+    pub prompt_tail: String,
+    /// Tools that may be called.
+    pub tools: Vec<Tool>,
+    /// Thought stays in the text, tags and all.
+    pub reasoning_in_text: bool,
+}
+
+/// What an output is held to.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// Tools that may be called; none: text alone.
+    pub tools: Vec<Tool>,
+    /// At least one call.
+    pub required: bool,
+    /// One call at most.
+    pub single: bool,
+    /// What the answer's text is, as the rules of a Lark grammar whose first one is `content`; absent: any text.
+    pub content: Option<String>,
+}
+
+/// A function that a model may call.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tool {
+    /// Its name.
+    pub name: String,
+    /// The JSON schema of its arguments; an object.
+    pub parameters: Json,
+    /// Arguments are held to the schema even where calling is left to the model.
+    pub strict: bool,
+}
