@@ -1,12 +1,16 @@
 //! The vocabulary in the GGUF file.
 
+use std::collections::BTreeMap;
+
 use impetus_runtime::engine::{Pieces, TokenId, TokenizeError, Vocabulary};
-use llama_cpp_2::{model::LlamaModel, token::LlamaToken};
+use llama_cpp_2::{model::LlamaModel, token::LlamaToken, token_type::LlamaTokenAttr};
 
 /// llama.cpp's vocabulary, its pieces read out once.
 pub(crate) struct GgufVocabulary {
     model: &'static LlamaModel,
     pieces: Pieces,
+    /// Of control tokens and of those that were added by whoever made the model, by id.
+    names: BTreeMap<u32, String>,
     is_end: Vec<bool>,
     longest_piece_bytes: usize,
     begin_text: String,
@@ -17,14 +21,17 @@ impl GgufVocabulary {
     pub(crate) fn new(model: &'static LlamaModel) -> Self {
         let vocab = model.vocab();
         let n_tokens = vocab.n_tokens();
-        let (mut pieces, mut is_end) = (Pieces::default(), Vec::new());
+        let (mut pieces, mut names, mut is_end) = (Pieces::default(), BTreeMap::new(), Vec::new());
         // Names of control tokens count here: a prompt may spell them.
         let mut longest_piece_bytes = 1;
         for id in 0..n_tokens {
             let token = LlamaToken(id);
             let piece = vocab.token_to_piece(token, false, None);
-            let name_bytes = vocab.text(token).map_or(0, |name| name.to_bytes().len());
-            longest_piece_bytes = longest_piece_bytes.max(piece.len()).max(name_bytes);
+            let name = vocab.text(token).unwrap_or_default();
+            longest_piece_bytes = longest_piece_bytes.max(piece.len()).max(name.to_bytes().len());
+            if vocab.attr(token).intersects(LlamaTokenAttr::Control | LlamaTokenAttr::UserDefined) {
+                names.insert(pieces.size(), name.to_string_lossy().into_owned());
+            }
             pieces.push(&piece);
             is_end.push(vocab.is_eog(token));
         }
@@ -36,7 +43,7 @@ impl GgufVocabulary {
                 .unwrap_or_default()
         };
         let (begin_text, end_text) = (name(vocab.bos()), name(vocab.eos()));
-        Self { model, pieces, is_end, longest_piece_bytes, begin_text, end_text }
+        Self { model, pieces, names, is_end, longest_piece_bytes, begin_text, end_text }
     }
 
     /// Tokens of `text`; with `edges` those that the model wants around it, with `special` those that it names.
@@ -57,6 +64,10 @@ impl Vocabulary for GgufVocabulary {
 
     fn piece(&self, token: TokenId) -> &[u8] {
         self.pieces.get(token)
+    }
+
+    fn control_name(&self, token: TokenId) -> Option<&str> {
+        self.names.get(&token.0).map(String::as_str)
     }
 
     fn is_end(&self, token: TokenId) -> bool {

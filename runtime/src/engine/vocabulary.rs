@@ -11,6 +11,13 @@ pub trait Vocabulary: Send + Sync {
     /// range has none either.
     fn piece(&self, token: TokenId) -> &[u8];
 
+    /// The name under which prompts spell `token`, if it is a control token, or was added to the vocabulary as a
+    /// whole. A control token stands for no text, so its piece is empty; one that was added may have a piece.
+    fn control_name(&self, token: TokenId) -> Option<&str> {
+        let _ = token;
+        None
+    }
+
     /// Whether the model ends its turn or its text with `token`.
     fn is_end(&self, token: TokenId) -> bool;
 

@@ -5,6 +5,8 @@ mod piece;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use tokenizers::Tokenizer;
 use tracing::warn;
@@ -20,6 +22,8 @@ pub struct HuggingFaceVocabulary {
     /// Takes them for text.
     plain: Tokenizer,
     pieces: Pieces,
+    /// Of added tokens, by id.
+    names: BTreeMap<u32, String>,
     is_end: Vec<bool>,
     longest_piece_bytes: usize,
     /// The token that texts begin with.
@@ -73,11 +77,13 @@ impl HuggingFaceVocabulary {
             longest_piece_bytes = longest_piece_bytes.max(piece.len());
             pieces.push(&piece);
         }
+        let names = added.iter().map(|(&id, token)| (id, token.content.clone())).collect();
         let is_end = (0..size as u32).map(|id| endings.ends.contains(&id)).collect();
         Self {
             special,
             plain,
             pieces,
+            names,
             is_end,
             longest_piece_bytes,
             begin: endings.begin.map(TokenId),
@@ -106,6 +112,10 @@ impl Vocabulary for HuggingFaceVocabulary {
 
     fn piece(&self, token: TokenId) -> &[u8] {
         self.pieces.get(token)
+    }
+
+    fn control_name(&self, token: TokenId) -> Option<&str> {
+        self.names.get(&token.0).map(String::as_str)
     }
 
     fn is_end(&self, token: TokenId) -> bool {

@@ -68,6 +68,8 @@ fn pieces_are_bytes_and_control_tokens_have_none() {
     check(7, b"");
     check(8, b"");
     assert_eq!((vocabulary.size(), vocabulary.longest_piece_bytes()), (8, 6));
+    let names: Vec<_> = (0..9).filter_map(|id| vocabulary.control_name(TokenId(id))).collect();
+    assert_eq!(names, ["<s>", "</s>", "<tool>"]);
 }
 
 #[test]
