@@ -12,7 +12,7 @@ pub mod vocabulary;
 pub use batch::{Batch, Chunk, Rows, Want};
 pub use embedding::{EmbeddingEngine, EmbeddingLimits, Vectors};
 pub use load::{Backend, Card, LoadError, Model, ModelSpec, Progress, Task};
-pub use vocabulary::{Pieces, TokenizeError, Vocabulary};
+pub use vocabulary::{InfillPart, Pieces, TokenizeError, Vocabulary};
 
 /// A token of the model's vocabulary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

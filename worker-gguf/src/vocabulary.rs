@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use impetus_runtime::engine::{Pieces, TokenId, TokenizeError, Vocabulary};
+use impetus_runtime::engine::{InfillPart, Pieces, TokenId, TokenizeError, Vocabulary};
 use llama_cpp_2::{model::LlamaModel, token::LlamaToken, token_type::LlamaTokenAttr};
 
 /// llama.cpp's vocabulary, its pieces read out once.
@@ -78,6 +78,24 @@ impl Vocabulary for GgufVocabulary {
         // A template that writes the begin token itself must not get a second one.
         let has_begin = !self.begin_text.is_empty() && text.starts_with(&self.begin_text);
         self.tokenize(text, !has_begin, special)
+    }
+
+    fn encode_bare(&self, text: &str, special: bool) -> Result<Vec<TokenId>, TokenizeError> {
+        self.tokenize(text, false, special)
+    }
+
+    fn infill_token(&self, part: InfillPart) -> Option<TokenId> {
+        let vocab = self.model.vocab();
+        let token = match part {
+            InfillPart::Prefix => vocab.fim_pre(),
+            InfillPart::Suffix => vocab.fim_suf(),
+            InfillPart::Middle => vocab.fim_mid(),
+            InfillPart::Pad => vocab.fim_pad(),
+            InfillPart::Repository => vocab.fim_rep(),
+            InfillPart::File => vocab.fim_sep(),
+        };
+        // A part that the model does not know is a negative number.
+        u32::try_from(token.0).ok().filter(|&id| id < self.size()).map(TokenId)
     }
 
     fn encode_input(&self, text: &str) -> Result<Vec<TokenId>, TokenizeError> {

@@ -25,10 +25,23 @@ pub trait Vocabulary: Send + Sync {
     /// chat template needs it; a begin token is added where the model wants one and the text has none.
     fn encode(&self, text: &str, special: bool) -> Result<Vec<TokenId>, TokenizeError>;
 
+    /// Tokenizes `text` like [`encode`](Self::encode), without the token that begins a text. What is given here is
+    /// for vocabularies that begin texts with nothing.
+    fn encode_bare(&self, text: &str, special: bool) -> Result<Vec<TokenId>, TokenizeError> {
+        self.encode(text, special)
+    }
+
     /// Tokenizes `text` as an input of an embedding model, with the tokens that the model wants around one; names of
     /// control tokens become those tokens, as in sentence-transformers. The empty text gives the edges alone.
     fn encode_input(&self, text: &str) -> Result<Vec<TokenId>, TokenizeError> {
         self.encode(text, true)
+    }
+
+    /// The token that the model's file names for this part of filling a hole in a text. Names that are well known
+    /// are looked for by whoever asks.
+    fn infill_token(&self, part: InfillPart) -> Option<TokenId> {
+        let _ = part;
+        None
     }
 
     /// The text of the token that begins a text, for templates; empty when the model has none.
@@ -39,6 +52,23 @@ pub trait Vocabulary: Send + Sync {
 
     /// The longest piece, in bytes: a text of n bytes has at least n / this tokens.
     fn longest_piece_bytes(&self) -> usize;
+}
+
+/// What a token is to a model that fills holes in texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InfillPart {
+    /// What stands before the hole follows.
+    Prefix,
+    /// What stands behind the hole follows.
+    Suffix,
+    /// The filling follows.
+    Middle,
+    /// Nothing follows.
+    Pad,
+    /// The name of a repository follows.
+    Repository,
+    /// The name of a file follows, then its text.
+    File,
 }
 
 /// The bytes of all tokens of a vocabulary, one behind the other, for a [`Vocabulary`] to be made of.

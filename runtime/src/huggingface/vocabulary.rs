@@ -94,6 +94,15 @@ impl HuggingFaceVocabulary {
 }
 
 impl HuggingFaceVocabulary {
+    /// Tokens of `text` alone.
+    fn tokenize(&self, text: &str, special: bool) -> Result<Vec<TokenId>, TokenizeError> {
+        let tokenizer = if special { &self.special } else { &self.plain };
+        let encoding = tokenizer
+            .encode_fast(text, false)
+            .map_err(|error| TokenizeError { reason: error.to_string() })?;
+        Ok(encoding.get_ids().iter().copied().map(TokenId).collect())
+    }
+
     /// Refuses tokens that were added to the tokenizer and not to the model.
     fn within(&self, tokens: Vec<TokenId>) -> Result<Vec<TokenId>, TokenizeError> {
         match tokens.iter().find(|token| token.0 >= self.size()) {
@@ -123,16 +132,14 @@ impl Vocabulary for HuggingFaceVocabulary {
     }
 
     fn encode(&self, text: &str, special: bool) -> Result<Vec<TokenId>, TokenizeError> {
-        let tokenizer = if special { &self.special } else { &self.plain };
-        let encoding = tokenizer
-            .encode_fast(text, false)
-            .map_err(|error| TokenizeError { reason: error.to_string() })?;
         // A template that writes the begin token itself must not get a second one.
         let has_begin = !self.begin_text.is_empty() && text.starts_with(&self.begin_text);
         let begin = self.begin.filter(|_| !has_begin);
-        let tokens: Vec<_> =
-            begin.into_iter().chain(encoding.get_ids().iter().copied().map(TokenId)).collect();
-        self.within(tokens)
+        self.within(begin.into_iter().chain(self.tokenize(text, special)?).collect())
+    }
+
+    fn encode_bare(&self, text: &str, special: bool) -> Result<Vec<TokenId>, TokenizeError> {
+        self.within(self.tokenize(text, special)?)
     }
 
     fn encode_input(&self, text: &str) -> Result<Vec<TokenId>, TokenizeError> {
