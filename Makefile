@@ -13,7 +13,7 @@ programs = -p impetus-supervisor -p impetus-gateway -p impetus-worker-gguf -p im
 # Programs and tests in one selection: with another one, features of shared crates differ and engines compile anew.
 all = --release --locked --workspace --bins --tests
 
-.PHONY: help build serve test lint deny bench chaos clean
+.PHONY: help build serve test lint deny bench chaos clients clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,11 @@ bench: ## decode and prefill speed, of the engines alone and through the gateway
 chaos: ## processes killed, stopped, starved and misled under load, and what that cost anybody: nothing
 	@$(with_tools) $(CARGO) build $(all)
 	@target=$${CARGO_TARGET_DIR:-target}; $(with_tools) "$$target/release/chaos" $(ARGS)
+
+# ARGS: names of clients run these alone, --write puts the table into docs/clients.md. Installs gigabytes into .tools/apps.
+clients: ## real clients and coding agents, installed from their registries, against the bundled model
+	@$(with_tools) $(CARGO) build $(all)
+	@target=$${CARGO_TARGET_DIR:-target}; $(with_tools) tests/clients/run.py --programs "$$target/release" $(ARGS)
 
 clean: ## remove what was built; the tools in .tools/ stay
 	@$(CARGO) clean

@@ -1,0 +1,89 @@
+"""Sends requests that real clients sent once, as they stand but for the model's name and the length of the answer, and
+reads each answer with the types of OpenAI's own client, which are made from the published API.
+
+    recorded_requests.py URL FOLDER    FOLDER has the recordings, a file of JSON lines for each client
+
+Run by tests/tests/recorded.rs. Prints a line for each request that is not answered as it should be, then the number
+of those that are."""
+
+import json
+import pathlib
+import sys
+
+import httpx
+from openai.types import Completion, CreateEmbeddingResponse
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import Response, ResponseStreamEvent
+from pydantic import TypeAdapter
+
+MODEL, EMBEDDING_MODEL = "impetus-tiny", "minilm"
+# By path: the type of a whole answer, that of a streamed event, and the field that limits the answer.
+KNOWN = {
+    "/v1/chat/completions": (ChatCompletion, ChatCompletionChunk, "max_tokens"),
+    "/v1/completions": (Completion, Completion, "max_tokens"),
+    "/v1/responses": (Response, ResponseStreamEvent, "max_output_tokens"),
+    "/v1/embeddings": (CreateEmbeddingResponse, None, None),
+}
+LIMIT = 24
+PICTURES = ('"image_url"', '"input_image"')
+
+
+def recorded(folder):
+    """The requests of all clients to the paths that are known here."""
+    for file in sorted(pathlib.Path(folder).glob("*.jsonl")):
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            request = json.loads(line)
+            path = request["path"].split("?")[0]
+            if request["method"] == "POST" and path in KNOWN and isinstance(request["body"], dict):
+                yield f"{file.stem}:{number}", path, request["body"]
+
+
+def events(text):
+    """The data of a stream; fails unless it ends as streams of the API do."""
+    data = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
+    ended = data[-1] == "[DONE]" or json.loads(data[-1]).get("type") in (
+        "response.completed",
+        "response.incomplete",
+    )
+    assert ended, f"the stream ends with {data[-1][:200]}"
+    return [json.loads(line) for line in data if line != "[DONE]"]
+
+
+def strictly(kind, value):
+    """Reads `value` as `kind`, whose fields have to be there and to be of their types."""
+    TypeAdapter(kind).validate_python(value)
+
+
+def check(client, path, body):
+    whole, streamed, limit = KNOWN[path]
+    has_pictures = any(picture in json.dumps(body) for picture in PICTURES)
+    body["model"] = MODEL if limit else EMBEDDING_MODEL
+    if limit:
+        body.pop("max_completion_tokens", None)
+        body[limit] = min(body.get(limit) or LIMIT, LIMIT)
+    answer = client.post(path, json=body)
+    if has_pictures:
+        assert answer.status_code == 400 and "image" in answer.text, f"{answer.status_code} {answer.text[:300]}"
+        return
+    assert answer.status_code == 200, f"{answer.status_code} {answer.text[:300]}"
+    if body.get("stream"):
+        for event in events(answer.text):
+            strictly(streamed, event)
+    else:
+        strictly(whole, answer.json())
+
+
+def main():
+    url, folder = sys.argv[1:3]
+    n_answered = 0
+    with httpx.Client(base_url=url, timeout=120) as client:
+        for name, path, body in recorded(folder):
+            try:
+                check(client, path, body)
+                n_answered += 1
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with it is told, and the next one tried
+                print(f"{name} {path}: {type(error).__name__}: {error}"[:600])
+    print(n_answered)
+
+
+main()
