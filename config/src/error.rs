@@ -8,7 +8,7 @@ use std::{
 
 use figment::error::Kind;
 
-use crate::{Origin, key::Key, size, suggest};
+use crate::{Origin, auth::Scope, key::Key, moment, network, secret, size, suggest};
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -143,7 +143,10 @@ impl ConfigError {
         value: Option<&toml::Value>,
         expected: Cow<'static, str>,
     ) -> Self {
-        let value = value.map(ToString::to_string).unwrap_or_default();
+        let value = match value {
+            Some(_) if secret::is_secret(key) => "(a secret)".into(),
+            value => value.map(ToString::to_string).unwrap_or_default(),
+        };
         Self::Invalid { origin, key: key.to_string(), value, expected }
     }
 }
@@ -157,6 +160,15 @@ fn expected(key: &Key, kind: Kind) -> Cow<'static, str> {
         "budget.ram" | "budget.gpu" => return size::EXPECTED_OR_AUTO.into(),
         "budget.ram_reserve" | "budget.gpu_reserve" => return size::EXPECTED.into(),
         name if name.starts_with("model[") && name.ends_with("].memory") => return size::EXPECTED.into(),
+        name if name.starts_with("auth.allow_addresses[") || name.starts_with("auth.deny_addresses[") => {
+            return network::EXPECTED.into();
+        }
+        name if name.starts_with("auth.key[") && name.ends_with("].expires") => {
+            return moment::EXPECTED.into();
+        }
+        name if name.starts_with("auth.key[") && name.contains("].scopes[") => {
+            return Scope::ALL.map(Scope::name).join(" or ").into();
+        }
         _ => {}
     }
     match kind {

@@ -10,7 +10,7 @@ use figment::{
     value::{Dict, Map, Value},
 };
 
-use crate::{Config, ConfigError, key::Key, place::Places};
+use crate::{Config, ConfigError, key::Key, place::Places, secret};
 
 /// What the names of environment variables that are settings begin with.
 pub(crate) const PREFIX: &str = "IMPETUS_";
@@ -40,7 +40,7 @@ pub enum Origin {
 }
 
 /// The settings of one source.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Layer {
     pub(crate) origin: Origin,
     pub(crate) settings: toml::Value,
@@ -66,6 +66,7 @@ impl Layer {
         let path = places.cwd.join(path);
         let mut settings = toml::Value::Table(table);
         places.resolve(&mut settings, path.parent().unwrap_or(&places.cwd));
+        secret::seal(&mut settings);
         Ok(Self::new(Origin::File { path, line: None }, settings, text))
     }
 
@@ -103,6 +104,7 @@ impl Layer {
             settings = toml::Value::Table([(step.clone(), settings)].into_iter().collect());
         }
         places.resolve(&mut settings, &places.cwd);
+        secret::seal(&mut settings);
         Self::new(origin, settings, String::new())
     }
 
@@ -121,6 +123,14 @@ impl Layer {
             Origin::File { path, .. } => Origin::File { path: path.clone(), line: line_of(&self.text, key) },
             other => other.clone(),
         }
+    }
+}
+
+/// Without the text, which may have keys in it.
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { origin, settings, id, .. } = self;
+        f.debug_struct("Layer").field("origin", origin).field("settings", settings).field("id", id).finish()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every setting of Impetus, declared once: a file per section, each value from its default, the configuration
 //! file, `IMPETUS_SECTION__KEY` or `--set section.key=value`, the later winning.
 
+mod auth;
 mod budget;
 mod describe;
 mod diff;
@@ -11,7 +12,11 @@ mod layer;
 mod load;
 mod log;
 mod models;
+mod moment;
+mod network;
 mod place;
+mod responses;
+mod secret;
 mod size;
 mod suggest;
 mod supervisor;
@@ -22,16 +27,20 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use auth::{AuthConfig, KeyEntry, Scope, parse_digest};
 pub use budget::{BudgetConfig, Quota};
 pub use error::{ConfigError, Hint};
-pub use gateway::GatewayConfig;
+pub use gateway::{CorsConfig, GatewayConfig, TlsConfig};
 pub use layer::Origin;
 pub use load::{Loaded, load};
 pub use log::{LogConfig, LogFormat, Rotation};
 pub use models::{ModelEntry, ModelsConfig};
+pub use moment::Moment;
+pub use network::Network;
+pub use responses::ResponsesConfig;
 pub use size::Size;
 pub use supervisor::SupervisorConfig;
-pub use validate::is_model_name;
+pub use validate::{is_key_name, is_model_name};
 pub use workers::WorkerConfig;
 
 /// The whole configuration, resolved.
@@ -40,6 +49,10 @@ pub use workers::WorkerConfig;
 pub struct Config {
     /// The HTTP side.
     pub gateway: GatewayConfig,
+    /// Who may come in.
+    pub auth: AuthConfig,
+    /// Responses that are kept.
+    pub responses: ResponsesConfig,
     /// The supervisor's own places and limits.
     pub supervisor: SupervisorConfig,
     /// Where models are found.
@@ -58,7 +71,7 @@ pub struct Config {
 impl Config {
     /// The names of all sections.
     pub(crate) const SECTIONS: &[&str] =
-        &["gateway", "supervisor", "models", "budget", "workers", "log", "model"];
+        &["gateway", "auth", "responses", "supervisor", "models", "budget", "workers", "log", "model"];
 }
 
 impl Default for Config {
@@ -69,6 +82,8 @@ impl Default for Config {
         };
         Self {
             gateway: GatewayConfig::default(),
+            auth: AuthConfig::default(),
+            responses: ResponsesConfig::default(),
             supervisor: SupervisorConfig::default(),
             models: ModelsConfig::default(),
             budget: BudgetConfig::default(),

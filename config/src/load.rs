@@ -1,7 +1,7 @@
 //! From the sources of settings to one checked configuration.
 
 use std::{
-    env, iter,
+    env, fmt, iter,
     path::{Path, PathBuf},
 };
 
@@ -44,7 +44,7 @@ struct Layers {
 }
 
 /// What a configuration is read from.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Sources {
     pub(crate) file: Option<PathBuf>,
     pub(crate) default_file: Option<PathBuf>,
@@ -99,6 +99,16 @@ impl Sources {
             return Err(ConfigError::invalid(&problem.key, origin, value, problem.expected));
         }
         Ok(Loaded { config, file, layers, sources: self })
+    }
+}
+
+/// Without variables and arguments, which may have keys in them.
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, default_file, places, .. } = self;
+        let mut debug = f.debug_struct("Sources");
+        debug.field("file", file).field("default_file", default_file).field("places", places);
+        debug.finish_non_exhaustive()
     }
 }
 

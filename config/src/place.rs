@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 /// The settings that are paths; `*` stands for any key or index.
 const PATHS: &[&[&str]] = &[
+    &["gateway", "tls", "cert"],
+    &["gateway", "tls", "key"],
     &["supervisor", "runtime_dir"],
     &["supervisor", "state_dir"],
     &["log", "dir"],

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use crate::{
-    Config, ConfigError, Loaded, LogFormat, ModelEntry, Origin, Size, WorkerConfig, load::Sources,
-    place::Places,
+    Config, ConfigError, KeyEntry, Loaded, LogFormat, ModelEntry, Origin, Scope, Size, WorkerConfig,
+    load::Sources, place::Places,
 };
 
 /// Loads from text as a file, variables and `--set` arguments.
@@ -251,6 +251,10 @@ fn values_that_no_server_can_run_with_are_refused() {
     check("gateway.max_connections=0", "a number from 1 to 100000");
     check("gateway.keep_alive_s=0", "a number from 1 to 31536000");
     check("gateway.acquire_timeout_s=9223372036854775807", "a number from 1 to 31536000");
+    check("responses.retention_s=0", "a number from 1 to 315360000");
+    check("responses.max_responses=0", "a number from 1 to 100000000");
+    check("responses.max_bytes=1KiB", "at least \"1MiB\"");
+    check("responses.max_background=0", "a number from 1 to 10000");
     check("supervisor.runtime_dir=", "the path of a folder, which has no default when HOME is not set");
     check("supervisor.max_starts=0", "a number from 1 to 1000");
     check("supervisor.backoff_max_ms=100", "a number from 200 to 31536000000");
@@ -423,6 +427,18 @@ fn the_example_shows_every_setting_with_its_default() {
     known.supervisor.runtime_dir = "~/.local/state/impetus/run".into();
     known.log.dir = Some("~/.local/state/impetus/logs".into());
     known.models.default = Some("impetus-tiny".into());
+    known.gateway.tls.cert = Some("~/certificates/server.pem".into());
+    known.gateway.tls.key = Some("~/certificates/server.key".into());
+    known.auth.key.push(KeyEntry {
+        name: "editor".into(),
+        key: None,
+        key_sha256: Some("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into()),
+        scopes: vec![Scope::Inference],
+        expires: Some("2030-01-31".parse().unwrap()),
+        models: Vec::new(),
+        requests_per_minute: Some(60),
+        tokens_per_minute: Some(100_000),
+    });
     known.model.push(ModelEntry {
         name: "my-model".into(),
         path: Some("~/models/my-model.gguf".into()),
@@ -439,6 +455,8 @@ fn the_example_shows_every_setting_with_its_default() {
     let keys_of = |value: toml::Value| keys(&value, "");
     assert_eq!(keys_of(toml::from_str(&shown).unwrap()), keys_of(toml::Value::try_from(known).unwrap()));
 }
+
+mod access;
 
 /// The dotted keys of all values, sorted; entries of a list share theirs.
 fn keys(value: &toml::Value, at: &str) -> Vec<String> {

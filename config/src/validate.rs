@@ -1,6 +1,10 @@
 //! What the types cannot say about a configuration.
 
+mod access;
+
 use std::{borrow::Cow, collections::HashSet, ops::RangeInclusive};
+
+pub use access::is_key_name;
 
 use crate::{Config, ModelEntry, Quota, Size, WorkerConfig, key::Key};
 
@@ -15,6 +19,7 @@ const CONTEXT: RangeInclusive<u64> = 0..=1 << 24;
 const LEAST: Size = Size(1 << 20);
 
 const FOLDER_OF_OURS: &str = "the path of a folder, which has no default when HOME is not set";
+const FILE: &str = "the path of a file";
 const AT_LEAST: &str = "at least \"1MiB\"";
 const MODEL_NAME: &str = "a name of at most 256 characters without spaces or control characters";
 
@@ -32,6 +37,8 @@ type Checked = Result<(), Problem>;
 /// Finds the first value that is out of its bounds.
 pub(crate) fn check(config: &Config) -> Checked {
     gateway(config)?;
+    access::check(config)?;
+    responses(config)?;
     supervisor(config)?;
     budget(config)?;
     log(config)?;
@@ -46,6 +53,10 @@ fn gateway(config: &Config) -> Checked {
     let at = |name: &str| key(&["gateway", name]);
     require(!gateway.command.as_os_str().is_empty(), at("command"), "the name or path of a program")?;
     within(gateway.max_body_bytes as u64, 1024..=1 << 32, at("max_body_bytes"))?;
+    within(gateway.max_headers as u64, 16..=1000, at("max_headers"))?;
+    within(gateway.max_header_bytes as u64, 8 << 10..=1 << 20, at("max_header_bytes"))?;
+    within(gateway.max_depth as u64, 8..=128, at("max_depth"))?;
+    within(gateway.max_messages as u64, 1..=1 << 20, at("max_messages"))?;
     within(gateway.max_connections as u64, 1..=100_000, at("max_connections"))?;
     within(gateway.header_timeout_s, 1..=YEAR_S, at("header_timeout_s"))?;
     within(gateway.body_timeout_s, 1..=YEAR_S, at("body_timeout_s"))?;
@@ -56,6 +67,15 @@ fn gateway(config: &Config) -> Checked {
     within(gateway.request_timeout_s, 0..=YEAR_S, at("request_timeout_s"))?;
     within(gateway.poison_memory_s, 0..=YEAR_S, at("poison_memory_s"))?;
     within(gateway.keep_alive_s, 1..=YEAR_S, at("keep_alive_s"))
+}
+
+fn responses(config: &Config) -> Checked {
+    let responses = &config.responses;
+    let at = |name: &str| key(&["responses", name]);
+    within(responses.retention_s, 1..=10 * YEAR_S, at("retention_s"))?;
+    within(responses.max_responses, 1..=100_000_000, at("max_responses"))?;
+    require(responses.max_bytes >= LEAST, at("max_bytes"), AT_LEAST)?;
+    within(responses.max_background as u64, 1..=10_000, at("max_background"))
 }
 
 fn supervisor(config: &Config) -> Checked {
