@@ -10,13 +10,17 @@ use impetus_config::Config;
 use impetus_proto::{
     Error, MAX_MESSAGE_BYTES,
     supervisor::{AcquireRequest, Ended, ModelStatus, StatusReply, supervisor_server::SupervisorServer},
-    worker::{EmbedRequest, GenerateRequest, worker_server::WorkerServer},
+    worker::{
+        EmbedRequest, GenerateRequest, RerankReply, RerankRequest, TokenizeReply, TokenizeRequest,
+        worker_server::WorkerServer,
+    },
 };
 use tempfile::TempDir;
 use tokio::{net::UnixListener, sync::watch, task::JoinHandle};
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::Status;
 
+pub(crate) use call::Call;
 pub(crate) use script::{Step, accepted, completion, delta, finished, of_another_model, rest};
 
 use crate::{
@@ -24,6 +28,7 @@ use crate::{
     upstream::{Request, Upstream},
 };
 
+pub(crate) mod call;
 pub(crate) mod embedding;
 mod script;
 mod service;
@@ -49,6 +54,9 @@ struct State {
     answering: Mutex<Answering>,
     /// What the `Embed` calls do that begin with the input of a place; with none left, they answer.
     embeds: Mutex<HashMap<u32, VecDeque<embedding::Embed>>>,
+    /// What the next `Rerank` and `Tokenize` calls do; with none left, they answer.
+    reranks: Mutex<VecDeque<Call<RerankReply>>>,
+    tokenizes: Mutex<VecDeque<Call<TokenizeReply>>>,
     /// What `Acquire` calls fail with; with none left, they succeed.
     refusals: Mutex<VecDeque<Error>>,
     /// How long each `Acquire` call waits.
@@ -60,6 +68,8 @@ struct State {
     lonely: Mutex<Option<String>>,
     requests: Mutex<Vec<GenerateRequest>>,
     embed_requests: Mutex<Vec<EmbedRequest>>,
+    rerank_requests: Mutex<Vec<RerankRequest>>,
+    tokenize_requests: Mutex<Vec<TokenizeRequest>>,
     acquire_requests: Mutex<Vec<AcquireRequest>>,
     request_ids: Mutex<Vec<String>>,
     /// The worker that serves all requests under an empty name, those that serve one alone under its id.
@@ -98,6 +108,8 @@ impl Fake {
             scripts: Mutex::default(),
             answering: Mutex::new(Arc::new(|_| completion("ok"))),
             embeds: Mutex::default(),
+            reranks: Mutex::default(),
+            tokenizes: Mutex::default(),
             refusals: Mutex::default(),
             acquire_delay: Mutex::default(),
             models: Mutex::new(vec![model]),
@@ -106,6 +118,8 @@ impl Fake {
             lonely: Mutex::default(),
             requests: Mutex::default(),
             embed_requests: Mutex::default(),
+            rerank_requests: Mutex::default(),
+            tokenize_requests: Mutex::default(),
             acquire_requests: Mutex::default(),
             request_ids: Mutex::default(),
             workers: Mutex::default(),
@@ -145,6 +159,16 @@ impl Fake {
     /// What the next `Embed` calls do that begin with the input at `first_input`.
     pub(crate) fn script_embeds(&self, first_input: u32, embeds: impl IntoIterator<Item = embedding::Embed>) {
         self.state.embeds.lock().unwrap().entry(first_input).or_default().extend(embeds);
+    }
+
+    /// What the next `Rerank` calls do.
+    pub(crate) fn script_reranks(&self, reranks: impl IntoIterator<Item = Call<RerankReply>>) {
+        self.state.reranks.lock().unwrap().extend(reranks);
+    }
+
+    /// What the next `Tokenize` calls do.
+    pub(crate) fn script_tokenizes(&self, tokenizes: impl IntoIterator<Item = Call<TokenizeReply>>) {
+        self.state.tokenizes.lock().unwrap().extend(tokenizes);
     }
 
     pub(crate) fn refuse_lease(&self, error: Error) {
@@ -191,6 +215,16 @@ impl Fake {
     /// What the worker was asked to embed, in order.
     pub(crate) fn embed_requests(&self) -> Vec<EmbedRequest> {
         self.state.embed_requests.lock().unwrap().clone()
+    }
+
+    /// What the worker was asked to rank, in order.
+    pub(crate) fn rerank_requests(&self) -> Vec<RerankRequest> {
+        self.state.rerank_requests.lock().unwrap().clone()
+    }
+
+    /// What the worker was asked to tokenize, in order.
+    pub(crate) fn tokenize_requests(&self) -> Vec<TokenizeRequest> {
+        self.state.tokenize_requests.lock().unwrap().clone()
     }
 
     /// What the supervisor was asked to lend, in order.

@@ -14,6 +14,7 @@ mod poison;
 mod queue;
 mod supervisor;
 mod suspicion;
+mod unary;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,6 +26,7 @@ pub(crate) use cause::Cause;
 pub(crate) use embedding::{Embedded, EmbeddingRequest, embed};
 pub(crate) use event::{Delta, Event, Finished, Part};
 pub(crate) use generation::{Events, generate};
+pub(crate) use unary::{Caller, describe, detokenize, stats, tokenize};
 
 use connection::Connections;
 use poison::PoisonMemory;

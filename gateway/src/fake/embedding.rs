@@ -1,31 +1,14 @@
 //! What the fake's worker makes of inputs: vectors that tell which input they are of.
 
-use impetus_proto::{
-    Error,
-    worker::{EmbedInput, EmbedReply, EmbedRequest, Embedding, Tokens, embed_input::Input},
-};
+use impetus_proto::worker::{EmbedInput, EmbedReply, EmbedRequest, Embedding, Tokens, embed_input::Input};
 
-use super::MODEL;
+use super::{Call, MODEL};
 
 /// Bytes or tokens of an input beyond which it is cut.
 pub(crate) const LIMIT: usize = 1000;
 
 /// What a worker does in one `Embed` call.
-#[derive(Debug, Clone)]
-pub(crate) enum Embed {
-    /// Answer, truly.
-    Answer,
-    /// Answer what is no answer to the request.
-    Lie(fn(&mut EmbedReply)),
-    /// Fail with an error of ours.
-    Fail(Error),
-    /// Fail as the transport does when the process is gone, and lose the lease with it.
-    Die,
-    /// The same, by the worker's own doing.
-    Crash,
-    /// Say nothing until the caller leaves.
-    Stall,
-}
+pub(crate) type Embed = Call<EmbedReply>;
 
 pub(crate) fn text(text: impl Into<String>) -> EmbedInput {
     EmbedInput { input: Some(Input::Text(text.into())) }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use super::{
-    ALIAS, MODEL, State, Step, broken,
+    ALIAS, Call, MODEL, State, Step, broken, call,
     embedding::{self, Embed},
     ended,
 };
@@ -42,6 +42,27 @@ impl Service {
         let id = id.unwrap_or_default();
         self.0.request_ids.lock().unwrap().push(id.clone());
         id
+    }
+
+    /// Does what the script says next, or answers.
+    async fn perform<R>(&self, id: &str, next: Option<Call<R>>, mut reply: R) -> Answer<R> {
+        let _open = Open::new(&self.0.streams);
+        match next.unwrap_or(Call::Answer) {
+            Call::Answer => {}
+            Call::Lie(lie) => lie(&mut reply),
+            Call::Fail(error) => return Err(error.into()),
+            Call::Die => {
+                self.0.end("", ended("killed by SIGKILL", false));
+                return Err(broken());
+            }
+            Call::Crash => {
+                let (name, _) = self.0.held.lock().unwrap()[id].clone();
+                self.0.end(&name, ended("killed by SIGSEGV", true));
+                return Err(broken());
+            }
+            Call::Stall => std::future::pending().await,
+        }
+        Ok(Response::new(reply))
     }
 }
 
@@ -105,48 +126,45 @@ impl w::worker_server::Worker for Service {
 
     async fn embed(&self, request: Request<w::EmbedRequest>) -> Answer<w::EmbedReply> {
         let id = self.note_id(&request);
-        let _open = Open::new(&self.0.streams);
         let request = request.into_inner();
-        let mut reply = embedding::reply(&request);
+        let reply = embedding::reply(&request);
         let script = |embeds: &mut VecDeque<Embed>| embeds.pop_front();
         let next = self.0.embeds.lock().unwrap().get_mut(&request.first_input).and_then(script);
         self.0.embed_requests.lock().unwrap().push(request);
-        match next.unwrap_or(Embed::Answer) {
-            Embed::Answer => {}
-            Embed::Lie(lie) => lie(&mut reply),
-            Embed::Fail(error) => return Err(error.into()),
-            Embed::Die => {
-                self.0.end("", ended("killed by SIGKILL", false));
-                return Err(broken());
-            }
-            Embed::Crash => {
-                let (name, _) = self.0.held.lock().unwrap()[&id].clone();
-                self.0.end(&name, ended("killed by SIGSEGV", true));
-                return Err(broken());
-            }
-            Embed::Stall => std::future::pending().await,
-        }
-        Ok(Response::new(reply))
+        self.perform(&id, next, reply).await
     }
 
-    async fn rerank(&self, _: Request<w::RerankRequest>) -> Answer<w::RerankReply> {
-        Err(Status::unimplemented("fake"))
+    async fn rerank(&self, request: Request<w::RerankRequest>) -> Answer<w::RerankReply> {
+        let id = self.note_id(&request);
+        let request = request.into_inner();
+        let reply = call::ranked(&request);
+        let next = self.0.reranks.lock().unwrap().pop_front();
+        self.0.rerank_requests.lock().unwrap().push(request);
+        self.perform(&id, next, reply).await
     }
 
-    async fn detokenize(&self, _: Request<w::DetokenizeRequest>) -> Answer<w::DetokenizeReply> {
-        Err(Status::unimplemented("fake"))
+    async fn tokenize(&self, request: Request<w::TokenizeRequest>) -> Answer<w::TokenizeReply> {
+        let id = self.note_id(&request);
+        let request = request.into_inner();
+        let reply = call::tokenized(&request);
+        let next = self.0.tokenizes.lock().unwrap().pop_front();
+        self.0.tokenize_requests.lock().unwrap().push(request);
+        self.perform(&id, next, reply).await
     }
 
-    async fn tokenize(&self, _: Request<w::TokenizeRequest>) -> Answer<w::TokenizeReply> {
-        Err(Status::unimplemented("fake"))
+    async fn detokenize(&self, request: Request<w::DetokenizeRequest>) -> Answer<w::DetokenizeReply> {
+        let id = self.note_id(&request);
+        self.perform(&id, None, call::detokenized(request.get_ref())).await
     }
 
-    async fn describe(&self, _: Request<w::DescribeRequest>) -> Answer<w::Description> {
-        Err(Status::unimplemented("fake"))
+    async fn describe(&self, request: Request<w::DescribeRequest>) -> Answer<w::Description> {
+        let id = self.note_id(&request);
+        self.perform(&id, None, call::description()).await
     }
 
-    async fn stats(&self, _: Request<w::StatsRequest>) -> Answer<w::Stats> {
-        Err(Status::unimplemented("fake"))
+    async fn stats(&self, request: Request<w::StatsRequest>) -> Answer<w::Stats> {
+        let id = self.note_id(&request);
+        self.perform(&id, None, call::stats()).await
     }
 
     async fn drain(&self, _: Request<w::DrainRequest>) -> Answer<w::DrainReply> {

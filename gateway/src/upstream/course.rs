@@ -49,6 +49,8 @@ pub(super) struct Errand {
     pub(super) keep_alive: Option<i64>,
     /// It belongs to a request that has begun, so no queue is too long for it.
     pub(super) is_part: bool,
+    /// It takes a worker's slots or batches, which are given out in turn.
+    pub(super) needs_turn: bool,
     pub(super) fingerprint: Fingerprint,
 }
 
@@ -97,7 +99,7 @@ impl Course {
         let is_part = errand.is_part;
         Ok(Self {
             upstream: upstream.clone(),
-            place: if errand.is_part { queue.join(model) } else { queue.enter(model) }?,
+            place: if is_part || !errand.needs_turn { queue.join(model) } else { queue.enter(model) }?,
             errand,
             // The first part may have been answered by now.
             begun: is_part,
@@ -123,7 +125,8 @@ impl Course {
                 self.suspicion = Suspicion::default();
             }
             let alone = self.suspicion.is_alone();
-            if alone {
+            let aside = alone || !self.errand.needs_turn;
+            if aside {
                 self.place.step_aside();
             }
             let Errand { id, model, keep_alive, .. } = &self.errand;
@@ -143,7 +146,9 @@ impl Course {
             self.place.lent(model, &lease.model, (!alone).then_some(lease.slots));
             lease.model.as_ref().clone_into(&mut self.errand.model);
             self.upstream.poison.check(&self.errand.model, self.errand.fingerprint)?;
-            if alone {
+            if aside {
+                // The line of the model's own name is one that it was not in before.
+                self.place.step_aside();
                 return Ok(lease);
             }
             let patience = if self.begun { NO_END } else { self.upstream.limits.queue_timeout };

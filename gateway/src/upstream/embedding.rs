@@ -83,6 +83,7 @@ async fn run(upstream: &Arc<Upstream>, mut request: EmbeddingRequest) -> Result<
         model: request.model.clone(),
         keep_alive: request.keep_alive,
         is_part: false,
+        needs_turn: true,
         fingerprint: upstream.poison.of_inputs(&inputs),
     };
     let mut course = Course::begin(upstream, errand)?;

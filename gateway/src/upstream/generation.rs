@@ -92,6 +92,7 @@ impl Generation {
             keep_alive: request.keep_alive,
             // The first choice speaks for the others, which follow when it is accepted.
             is_part: request.generate.choice > 0,
+            needs_turn: true,
             fingerprint: upstream.poison.of_generation(&request.generate),
         };
         let course = Course::begin(upstream, errand)?;

@@ -65,6 +65,12 @@ impl PoisonMemory {
         Fingerprint(hasher.finish())
     }
 
+    /// The fingerprint of a question that is one message.
+    pub(super) fn of_message<M: Message>(&self, message: &M) -> Fingerprint {
+        // Messages of two kinds may have the same bytes.
+        Fingerprint(self.hashing.hash_one((std::any::type_name::<M>(), message.encode_to_vec())))
+    }
+
     /// Refuses a request that has crashed workers of `model`.
     pub(super) fn check(&self, model: &str, fingerprint: Fingerprint) -> Result<(), Error> {
         let mut known = self.lock();

@@ -57,7 +57,7 @@ async fn a_large_request_goes_in_parts_and_comes_back_in_order() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_worker_costs_only_the_parts_that_it_did_not_answer() {
-    use Embed::{Answer, Crash, Die, Fail};
+    use crate::fake::Call::{Answer, Crash, Die, Fail};
     check(1, &[(0, vec![Die])], &[(0, (2, 1))]).await;
     check(1, &[(0, vec![Die, Die])], &[(0, (3, 1))]).await;
     check(1, &[(0, vec![Fail(Error::new(Code::Unavailable, "draining"))])], &[(0, (2, 1))]).await;
