@@ -5,6 +5,7 @@
 //! ties go to the lower token.
 
 mod filter;
+pub mod grammar;
 mod params;
 mod penalty;
 mod random;

@@ -1,0 +1,130 @@
+//! Grammars: what an output may be, enforced by a mask over the vocabulary before each token.
+//!
+//! Everything is said in llguidance's dialect of Lark: a [`Format`](crate::output::format::Format) writes the grammar of
+//! its tool calls and reasoning, [`structure::content`] that of what a request asks for, and [`Grammars::compile`]
+//! makes a [`Grammar`] of the text, of which every sequence has its own [`Constraint`].
+
+pub mod constraint;
+mod error;
+mod lark;
+mod masks;
+#[cfg(test)]
+mod tests;
+mod trie;
+
+use std::sync::{Arc, OnceLock};
+
+use llguidance::{Matcher, ParserFactory, api::TopLevelGrammar};
+
+pub use constraint::{Constraint, ConstraintError, EndRules};
+pub use error::{GrammarError, Source};
+pub use lark::quote;
+
+use crate::engine::{TokenId, Vocabulary};
+use masks::Masks;
+
+/// Bytes of a grammar, its schemas included.
+pub const MAX_GRAMMAR_BYTES: usize = 512 << 10;
+
+/// Bytes of stack for compiling: llguidance recurses over schemas.
+const STACK_BYTES: usize = 16 << 20;
+
+/// The grammars of one model. Cheap to make: its share of the vocabulary is prepared when it is first needed, or by
+/// [`prepare`](Self::prepare).
+pub struct Grammars {
+    vocabulary: Arc<dyn Vocabulary>,
+    parts: OnceLock<Result<Parts, GrammarError>>,
+}
+
+/// A compiled grammar for the vocabulary of one model, at its beginning.
+#[derive(Clone)]
+pub struct Grammar {
+    matcher: Matcher,
+    vocabulary: Arc<dyn Vocabulary>,
+    masks: Arc<Masks>,
+}
+
+/// What all grammars of a model share.
+struct Parts {
+    factory: ParserFactory,
+    masks: Arc<Masks>,
+}
+
+impl Grammars {
+    /// Grammars over `vocabulary`.
+    pub fn new(vocabulary: Arc<dyn Vocabulary>) -> Self {
+        Self { vocabulary, parts: OnceLock::new() }
+    }
+
+    /// Does now what the first grammar would wait for: a tenth of a second for 128,000 tokens.
+    pub fn prepare(&self) {
+        if let Err(error) = self.parts() {
+            tracing::warn!(%error, "outputs of this model cannot be constrained");
+        }
+    }
+
+    /// Compiles a grammar that a format wrote, in which control tokens stand by their names: `<name>`, or `<[NAME]>`
+    /// where the name is in brackets. A name that is no control token of this model stands for its text.
+    /// Blocks while it works; bounded in time and memory.
+    pub fn compile(&self, lark: &str, source: Source) -> Result<Grammar, GrammarError> {
+        lark::check_size(lark, source)?;
+        let resolved = lark::resolve(lark, self.vocabulary.as_ref(), lark::Unknown::IsText)?;
+        self.compile_resolved(resolved, source)
+    }
+
+    fn compile_resolved(&self, lark: String, source: Source) -> Result<Grammar, GrammarError> {
+        let parts = self.parts()?;
+        let compiled = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("grammar".to_owned()).stack_size(STACK_BYTES);
+            let handle = thread
+                .spawn_scoped(scope, || begin(&parts.factory, lark))
+                .map_err(|error| GrammarError::Thread { reason: error.to_string() })?;
+            handle.join().map_err(|_| GrammarError::refused(source, "the compiler failed on it"))
+        })?;
+        let matcher = compiled.map_err(|reason| GrammarError::refused(source, &reason))?;
+        let vocabulary = Arc::clone(&self.vocabulary);
+        Ok(Grammar { matcher, vocabulary, masks: Arc::clone(&parts.masks) })
+    }
+
+    fn parts(&self) -> Result<&Parts, GrammarError> {
+        self.parts.get_or_init(|| Parts::new(self.vocabulary.as_ref())).as_ref().map_err(Clone::clone)
+    }
+}
+
+impl Parts {
+    fn new(vocabulary: &dyn Vocabulary) -> Result<Self, GrammarError> {
+        let trie = trie::of(vocabulary)?;
+        Ok(Self { factory: trie::factory(trie)?, masks: Arc::new(Masks::default()) })
+    }
+}
+
+impl Grammar {
+    /// Whether `text`, in bytes of tokens one by one, is an output that this grammar lets end. For tests of grammars.
+    pub fn accepts(&self, tokens: &[TokenId]) -> bool {
+        let mut matcher = self.matcher.deep_clone();
+        let tokens: Vec<_> = tokens.iter().map(|token| token.0).collect();
+        matcher.try_consume_tokens(&tokens).is_ok_and(|n| n == tokens.len())
+            && matcher.is_accepting().unwrap_or(false)
+    }
+}
+
+impl std::fmt::Debug for Grammar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Grammar").finish_non_exhaustive()
+    }
+}
+
+/// Whether a grammar that a format wrote compiles for a vocabulary; for tests of formats.
+pub fn check(lark: &str, vocabulary: Arc<dyn Vocabulary>) -> Result<Grammar, GrammarError> {
+    Grammars::new(vocabulary).compile(lark, Source::Format)
+}
+
+/// A parser at the beginning of `lark`; the compiler's words where there is none.
+fn begin(factory: &ParserFactory, lark: String) -> Result<Matcher, String> {
+    let mut matcher = Matcher::new(factory.create_parser(TopLevelGrammar::from_lark(lark)));
+    // A grammar that nothing satisfies shows only in its first mask.
+    if matcher.compute_mask_or_eos().is_err() && matcher.get_error().is_none() {
+        return Err("nothing satisfies it".to_owned());
+    }
+    matcher.get_error().map_or(Ok(matcher), Err)
+}

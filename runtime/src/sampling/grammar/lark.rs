@@ -1,0 +1,150 @@
+//! Lark texts before they are compiled: their size, and the control tokens in them.
+
+use std::collections::HashMap;
+
+use super::{GrammarError, MAX_GRAMMAR_BYTES, Source};
+use crate::engine::{TokenId, Vocabulary};
+
+/// Brackets within brackets.
+const MAX_DEPTH: usize = 128;
+
+/// What becomes of `<name>` where the model has no control token of that name.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Unknown {
+    /// It is what the model spells it as.
+    IsText,
+    /// It is a mistake in this.
+    IsRefused(Source),
+}
+
+/// A text as a literal of Lark.
+pub fn quote(text: &str) -> String {
+    // As JSON; Lark has no raw DEL.
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+/// Refuses what is larger or deeper than any real grammar.
+pub(super) fn check_size(lark: &str, source_of: Source) -> Result<(), GrammarError> {
+    let too_large = |size, unit, limit| Err(GrammarError::TooLarge { source_of, size, unit, limit });
+    if lark.len() > MAX_GRAMMAR_BYTES {
+        return too_large(lark.len(), "bytes", MAX_GRAMMAR_BYTES);
+    }
+    let (mut depth, mut deepest) = (0_usize, 0);
+    // Brackets within literals count as well: regular expressions nest too.
+    for byte in lark.bytes() {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    if deepest > MAX_DEPTH {
+        return too_large(deepest, "brackets within brackets", MAX_DEPTH);
+    }
+    Ok(())
+}
+
+/// Writes control tokens as their ids, the only way in which all names can be written in Lark.
+pub(super) fn resolve(
+    lark: &str,
+    vocabulary: &dyn Vocabulary,
+    unknown: Unknown,
+) -> Result<String, GrammarError> {
+    let mut names = None;
+    let mut resolved = String::with_capacity(lark.len());
+    for piece in pieces(lark) {
+        let Piece::Name(name) = piece else {
+            resolved.push_str(piece.text());
+            continue;
+        };
+        let inner = &name[1..name.len() - 1];
+        if is_ids(inner) {
+            resolved.push_str(name);
+            continue;
+        }
+        let names = names.get_or_insert_with(|| control_tokens(vocabulary));
+        let bracketed = inner.starts_with('[') && inner.ends_with(']');
+        let id = names.get(name).or_else(|| bracketed.then(|| names.get(inner)).flatten());
+        match (id, unknown) {
+            (Some(TokenId(id)), _) => resolved.push_str(&format!("<[{id}]>")),
+            (None, Unknown::IsText) => resolved.push_str(&quote(if bracketed { inner } else { name })),
+            (None, Unknown::IsRefused(source_of)) => {
+                let reason = format!("`{name}` is no control token of this model");
+                return Err(GrammarError::Refused { source_of, reason });
+            }
+        }
+    }
+    Ok(resolved)
+}
+
+/// A piece of a Lark text.
+enum Piece<'a> {
+    /// Anything, whole literals and comments among it.
+    Other(&'a str),
+    /// `<name>`.
+    Name(&'a str),
+}
+
+impl<'a> Piece<'a> {
+    fn text(&self) -> &'a str {
+        match self {
+            Self::Other(text) | Self::Name(text) => text,
+        }
+    }
+}
+
+fn pieces(lark: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = lark;
+    std::iter::from_fn(move || {
+        let first = rest.bytes().next()?;
+        let (length, is_name) = match first {
+            b'"' => (literal(rest, b'"'), false),
+            b'#' => (line(rest), false),
+            b'/' if rest.starts_with("//") => (line(rest), false),
+            b'/' => (literal(rest, b'/'), false),
+            b'<' => name(rest).map_or((1, false), |length| (length, true)),
+            _ => (rest.find(['"', '#', '/', '<']).unwrap_or(rest.len()), false),
+        };
+        let (piece, later) = rest.split_at(length);
+        rest = later;
+        Some(if is_name { Piece::Name(piece) } else { Piece::Other(piece) })
+    })
+}
+
+/// Length of a literal between two `mark`s, where a backslash keeps the next byte from ending it.
+fn literal(text: &str, mark: u8) -> usize {
+    let mut escaped = false;
+    for (idx, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            byte if byte == mark => return idx + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+fn line(text: &str) -> usize {
+    text.find('\n').unwrap_or(text.len())
+}
+
+fn name(text: &str) -> Option<usize> {
+    let end = text[1..].find(['<', '>']).map(|idx| idx + 1)?;
+    let inner = &text[1..end];
+    let is_name = text.as_bytes()[end] == b'>' && !inner.is_empty() && !inner.contains(char::is_whitespace);
+    is_name.then_some(end + 1)
+}
+
+/// Whether a name is Lark's own way to write tokens by their ids.
+fn is_ids(inner: &str) -> bool {
+    let ids = inner.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+    ids.is_some_and(|ids| !ids.is_empty() && ids.bytes().all(|byte| b"0123456789,-^*".contains(&byte)))
+}
+
+/// Those that stand for no text, by their names.
+fn control_tokens(vocabulary: &dyn Vocabulary) -> HashMap<String, TokenId> {
+    let tokens = (0..vocabulary.size()).map(TokenId).filter(|&token| vocabulary.piece(token).is_empty());
+    tokens.filter_map(|token| Some((vocabulary.control_name(token)?.to_owned(), token))).collect()
+}
