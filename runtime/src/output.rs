@@ -1,4 +1,5 @@
-//! From tokens to text: bytes become characters, stop strings end the text, end tokens end the sequence.
+//! From tokens to an output: bytes become characters, stop strings end the text, end tokens end the sequence, and the
+//! model's format tells text, reasoning and tool calls apart.
 
 pub mod detokenize;
 pub mod format;
@@ -6,6 +7,7 @@ pub mod part;
 pub mod pipeline;
 pub mod stop;
 
+pub use format::{Beginning, Format, Rules, Tool};
 pub use part::Part;
 pub use pipeline::{Output, Step, Stopped};
 pub use stop::{StopError, StopParams};

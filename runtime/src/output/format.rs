@@ -5,8 +5,23 @@
 //! of Lark under which an output cannot be malformed. Both see the text of a completion behind the prompt, with the
 //! names of those control tokens that the format asks for.
 
+mod buffer;
+mod call;
+mod choice;
+mod hermes;
+mod json;
+pub(crate) mod lark;
+mod plain;
+mod speech;
+mod thought;
+
 use serde_json::Value as Json;
 
+pub use self::{
+    choice::{Template, UnknownFormat, choose, named, names},
+    lark::Tags,
+    plain::Plain,
+};
 use super::Part;
 
 /// A model's syntax for tool calls and reasoning.
@@ -14,15 +29,24 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     /// The name in the configuration and in descriptions.
     fn name(&self) -> &'static str;
 
-    /// Control tokens that the parser has to see in the text, by their names. All others add nothing to it.
-    fn control_tokens(&self) -> &'static [&'static str];
+    /// Control tokens that the parser has to see in the text, by their names. All others add nothing to it. A tag that
+    /// is no control token of the model at hand is text anyway.
+    fn control_tokens(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// A parser for one completion.
     fn parser(&self, beginning: &Beginning) -> Box<dyn Parser>;
 
-    /// A grammar (Lark, rule `start`) of all outputs that keep to `rules`; none where the format cannot hold them.
-    /// Control tokens stand in it by name, as `<|name|>` where the model has such a token.
-    fn grammar(&self, rules: &Rules, beginning: &Beginning) -> Option<String>;
+    /// A grammar (Lark, rule `start`) of all outputs that keep to `rules`; none where everything does. A tag stands in
+    /// it as [`Tags::lark`] writes it.
+    fn grammar(&self, rules: &Rules, beginning: &Beginning, tags: &Tags) -> Option<String>;
+
+    /// What a system message has to tell the model, where its template does not show `tools` by itself.
+    fn instructions(&self, tools: &[Tool]) -> Option<String> {
+        let _ = tools;
+        None
+    }
 }
 
 /// Takes one completion apart. What it says is a function of the text pushed, whatever the cuts.
@@ -43,9 +67,11 @@ pub trait Parser: Send {
 /// How a completion begins.
 #[derive(Debug, Clone, Default)]
 pub struct Beginning {
-    /// The end of the prompt, which may have opened a thought.
+    /// The end of the prompt, some hundred bytes, which may have opened a thought.
     pub prompt_tail: String,
-    /// Tools that may be called.
+    /// The beginning of the answer that the completion continues; it is the end of the prompt.
+    pub continued: String,
+    /// Tools that may be called; none: nothing is read as a call.
     pub tools: Vec<Tool>,
     /// Thought stays in the text, tags and all.
     pub reasoning_in_text: bool,
@@ -69,6 +95,8 @@ pub struct Rules {
 pub struct Tool {
     /// Its name.
     pub name: String,
+    /// What it does, or empty.
+    pub description: String,
     /// The JSON schema of its arguments; an object.
     pub parameters: Json,
     /// Arguments are held to the schema even where calling is left to the model.

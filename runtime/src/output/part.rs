@@ -23,3 +23,21 @@ impl From<Part> for worker::Part {
         Self { part: Some(part) }
     }
 }
+
+/// The parts, those of one kind that follow each other made one.
+pub(super) fn joined(parts: Vec<Part>) -> Vec<Part> {
+    let mut joined: Vec<Part> = Vec::with_capacity(parts.len());
+    for part in parts {
+        match (joined.last_mut(), part) {
+            (Some(Part::Text(text)), Part::Text(more))
+            | (Some(Part::Reasoning(text)), Part::Reasoning(more)) => {
+                text.push_str(&more);
+            }
+            (Some(Part::ToolCall(call)), Part::ToolCall(more)) if call.index == more.index => {
+                call.arguments.push_str(&more.arguments);
+            }
+            (_, part) => joined.push(part),
+        }
+    }
+    joined
+}

@@ -1,27 +1,33 @@
-//! One sequence's way from tokens to text.
+//! One sequence's way from tokens to parts of an output: text, then stop strings, then the model's format.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
-use super::detokenize::Detokenizer;
-use super::stop::{StopError, StopMatcher, StopParams};
+use super::{
+    Part,
+    detokenize::Detokenizer,
+    format::{Beginning, Format, Parser, Plain},
+    part,
+    stop::{StopError, StopMatcher, StopParams},
+};
 use crate::engine::{TokenId, Vocabulary};
 
-/// The text of one sequence. Its state is a function of the tokens pushed, so pushing the tokens that a predecessor
-/// sent and dropping the steps continues its text.
+/// The output of one sequence. Its state is a function of the tokens pushed, so pushing the tokens that a predecessor
+/// sent and dropping the steps continues its output.
 pub struct Output {
     vocabulary: Arc<dyn Vocabulary>,
     detokenizer: Detokenizer,
     stops: StopMatcher,
     ignore_end: bool,
+    reading: Reading,
     /// What the last token completed; kept for its capacity.
     completed: String,
 }
 
 /// What one token adds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Step {
-    /// Text that is certain now; often empty, since characters and possible stop strings are held back.
-    pub text: String,
+    /// What is certain now; often nothing, since characters, possible stop strings and tags are held back.
+    pub parts: Vec<Part>,
     /// Set when the sequence is over; nothing pushed later adds anything.
     pub stopped: Option<Stopped>,
 }
@@ -31,43 +37,151 @@ pub struct Step {
 pub enum Stopped {
     /// The model said so.
     EndToken,
-    /// This stop string occurred; the text ends before it.
+    /// This stop string occurred; the output ends before it.
     StopString(String),
 }
 
+/// How the text is read.
+struct Reading {
+    parser: Box<dyn Parser>,
+    /// Names of control tokens that the parser sees.
+    controls: &'static [&'static str],
+    called: bool,
+    thought: Thought,
+}
+
+/// How long the model has thought, and what ends the thought when it has done so for too long.
+#[derive(Default)]
+struct Thought {
+    tokens: u32,
+    budget: Option<u32>,
+    /// Tokens that come next, whatever the model would say.
+    forced: VecDeque<TokenId>,
+    /// The thought in progress was ended already, whatever the parser makes of it.
+    ended: bool,
+}
+
 impl Output {
-    /// The output of a sequence that has no tokens yet. Fails if the stop strings cannot be honoured.
+    /// The output of a sequence that has no tokens yet, which is text and nothing else. Fails if the stop strings
+    /// cannot be honoured.
     pub fn new(vocabulary: Arc<dyn Vocabulary>, params: &StopParams) -> Result<Self, StopError> {
+        let parser = Plain.parser(&Beginning::default());
         Ok(Self {
             vocabulary,
             detokenizer: Detokenizer::default(),
             stops: StopMatcher::new(&params.stop)?,
             ignore_end: params.ignore_end,
+            reading: Reading { parser, controls: &[], called: false, thought: Thought::default() },
             completed: String::new(),
         })
     }
 
+    /// The same output read as `format` has it. A thought is ended after `budget` tokens.
+    #[must_use]
+    pub fn read_as(mut self, format: &dyn Format, beginning: &Beginning, budget: Option<u32>) -> Self {
+        let thought = Thought { budget, ..Thought::default() };
+        let (parser, controls) = (format.parser(beginning), format.control_tokens());
+        self.reading = Reading { parser, controls, called: false, thought };
+        self.reading.bound_thought(&*self.vocabulary);
+        self
+    }
+
+    /// The token that has to come next, if one has to: the thought has used its tokens, and is ended.
+    pub fn forced(&self) -> Option<TokenId> {
+        self.reading.thought.forced.front().copied()
+    }
+
+    /// Tokens so far that were thought.
+    pub fn reasoning_tokens(&self) -> u32 {
+        self.reading.thought.tokens
+    }
+
+    /// Whether a tool was called.
+    pub fn has_called(&self) -> bool {
+        self.reading.called
+    }
+
     /// Takes the next token.
     pub fn push(&mut self, token: TokenId) -> Step {
+        self.reading.count();
         if !self.ignore_end && self.vocabulary.is_end(token) {
-            return Step { text: String::new(), stopped: Some(Stopped::EndToken) };
+            return Step { parts: Vec::new(), stopped: Some(Stopped::EndToken) };
         }
         self.completed.clear();
-        self.detokenizer.push(self.vocabulary.piece(token), &mut self.completed);
+        let piece = match self.vocabulary.piece(token) {
+            [] => self.reading.control(token, &*self.vocabulary).as_bytes(),
+            piece => piece,
+        };
+        self.detokenizer.push(piece, &mut self.completed);
         let mut text = String::new();
         self.stops.push(&self.completed, &mut text);
         let stopped = self.stops.found().map(|stop| Stopped::StopString(stop.to_owned()));
-        Step { text, stopped }
+        let parts = self.reading.read(&text);
+        self.reading.bound_thought(&*self.vocabulary);
+        Step { parts, stopped }
     }
 
-    /// The text that is still held back, once no token is coming. Half a character becomes U+FFFD.
-    pub fn finish(&mut self) -> String {
+    /// What is still held back, once no token is coming. Half a character becomes U+FFFD.
+    pub fn finish(&mut self) -> Vec<Part> {
         self.completed.clear();
         self.detokenizer.finish(&mut self.completed);
         let mut text = String::new();
         self.stops.push(&self.completed, &mut text);
         text.push_str(&self.stops.finish());
-        text
+        self.reading.finish(&text)
+    }
+}
+
+impl Reading {
+    /// Counts a token that is about to be read.
+    fn count(&mut self) {
+        self.thought.forced.pop_front();
+        self.thought.tokens += u32::from(self.parser.is_reasoning());
+    }
+
+    /// The text that a control token is read as.
+    fn control<'a>(&self, token: TokenId, vocabulary: &'a dyn Vocabulary) -> &'a str {
+        let name = vocabulary.control_name(token).unwrap_or_default();
+        if self.controls.contains(&name) { name } else { "" }
+    }
+
+    fn read(&mut self, text: &str) -> Vec<Part> {
+        let mut parts = Vec::new();
+        if !text.is_empty() {
+            self.parser.push(text, &mut parts);
+        }
+        self.said(parts)
+    }
+
+    fn finish(&mut self, text: &str) -> Vec<Part> {
+        let mut parts = Vec::new();
+        self.parser.push(text, &mut parts);
+        self.parser.finish(&mut parts);
+        self.said(parts)
+    }
+
+    fn said(&mut self, parts: Vec<Part>) -> Vec<Part> {
+        self.called |= parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
+        part::joined(parts)
+    }
+
+    /// Makes the end of the thought come next where it has used its tokens.
+    fn bound_thought(&mut self, vocabulary: &dyn Vocabulary) {
+        let Thought { tokens, budget, forced, ended } = &mut self.thought;
+        if !self.parser.is_reasoning() {
+            *ended = false;
+            return;
+        }
+        if *ended || budget.is_none_or(|budget| *tokens < budget) {
+            return;
+        }
+        *ended = true;
+        let Some(end) = self.parser.end_of_reasoning() else { return };
+        // A text may begin with tokens that the model wants at the beginning of every text.
+        let begin = vocabulary.encode("", true).map_or(0, |tokens| tokens.len());
+        if let Ok(tokens) = vocabulary.encode(end, true) {
+            forced.extend(tokens.into_iter().skip(begin));
+        }
     }
 }
 
@@ -79,7 +193,7 @@ mod tests {
 
     use super::{Output, Step, Stopped};
     use crate::engine::{TokenId, TokenizeError, Vocabulary};
-    use crate::output::StopParams;
+    use crate::output::{Part, StopParams};
 
     /// Pieces by token; the last token ends.
     struct Pieces(Vec<&'static [u8]>);
@@ -119,8 +233,12 @@ mod tests {
         Output::new(vocabulary(), &StopParams { stop, ignore_end }).unwrap()
     }
 
+    fn parts(text: &str) -> Vec<Part> {
+        if text.is_empty() { Vec::new() } else { vec![Part::Text(text.to_owned())] }
+    }
+
     fn step(text: &str) -> Step {
-        Step { text: text.to_owned(), stopped: None }
+        Step { parts: parts(text), stopped: None }
     }
 
     #[test]
@@ -128,10 +246,10 @@ mod tests {
         let check = |mut output: Output, tokens: &[u32], expected: &[Step], rest: &str| {
             let steps: Vec<Step> = tokens.iter().map(|&token| output.push(TokenId(token))).collect();
             assert_eq!(steps, expected, "tokens {tokens:?}");
-            assert_eq!(output.finish(), rest, "tokens {tokens:?}");
+            assert_eq!(output.finish(), parts(rest), "tokens {tokens:?}");
         };
-        let ended = Step { text: String::new(), stopped: Some(Stopped::EndToken) };
-        let stopped = Step { text: String::new(), stopped: Some(Stopped::StopString("STOP".to_owned())) };
+        let ended = Step { parts: Vec::new(), stopped: Some(Stopped::EndToken) };
+        let stopped = Step { parts: Vec::new(), stopped: Some(Stopped::StopString("STOP".to_owned())) };
         check(output(&["STOP"], false), &[0, 1, 0], &[step("a"), step(""), step("STa")], "");
         check(output(&["STOP"], false), &[0, 1, 2], &[step("a"), step(""), stopped], "");
         check(output(&["STOP"], false), &[0, 1, END], &[step("a"), step(""), ended.clone()], "ST");

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     engine::TokenId,
-    output::{Output, Stopped},
+    output::{Output, Part, Stopped},
     sampling::Sampler,
 };
 
@@ -31,14 +31,14 @@ pub struct SequenceParams {
 /// What a sequence tells its reader.
 #[derive(Debug, PartialEq)]
 pub enum Event {
-    /// A token was sampled. The text may be empty: half a character, or the beginning of what may be a stop.
+    /// A token was sampled. It may add nothing yet: half a character, or the beginning of what may be a stop or a tag.
     Token {
         /// Its position in the completion.
         index: u32,
         /// The token.
         token: TokenId,
-        /// What it adds to the text.
-        text: String,
+        /// What it adds to the output.
+        parts: Vec<Part>,
         /// Set when it was the last one.
         ending: Option<Ending>,
     },
@@ -58,8 +58,10 @@ pub enum Event {
 pub struct Ending {
     /// Why.
     pub reason: FinishReason,
-    /// Text that was held back until now.
-    pub text: String,
+    /// What was held back until now.
+    pub rest: Vec<Part>,
+    /// Whether tools were called.
+    pub called: bool,
     /// Tokens by kind.
     pub usage: Usage,
     /// Where the time went.
@@ -86,6 +88,8 @@ pub struct Usage {
     pub cached_tokens: u32,
     /// Of the completion.
     pub completion_tokens: u32,
+    /// Of the completion, thought before the answer.
+    pub reasoning_tokens: u32,
 }
 
 /// Where a sequence's time went.
@@ -194,7 +198,7 @@ impl Sequence {
     ) -> Option<FinishReason> {
         self.first_token.get_or_insert(now);
         let index = self.completion_tokens();
-        let token = match self.sampler.sample(logits, index) {
+        let token = match self.output.forced().map_or_else(|| self.sampler.sample(logits, index), Ok) {
             Ok(token) => token,
             Err(error) => {
                 self.fail(&error.to_string());
@@ -209,7 +213,7 @@ impl Sequence {
             (at_limit || self.tokens.len() >= context_tokens as usize).then_some(FinishReason::Length)
         });
         let ending = stopped.clone().map(|reason| self.ending(reason, now));
-        self.send(Event::Token { index, token, text: step.text, ending });
+        self.send(Event::Token { index, token, parts: step.parts, ending });
         stopped
     }
 
@@ -227,13 +231,16 @@ impl Sequence {
     fn ending(&mut self, reason: FinishReason, now: Instant) -> Ending {
         let admitted = self.admitted.unwrap_or(now);
         let first_token = self.first_token.unwrap_or(now);
+        let rest = self.output.finish();
         Ending {
             reason,
-            text: self.output.finish(),
+            rest,
+            called: self.output.has_called(),
             usage: Usage {
                 prompt_tokens: self.prompt_tokens as u32,
                 cached_tokens: self.cached_tokens,
                 completion_tokens: self.completion_tokens(),
+                reasoning_tokens: self.output.reasoning_tokens(),
             },
             timings: Timings {
                 queue: admitted.saturating_duration_since(self.submitted),

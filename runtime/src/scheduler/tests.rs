@@ -14,7 +14,7 @@ use crate::{
         TokenId, Unsupported,
         fake::{ByteVocabulary, FakeEngine, Faults},
     },
-    output::{Output, StopParams},
+    output::{Output, Part, StopParams},
     sampling::{Sampler, SamplingParams},
 };
 
@@ -100,23 +100,33 @@ struct Got {
     failed: Option<String>,
 }
 
+fn text(parts: &[Part]) -> String {
+    parts
+        .iter()
+        .map(|part| match part {
+            Part::Text(text) => text.as_str(),
+            other => panic!("{other:?} of a plain output"),
+        })
+        .collect()
+}
+
 fn drain(receiver: &mut mpsc::Receiver<Event>) -> Got {
     let mut got = Got { tokens: Vec::new(), text: String::new(), ending: None, failed: None };
     let mut next = None;
     while let Ok(event) = receiver.try_recv() {
         assert!(got.ending.is_none() && got.failed.is_none(), "nothing follows the end");
         match event {
-            Event::Token { index, token, text, ending } => {
+            Event::Token { index, token, parts, ending } => {
                 assert_eq!(index, next.unwrap_or(index), "no gap, no repetition");
                 next = Some(index + 1);
                 got.tokens.push(token);
-                got.text += &text;
+                got.text += &text(&parts);
                 got.ending = ending;
             }
             Event::Over { ending, .. } => got.ending = Some(ending),
             Event::Failed(reason) => got.failed = Some(reason),
         }
-        got.text += got.ending.as_ref().map_or("", |ending| &ending.text);
+        got.text += &got.ending.as_ref().map_or_else(String::new, |ending| text(&ending.rest));
     }
     got
 }
@@ -139,7 +149,7 @@ fn one_sequence_gets_what_the_engine_says() {
     assert_eq!(got.tokens, oracle(b"hello there, engine", 20));
     let ending = got.ending.unwrap();
     assert_eq!(ending.reason, FinishReason::Length);
-    assert_eq!(ending.usage, Usage { prompt_tokens: 19, cached_tokens: 0, completion_tokens: 20 });
+    assert_eq!(ending.usage, Usage { prompt_tokens: 19, cached_tokens: 0, completion_tokens: 20, reasoning_tokens: 0 });
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use impetus_proto::{
     Code, Error,
-    worker::{self, Delta, Finished, GenerateEvent, Part, generate_event, part},
+    worker::{self, Delta, Finished, GenerateEvent, generate_event},
 };
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
@@ -16,6 +16,7 @@ use tonic::Status;
 
 use crate::{
     engine::TokenId,
+    output::Part,
     scheduler::{Ending, Event, FinishReason},
 };
 
@@ -33,16 +34,16 @@ impl Completion {
 
     fn event(&mut self, event: Event) -> Result<GenerateEvent, Status> {
         let (index, tokens, event) = match event {
-            Event::Token { index, token: TokenId(id), text, ending: None } => {
-                (index, vec![id], generate_event::Event::Delta(delta(text)))
+            Event::Token { index, token: TokenId(id), parts, ending: None } => {
+                (index, vec![id], generate_event::Event::Delta(delta(parts)))
             }
-            Event::Token { index, token: TokenId(id), text, ending: Some(ending) } => {
+            Event::Token { index, token: TokenId(id), parts, ending: Some(ending) } => {
                 self.events = None;
-                (index, vec![id], generate_event::Event::Finished(finished(text, ending)))
+                (index, vec![id], generate_event::Event::Finished(finished(parts, ending)))
             }
             Event::Over { index, ending } => {
                 self.events = None;
-                (index, Vec::new(), generate_event::Event::Finished(finished(String::new(), ending)))
+                (index, Vec::new(), generate_event::Event::Finished(finished(Vec::new(), ending)))
             }
             Event::Failed(reason) => {
                 self.events = None;
@@ -72,28 +73,29 @@ impl Stream for Completion {
     }
 }
 
-fn delta(text: String) -> Delta {
-    let parts = if text.is_empty() { Vec::new() } else { vec![Part { part: Some(part::Part::Text(text)) }] };
-    Delta { parts, logprobs: Vec::new() }
+fn delta(parts: Vec<Part>) -> Delta {
+    Delta { parts: parts.into_iter().map(Into::into).collect(), logprobs: Vec::new() }
 }
 
-/// `text` is what the last token added, before what was held back.
-fn finished(mut text: String, ending: Ending) -> Finished {
-    text.push_str(&ending.text);
+/// `parts` is what the last token added, before what was held back.
+fn finished(mut parts: Vec<Part>, ending: Ending) -> Finished {
+    parts.extend(ending.rest);
     let (reason, stop) = match ending.reason {
         FinishReason::End => (worker::FinishReason::Stop, String::new()),
         FinishReason::StopString(stop) => (worker::FinishReason::Stop, stop),
         FinishReason::Length => (worker::FinishReason::Length, String::new()),
     };
+    let calls = ending.called && reason == worker::FinishReason::Stop;
+    let reason = if calls { worker::FinishReason::ToolCalls } else { reason };
     Finished {
         reason: reason.into(),
-        rest: Some(delta(text)),
+        rest: Some(delta(parts)),
         stop,
         usage: Some(worker::Usage {
             prompt_tokens: ending.usage.prompt_tokens,
             cached_tokens: ending.usage.cached_tokens,
             completion_tokens: ending.usage.completion_tokens,
-            reasoning_tokens: 0,
+            reasoning_tokens: ending.usage.reasoning_tokens,
         }),
         timings: Some(worker::Timings {
             queue_us: ending.timings.queue.as_micros() as u64,

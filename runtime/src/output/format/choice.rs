@@ -1,0 +1,62 @@
+//! Which format a model's output is in.
+
+use std::sync::Arc;
+
+use super::{Format, hermes::Hermes, plain::Plain};
+
+/// The source of a chat template, as far as formats look at it.
+#[derive(Debug, Clone, Copy)]
+pub struct Template<'a> {
+    source: &'a str,
+}
+
+/// A format that a configuration names and nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no output format `{name}`: use one of {}", names().join(", "))]
+pub struct UnknownFormat {
+    /// The name.
+    pub name: String,
+}
+
+/// A row of the table of formats.
+struct Kind {
+    name: &'static str,
+    /// Whether a template shows calls like this.
+    detects: fn(&Template<'_>) -> bool,
+    make: fn(&Template<'_>) -> Arc<dyn Format>,
+}
+
+/// All formats. The first one that detects a template is chosen.
+const KINDS: &[Kind] = &[
+    Kind { name: "hermes", detects: Hermes::detects, make: |_| Arc::new(Hermes) },
+    Kind { name: "plain", detects: |_| true, make: |_| Arc::new(Plain) },
+];
+
+impl<'a> Template<'a> {
+    /// The template of this source, empty if there is none.
+    pub fn new(source: &'a str) -> Self {
+        Self { source }
+    }
+
+    /// Whether `text` stands in it.
+    pub fn has(&self, text: &str) -> bool {
+        self.source.contains(text)
+    }
+}
+
+/// The format that `template` shows.
+pub fn choose(template: &Template<'_>) -> Arc<dyn Format> {
+    let kind = KINDS.iter().find(|kind| (kind.detects)(template));
+    kind.map_or_else(|| Arc::new(Plain) as Arc<dyn Format>, |kind| (kind.make)(template))
+}
+
+/// The format of this name.
+pub fn named(name: &str, template: &Template<'_>) -> Result<Arc<dyn Format>, UnknownFormat> {
+    let kind = KINDS.iter().find(|kind| kind.name == name);
+    kind.map(|kind| (kind.make)(template)).ok_or_else(|| UnknownFormat { name: name.to_owned() })
+}
+
+/// Names of all formats.
+pub fn names() -> Vec<&'static str> {
+    KINDS.iter().map(|kind| kind.name).collect()
+}

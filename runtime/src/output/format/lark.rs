@@ -1,0 +1,102 @@
+//! What grammars of formats are put together of, in llguidance's dialect of Lark.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use serde_json::{Value as Json, json};
+
+use super::{Rules, Tool};
+use crate::engine::{TokenId, Vocabulary};
+
+/// How the model at hand writes the tags of its format: as control tokens, or as text.
+#[derive(Debug, Clone, Default)]
+pub struct Tags {
+    controls: BTreeMap<String, TokenId>,
+}
+
+impl Tags {
+    /// Those of a vocabulary, for a format that sees these control tokens.
+    pub fn of(vocabulary: &dyn Vocabulary, names: &[&str]) -> Self {
+        let mut controls = BTreeMap::new();
+        if names.is_empty() {
+            return Self { controls };
+        }
+        for token in (0..vocabulary.size()).map(TokenId) {
+            if vocabulary.piece(token).is_empty()
+                && let Some(name) = vocabulary.control_name(token)
+                && names.contains(&name)
+            {
+                controls.entry(name.to_owned()).or_insert(token);
+            }
+        }
+        Self { controls }
+    }
+
+    /// Whether the tag is a control token, so that no text can be taken for it.
+    pub fn is_control(&self, tag: &str) -> bool {
+        self.controls.contains_key(tag)
+    }
+
+    /// The tag in a rule of a grammar.
+    pub fn lark(&self, tag: &str) -> String {
+        self.controls.get(tag).map_or_else(|| literal(tag), |token| format!("<[{}]>", token.0))
+    }
+}
+
+/// A text in a rule.
+pub(super) fn literal(text: &str) -> String {
+    Json::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+/// A text in a regular expression.
+pub(super) fn regex(text: &str) -> String {
+    let mut escaped = String::new();
+    for char in text.chars() {
+        match char {
+            '\n' => escaped.push_str("\\n"),
+            _ if char.is_ascii_punctuation() => escaped.extend(['\\', char]),
+            _ => escaped.push(char),
+        }
+    }
+    escaped
+}
+
+/// The rule `name`: any text up to and with `tag`.
+pub(super) fn through(name: &str, tag: &str, tags: &Tags) -> String {
+    if tags.is_control(tag) {
+        let token = name.to_uppercase();
+        format!("{name}: {token}? {}\n{token}: /(?s:.+)/\n", tags.lark(tag))
+    } else {
+        format!("{name}[lazy]: /(?s:.*){}/\n", regex(tag))
+    }
+}
+
+/// The terminal `name`: any text, the empty one too, in which none of `without` is and which begins with none of
+/// `not_first`. Tags that are control tokens are in no text anyway.
+pub(super) fn text(name: &str, without: &[&str], not_first: &[&str], tags: &Tags) -> String {
+    let mut rule = format!("{name}: /(?s:.*)/");
+    for tag in without.iter().filter(|tag| !tags.is_control(tag)) {
+        write!(rule, " & ~/(?s:.*){}(?s:.*)/", regex(tag)).expect("a string takes everything");
+    }
+    for tag in not_first.iter().filter(|tag| !tags.is_control(tag)) {
+        write!(rule, " & ~/\\s*{}(?s:.*)/", regex(tag)).expect("a string takes everything");
+    }
+    rule.push('\n');
+    rule
+}
+
+/// The arguments of `tool`: what its schema says where the call is forced or the tool strict, else any object.
+pub(super) fn arguments(tool: &Tool, rules: &Rules) -> String {
+    let is_bound = rules.required || tool.strict;
+    let any = json!({"type": "object"});
+    let schema = if is_bound && tool.parameters.is_object() { &tool.parameters } else { &any };
+    format!("%json {schema}")
+}
+
+/// `one` as often as `rules` allow calls, `between` two of them.
+pub(super) fn calls(one: &str, between: &str, rules: &Rules) -> String {
+    match (rules.single, between) {
+        (true, _) => one.to_owned(),
+        (false, "") => format!("{one}+"),
+        (false, _) => format!("{one} ({between} {one})*"),
+    }
+}
