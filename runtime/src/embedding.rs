@@ -1,4 +1,4 @@
-//! Embedding: the inputs of all requests in one queue, taken in their order and batched by tokens.
+//! Embedding and ranking: the inputs of all requests in one queue, taken in their order and batched by tokens.
 //!
 //! The way of batching is that of text-embeddings-inference: as many waiting inputs as the step's tokens allow, and
 //! never a wait for more.
@@ -17,18 +17,20 @@ use tokio::sync::oneshot;
 use tracing::{error, warn};
 
 use crate::{
-    engine::{EmbeddingEngine, EmbeddingLimits, StepError, TokenId, Vectors},
+    engine::{EmbeddingEngine, EmbeddingLimits, Pair, RankingEngine, StepError, TokenId, Vectors},
     scheduler::Counters,
 };
 
 /// Inputs that may wait at once; the channel to this thread holds some more.
 const MAX_WAITING: usize = 4096;
 
-/// One text to embed, and where its vector goes. Whoever drops the other end cancels it.
+/// One text to embed, or a pair of texts to rank, and where its numbers go. Whoever drops the other end cancels it.
 #[derive(Debug)]
 pub struct Input {
     /// Its tokens, at least one and no more than the model takes.
     pub tokens: Vec<TokenId>,
+    /// How many of them are of the first segment: all, but for a pair.
+    pub first_tokens: usize,
     /// Gets the vector, or why there is none.
     pub reply: oneshot::Sender<Result<Vec<f32>, Error>>,
 }
@@ -40,9 +42,44 @@ struct Queue {
     counters: Arc<Counters>,
 }
 
+/// What computes inputs.
+enum Engine<'a> {
+    Embedding(&'a mut dyn EmbeddingEngine),
+    Ranking(&'a mut dyn RankingEngine),
+}
+
 /// Embeds what `inputs` brings until the service is gone or the engine fails.
 pub fn drive(engine: &mut dyn EmbeddingEngine, inputs: &Receiver<Input>, counters: Arc<Counters>) {
     let limits = engine.limits();
+    run(&mut Engine::Embedding(engine), limits, inputs, counters);
+}
+
+/// Ranks what `inputs` brings until the service is gone or the engine fails.
+pub fn drive_ranking(engine: &mut dyn RankingEngine, inputs: &Receiver<Input>, counters: Arc<Counters>) {
+    let limits = engine.limits();
+    run(&mut Engine::Ranking(engine), limits, inputs, counters);
+}
+
+impl Engine<'_> {
+    /// Pushes the numbers of each of `batch` to `vectors`.
+    fn compute(&mut self, batch: &[Input], vectors: &mut Vectors) -> Result<(), StepError> {
+        match self {
+            Self::Embedding(engine) => {
+                let inputs: Vec<&[TokenId]> = batch.iter().map(|input| input.tokens.as_slice()).collect();
+                engine.embed(&inputs, vectors)
+            }
+            Self::Ranking(engine) => {
+                let pair = |input| {
+                    let Input { tokens, first_tokens, .. }: &Input = input;
+                    Pair { tokens, first_tokens: *first_tokens }
+                };
+                engine.rank(&batch.iter().map(pair).collect::<Vec<_>>(), vectors)
+            }
+        }
+    }
+}
+
+fn run(engine: &mut Engine<'_>, limits: EmbeddingLimits, inputs: &Receiver<Input>, counters: Arc<Counters>) {
     counters.slots_total(limits.inputs_per_step);
     let mut queue = Queue { limits, waiting: VecDeque::new(), counters };
     let mut vectors = Vectors::new(limits.dimensions);
@@ -92,7 +129,7 @@ impl Queue {
     /// Embeds one batch. What the engine rejects is tried input by input, so that only the culprit fails.
     fn step(
         &mut self,
-        engine: &mut dyn EmbeddingEngine,
+        engine: &mut Engine<'_>,
         batch: Vec<Input>,
         vectors: &mut Vectors,
     ) -> Result<(), String> {
@@ -101,16 +138,16 @@ impl Queue {
         }
         self.counters.load(batch.len(), self.waiting.len(), 0);
         vectors.clear();
-        let tokens: Vec<&[TokenId]> = batch.iter().map(|input| input.tokens.as_slice()).collect();
-        self.counters.begun(tokens.iter().map(|tokens| tokens.len()).sum());
+        let n_tokens = batch.iter().map(|input| input.tokens.len()).sum();
+        self.counters.begun(n_tokens);
         let started = Instant::now();
-        let result = engine.embed(&tokens, vectors);
+        let result = engine.compute(&batch, vectors);
         self.counters.ticked(started.elapsed());
         match result {
             Ok(()) => {
                 assert_eq!(vectors.len(), batch.len(), "the engine gave another number of vectors");
                 self.counters.stepped();
-                self.counters.prefilled(tokens.iter().map(|tokens| tokens.len() as u64).sum());
+                self.counters.prefilled(n_tokens as u64);
                 for (input, vector) in batch.into_iter().zip(vectors.iter()) {
                     self.counters.finished();
                     answer(input, finite(vector));
@@ -120,7 +157,7 @@ impl Queue {
             Err(error) if batch.len() == 1 => {
                 warn!(%error, "an input was rejected");
                 for input in batch {
-                    let message = format!("the engine cannot embed this input: {error}");
+                    let message = format!("the engine cannot compute this input: {error}");
                     answer(input, Err(Error::invalid("input", message)));
                 }
             }

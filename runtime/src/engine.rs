@@ -7,11 +7,13 @@ pub mod conformance;
 pub mod embedding;
 pub mod fake;
 pub mod load;
+pub mod ranking;
 pub mod vocabulary;
 
 pub use batch::{Batch, Chunk, Rows, Want};
 pub use embedding::{EmbeddingEngine, EmbeddingLimits, Vectors};
 pub use load::{Backend, Card, LoadError, Model, ModelSpec, Progress, Task};
+pub use ranking::{Pair, RankingEngine};
 pub use vocabulary::{InfillPart, Pieces, TokenizeError, Vocabulary};
 
 /// A token of the model's vocabulary.

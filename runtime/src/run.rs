@@ -236,6 +236,13 @@ fn describe<B: Backend>(spec: &WorkerSpec, version: &str, loaded: &Loaded) -> De
             description.chunks_per_step = limits.inputs_per_step;
             description.dimensions = limits.dimensions;
         }
+        Work::Rerank { limits, .. } => {
+            description.set_task(Task::Rerank);
+            description.context_tokens = limits.context_tokens;
+            description.vocabulary = limits.vocabulary;
+            description.slots = limits.inputs_per_step;
+            description.chunks_per_step = limits.inputs_per_step;
+        }
     }
     description
 }

@@ -4,6 +4,7 @@
 mod completion;
 mod embed;
 mod request;
+mod rerank;
 
 use std::{
     pin::Pin,
@@ -109,7 +110,11 @@ impl Service {
     async fn start(&self, request: GenerateRequest) -> Result<EventStream, Error> {
         let in_progress = self.enter(&request.model)?;
         let Work::Generate { sequences, .. } = &self.shared.work else {
-            return Err(self.wrong_task("is an embedding model: it generates no text"));
+            let what = match self.shared.work {
+                Work::Rerank { .. } => "ranks documents: it generates no text",
+                _ => "is an embedding model: it generates no text",
+            };
+            return Err(self.wrong_task(what));
         };
         let submitted = Instant::now();
         let limits = request::Limits {
@@ -226,8 +231,8 @@ impl Worker for Service {
     }
 
     async fn rerank(&self, request: Request<RerankRequest>) -> Result<Response<RerankReply>, Status> {
-        self.check_model(&request.into_inner().model)?;
-        Err(self.wrong_task("is no cross-encoder: it ranks nothing").into())
+        let span = info_span!("ranking", id = request_id(&request));
+        async { Ok(Response::new(Service::rerank(self, request.into_inner()).await?)) }.instrument(span).await
     }
 
     async fn describe(&self, _: Request<DescribeRequest>) -> Result<Response<Description>, Status> {

@@ -16,7 +16,8 @@ type Reply = oneshot::Receiver<Result<Vec<f32>, Error>>;
 
 fn input(tokens: &[u32]) -> (Input, Reply) {
     let (reply, receiver) = oneshot::channel();
-    (Input { tokens: tokens.iter().copied().map(TokenId).collect(), reply }, receiver)
+    let tokens: Vec<_> = tokens.iter().copied().map(TokenId).collect();
+    (Input { first_tokens: tokens.len(), tokens, reply }, receiver)
 }
 
 /// Everything that is given to an engine, at once; the queue is empty in the end.

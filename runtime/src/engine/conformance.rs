@@ -3,9 +3,11 @@
 //! real model.
 
 mod embedding;
+mod ranking;
 mod reference;
 
 pub use embedding::check_embedding;
+pub use ranking::check_ranking;
 pub use reference::check_reference;
 
 use super::{Batch, Rows, SlotId, StepError, TextEngine, TokenId, Want};

@@ -2,8 +2,10 @@
 //! tokens that its slot holds, so whatever is wrong with a slot's content shows in the output.
 
 mod embedding;
+mod ranking;
 
 pub use embedding::FakeEmbedding;
+pub use ranking::FakeRanking;
 
 use super::{
     Batch, Limits, Rows, SlotId, StepError, TextEngine, TokenId, TokenizeError, Unsupported, Vocabulary, Want,

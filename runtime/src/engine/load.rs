@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use super::{EmbeddingEngine, TextEngine, Vocabulary};
+use super::{EmbeddingEngine, RankingEngine, TextEngine, Vocabulary};
 
 /// An engine library. All its calls, and all calls of what it returns, come from the engine's own thread, which
 /// nothing of it ever leaves.
@@ -54,6 +54,8 @@ pub enum Task {
     Generate(Box<dyn TextEngine>),
     /// It turns texts into vectors.
     Embed(Box<dyn EmbeddingEngine>),
+    /// It says how well documents answer a query.
+    Rerank(Box<dyn RankingEngine>),
 }
 
 impl Task {
@@ -61,7 +63,7 @@ impl Task {
     pub fn into_generate(self) -> Option<Box<dyn TextEngine>> {
         match self {
             Self::Generate(engine) => Some(engine),
-            Self::Embed(_) => None,
+            Self::Embed(_) | Self::Rerank(_) => None,
         }
     }
 
@@ -69,7 +71,15 @@ impl Task {
     pub fn into_embed(self) -> Option<Box<dyn EmbeddingEngine>> {
         match self {
             Self::Embed(engine) => Some(engine),
-            Self::Generate(_) => None,
+            Self::Generate(_) | Self::Rerank(_) => None,
+        }
+    }
+
+    /// The engine of a cross-encoder.
+    pub fn into_rerank(self) -> Option<Box<dyn RankingEngine>> {
+        match self {
+            Self::Rerank(engine) => Some(engine),
+            Self::Generate(_) | Self::Embed(_) => None,
         }
     }
 }

@@ -44,6 +44,15 @@ pub trait Vocabulary: Send + Sync {
         None
     }
 
+    /// Tokenizes a query and a document as a cross-encoder reads the two, with the tokens that the model wants around
+    /// and between them; answers them with how many are of the first segment. An empty document gives the edges alone.
+    fn encode_pair(&self, query: &str, document: &str) -> Result<(Vec<TokenId>, usize), TokenizeError> {
+        let mut tokens = self.encode_input(query)?;
+        let first_tokens = tokens.len();
+        tokens.extend(self.encode_input(document)?);
+        Ok((tokens, first_tokens))
+    }
+
     /// The text of the token that begins a text, for templates; empty when the model has none.
     fn begin_text(&self) -> &str;
 

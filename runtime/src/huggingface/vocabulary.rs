@@ -151,6 +151,22 @@ impl Vocabulary for HuggingFaceVocabulary {
         self.within(encoding.get_ids().iter().copied().map(TokenId).collect())
     }
 
+    fn encode_pair(&self, query: &str, document: &str) -> Result<(Vec<TokenId>, usize), TokenizeError> {
+        let encoding = self
+            .special
+            .encode_fast((query, document), true)
+            .map_err(|error| TokenizeError { reason: error.to_string() })?;
+        let segments = encoding.get_type_ids();
+        let first_tokens = segments.iter().take_while(|&&segment| segment == 0).count();
+        if segments[first_tokens..].iter().any(|&segment| segment != 1) {
+            return Err(TokenizeError {
+                reason: "its tokenizer makes more of two texts than two segments".into(),
+            });
+        }
+        let tokens = self.within(encoding.get_ids().iter().copied().map(TokenId).collect())?;
+        Ok((tokens, first_tokens))
+    }
+
     fn begin_text(&self) -> &str {
         &self.begin_text
     }

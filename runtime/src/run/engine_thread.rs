@@ -46,6 +46,8 @@ pub(crate) enum Work {
     Generate { limits: Limits, sequences: SyncSender<Sequence> },
     /// It turns texts into vectors.
     Embed { limits: EmbeddingLimits, inputs: SyncSender<embedding::Input> },
+    /// It says how well documents answer a query.
+    Rerank { limits: EmbeddingLimits, inputs: SyncSender<embedding::Input> },
 }
 
 pub(super) struct EngineThread<B> {
@@ -113,6 +115,13 @@ impl<B: Backend> EngineThread<B> {
                 let work = Work::Embed { limits: engine.limits(), inputs };
                 if loaded.send(Ok(Loaded { work, vocabulary, card })).is_ok() {
                     embedding::drive(&mut *engine, &submitted, self.counters);
+                }
+            }
+            Task::Rerank(mut engine) => {
+                let (inputs, submitted) = sync_channel(INPUTS_ROOM);
+                let work = Work::Rerank { limits: engine.limits(), inputs };
+                if loaded.send(Ok(Loaded { work, vocabulary, card })).is_ok() {
+                    embedding::drive_ranking(&mut *engine, &submitted, self.counters);
                 }
             }
         }

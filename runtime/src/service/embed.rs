@@ -1,6 +1,6 @@
 //! `Embed`: inputs checked, tokenized off the async threads, queued, and answered in their order.
 
-use std::sync::mpsc::TrySendError;
+use std::sync::mpsc::{SyncSender, TrySendError};
 
 use impetus_proto::{
     Code, Error,
@@ -27,39 +27,42 @@ struct Rules {
     first: usize,
 }
 
-/// An input's tokens, as many as are embedded.
-struct Tokens {
-    ids: Vec<TokenId>,
-    truncated: bool,
+/// An input's tokens, as many as are computed.
+pub(super) struct Tokens {
+    pub(super) ids: Vec<TokenId>,
+    /// How many of them are of the first segment.
+    pub(super) first_tokens: usize,
+    pub(super) truncated: bool,
+}
+
+/// An input in the engine's queue.
+pub(super) struct Waiting {
+    pub(super) n_tokens: u32,
+    pub(super) truncated: bool,
+    answer: oneshot::Receiver<Result<Vec<f32>, Error>>,
 }
 
 impl Service {
     pub(super) async fn embed(&self, request: EmbedRequest) -> Result<EmbedReply, Error> {
         let _in_progress = self.enter(&request.model)?;
         let Work::Embed { limits, inputs } = &self.shared.work else {
-            return Err(self.wrong_task("generates texts: it is not an embedding model"));
+            let what = match self.shared.work {
+                Work::Rerank { .. } => "ranks documents: it is not an embedding model",
+                _ => "generates texts: it is not an embedding model",
+            };
+            return Err(self.wrong_task(what));
         };
         let dimensions = dimensions(request.dimensions, limits.dimensions)?;
         let rules =
             Rules { limits: *limits, truncate: request.truncate, first: request.first_input as usize };
         let tokenized = self.inputs(request.inputs, rules).await?;
 
-        let mut waiting = Vec::with_capacity(tokenized.len());
-        for Tokens { ids, truncated } in tokenized {
-            let (reply, answer) = oneshot::channel();
-            waiting.push((ids.len() as u32, truncated, answer));
-            inputs.try_send(Input { tokens: ids, reply }).map_err(|error| match error {
-                TrySendError::Full(_) => {
-                    Error::new(Code::NoCapacity, "too many inputs wait for this model: try again soon")
-                        .with_retry_after(1)
-                }
-                TrySendError::Disconnected(_) => Error::new(Code::Unavailable, "the engine has stopped"),
-            })?;
-        }
+        let waiting = tokenized.into_iter().map(|tokens| enqueue(inputs, tokens));
+        let waiting = waiting.collect::<Result<Vec<_>, _>>()?;
         let mut embeddings = Vec::with_capacity(waiting.len());
-        for (idx, (tokens, truncated, answer)) in waiting.into_iter().enumerate() {
-            let gone = |_| Error::new(Code::WorkerCrashed, "the engine failed");
-            let mut values = answer.await.map_err(gone)?.map_err(|error| rules.about(idx, error))?;
+        for (idx, waiting) in waiting.into_iter().enumerate() {
+            let (tokens, truncated) = (waiting.n_tokens, waiting.truncated);
+            let mut values = waiting.answer().await.map_err(|error| rules.about(idx, error))?;
             if (dimensions as usize) < values.len() {
                 values.truncate(dimensions as usize);
                 normalise(&mut values);
@@ -87,6 +90,13 @@ impl Service {
             Ok(tokens) => tokens?,
             Err(_) => Err(Error::invalid("input", "the inputs take too long to tokenize: make them shorter")),
         }
+    }
+}
+
+impl Waiting {
+    /// What the engine made of it.
+    pub(super) async fn answer(self) -> Result<Vec<f32>, Error> {
+        self.answer.await.map_err(|_| Error::new(Code::WorkerCrashed, "the engine failed"))?
     }
 }
 
@@ -129,16 +139,31 @@ impl Rules {
         };
         match ids.len() {
             0 => Err(Error::invalid(&param, "it is empty: there is nothing to embed")),
-            n if n <= limit => Ok(Tokens { ids, truncated: false }),
+            n if n <= limit => Ok(Tokens { ids, first_tokens: n, truncated: false }),
             n if !self.truncate => Err(too_long(&param, limit, n)),
-            _ => Ok(Tokens { ids: cut(ids, limit, frame), truncated: true }),
+            _ => Ok(Tokens { ids: cut(ids, limit, frame), first_tokens: limit, truncated: true }),
         }
     }
 }
 
+/// Puts an input into the engine's queue.
+pub(super) fn enqueue(inputs: &SyncSender<Input>, tokens: Tokens) -> Result<Waiting, Error> {
+    let Tokens { ids, first_tokens, truncated } = tokens;
+    let (reply, answer) = oneshot::channel();
+    let waiting = Waiting { n_tokens: ids.len() as u32, truncated, answer };
+    inputs.try_send(Input { tokens: ids, first_tokens, reply }).map_err(|error| match error {
+        TrySendError::Full(_) => {
+            Error::new(Code::NoCapacity, "too many inputs wait for this model: try again soon")
+                .with_retry_after(1)
+        }
+        TrySendError::Disconnected(_) => Error::new(Code::Unavailable, "the engine has stopped"),
+    })?;
+    Ok(waiting)
+}
+
 /// The first tokens of `ids` up to `limit` of them, with the same end as before: `frame` is what stands around every
 /// text, and what of it is not at the beginning is at the end.
-fn cut(mut ids: Vec<TokenId>, limit: usize, frame: &[TokenId]) -> Vec<TokenId> {
+pub(super) fn cut(mut ids: Vec<TokenId>, limit: usize, frame: &[TokenId]) -> Vec<TokenId> {
     let at_start = ids.iter().zip(frame).take_while(|(id, edge)| id == edge).count();
     let end = &frame[at_start..];
     let end = if ids.ends_with(end) && end.len() < limit { end } else { &[] };
@@ -160,7 +185,7 @@ fn dimensions(asked: u32, full: u32) -> Result<u32, Error> {
 }
 
 /// The words are those that OpenAI's clients look for.
-fn too_long(param: &str, limit: usize, n_tokens: usize) -> Error {
+pub(super) fn too_long(param: &str, limit: usize, n_tokens: usize) -> Error {
     let message = format!(
         "This model's maximum context length is {limit} tokens. However, {param} has {n_tokens} tokens. \
          Please shorten it, or set gateway.truncate_inputs to have it cut."
