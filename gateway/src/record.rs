@@ -2,6 +2,7 @@
 //! `Record`; the last one to let go ends it, so a client that leaves is accounted for like any other.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -51,16 +52,23 @@ struct Inference {
     model: Option<Arc<str>>,
     inter_token: Option<::metrics::Histogram>,
     first_token: Option<Instant>,
-    /// Of the prompt, which is one however many choices it has.
-    prompt_tokens: u64,
+    /// By their place in the request.
+    prompts: BTreeMap<u32, Prompt>,
+    completion_tokens: u64,
+}
+
+/// A prompt, which is one however many choices it has.
+#[derive(Debug, Clone, Copy, Default)]
+struct Prompt {
+    tokens: u64,
     /// Those that every choice found, which are those that were there before them; absent while none has ended.
     cached_tokens: Option<u64>,
-    completion_tokens: u64,
 }
 
 /// What a model does for one choice.
 #[derive(Debug, Default)]
 struct Choice {
+    prompt: u32,
     last_token: Option<Instant>,
     completion_tokens: u64,
 }
@@ -93,14 +101,15 @@ impl Record {
         self.0.progress().status = Some(status);
     }
 
-    /// Passes on the events of one choice and takes account of each. A request whose answer has several choices begins
-    /// all of them before the first has ended.
+    /// Passes on the events of one choice, which continues the prompt of that place in the request, and takes account
+    /// of each. A request whose answer has several choices begins all of them before the first has ended.
     pub(crate) fn observe(
         &self,
+        prompt: u32,
         events: Events,
     ) -> impl Stream<Item = Result<Event, Error>> + Send + Unpin + use<> {
         self.0.progress().inference.get_or_insert_default().n_running += 1;
-        let (Self(account), mut choice) = (self.clone(), Choice::default());
+        let (Self(account), mut choice) = (self.clone(), Choice { prompt, ..Choice::default() });
         events.inspect(move |event| {
             if let Some(inference) = &mut account.progress().inference {
                 match event {
@@ -135,15 +144,16 @@ impl Inference {
                 account.span.record("model", &**model);
                 self.inter_token = Some(metrics::inter_token(model));
                 self.model = Some(model.clone());
-                self.prompt_tokens = (*prompt_tokens).into();
+                self.prompts.entry(choice.prompt).or_default().tokens = (*prompt_tokens).into();
             }
             Event::Delta(delta) => self.tokens(delta.n_tokens, choice, account.started),
             Event::Prompt(_) => {}
             Event::Finished(finished) => {
                 self.tokens(finished.rest.n_tokens, choice, account.started);
                 let cached: u64 = finished.usage.cached_tokens.into();
-                self.cached_tokens = Some(self.cached_tokens.map_or(cached, |least| least.min(cached)));
-                self.prompt_tokens = finished.usage.prompt_tokens.into();
+                let prompt = self.prompts.entry(choice.prompt).or_default();
+                prompt.tokens = finished.usage.prompt_tokens.into();
+                prompt.cached_tokens = Some(prompt.cached_tokens.map_or(cached, |least| least.min(cached)));
                 self.completion_tokens -= choice.completion_tokens;
                 self.completion_tokens += u64::from(finished.usage.completion_tokens);
                 self.n_running -= 1;
@@ -157,7 +167,7 @@ impl Inference {
     fn embedded(&mut self, embedded: &Embedded, account: &Account) {
         account.span.record("model", &*embedded.model);
         self.model = Some(embedded.model.clone());
-        self.prompt_tokens = embedded.tokens();
+        self.prompts.entry(0).or_default().tokens = embedded.tokens();
         self.outcome = Outcome::Finished;
     }
 
@@ -175,6 +185,14 @@ impl Inference {
             self.first_token = Some(now);
             metrics::first_token(model, now - started);
         }
+    }
+
+    fn prompt_tokens(&self) -> u64 {
+        self.prompts.values().map(|prompt| prompt.tokens).sum()
+    }
+
+    fn cached_tokens(&self) -> u64 {
+        self.prompts.values().filter_map(|prompt| prompt.cached_tokens).sum()
     }
 
     fn fail(&mut self, error: &Error) {
@@ -210,20 +228,15 @@ impl Drop for Account {
         let model = inference.model.as_deref().unwrap_or_default();
         metrics::ended(endpoint, model, status, took);
         if !model.is_empty() {
-            let Inference { prompt_tokens, completion_tokens, .. } = inference;
-            metrics::tokens(
-                model,
-                prompt_tokens,
-                inference.cached_tokens.unwrap_or_default(),
-                completion_tokens,
-            );
+            let (prompt, cached) = (inference.prompt_tokens(), inference.cached_tokens());
+            metrics::tokens(model, prompt, cached, inference.completion_tokens);
         }
         info!(
             endpoint,
             status,
             outcome = code,
-            prompt_tokens = inference.prompt_tokens,
-            cached_tokens = inference.cached_tokens.unwrap_or_default(),
+            prompt_tokens = inference.prompt_tokens(),
+            cached_tokens = inference.cached_tokens(),
             completion_tokens = inference.completion_tokens,
             first_token_ms = inference.first_token.map(|at| whole_ms(at - self.started)),
             ms = whole_ms(took),
@@ -259,7 +272,7 @@ mod tests {
     ) {
         let metrics = metrics::install().unwrap();
         let record = Record::open("id".into(), endpoint, Span::none());
-        let mut events = record.observe(Box::pin(stream::iter(events)));
+        let mut events = record.observe(0, Box::pin(stream::iter(events)));
         while events.next().await.is_some() {}
         if let Some(status) = head {
             record.answered(StatusCode::from_u16(status).unwrap());
@@ -301,7 +314,7 @@ mod tests {
                 let accepted = Event::Accepted { model: model.into(), prompt_tokens: 5 };
                 let token = Event::Delta(rest);
                 let events = [accepted, token].into_iter().chain(ends.then_some(Event::Finished(end)));
-                record.observe(Box::pin(stream::iter(events.map(Ok).collect::<Vec<_>>())))
+                record.observe(0, Box::pin(stream::iter(events.map(Ok).collect::<Vec<_>>())))
             });
             for mut choice in choices.collect::<Vec<_>>() {
                 while choice.next().await.is_some() {}

@@ -1,6 +1,8 @@
 //! OpenAI's API: models, chat completions, completions and embeddings.
 
 mod answer;
+mod bookkeeping;
+mod call;
 mod chat_completions;
 mod choices;
 mod completions;
@@ -10,14 +12,18 @@ mod field;
 mod fold;
 mod ignored;
 mod keep_alive;
+mod logprobs;
 mod message;
 mod models;
 mod parameter;
 mod prompt;
+mod reasoning;
 mod request;
 mod sampling;
 mod shape;
 mod stream;
+mod structure;
+mod tool;
 mod usage;
 
 use axum::{

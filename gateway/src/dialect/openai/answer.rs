@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::{StreamExt, stream};
-use impetus_proto::Error;
+use impetus_proto::{Error, worker::GenerateRequest};
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
@@ -44,6 +44,9 @@ pub(super) struct Envelope {
     pub(super) created: u64,
     pub(super) model: String,
     pub(super) system_fingerprint: &'static str,
+    /// Where the client named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) service_tier: Option<&'static str>,
 }
 
 /// How the events of an answer began.
@@ -51,8 +54,8 @@ pub(super) struct Envelope {
 struct Beginning {
     /// The canonical name of the model, when a worker has spoken for it.
     model: Option<Arc<str>>,
-    /// What has been said already beyond that.
-    first: Option<ChoiceEvent>,
+    /// What has been said already.
+    said: Vec<ChoiceEvent>,
 }
 
 #[derive(Serialize)]
@@ -65,11 +68,12 @@ struct Whole<C> {
 }
 
 impl Envelope {
-    fn of<S: Shape>(object: &'static str, model: String) -> Self {
+    fn of<S: Shape>(params: &Params<S>, object: &'static str, model: String) -> Self {
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let created = since_1970.map_or(0, |since| since.as_secs());
         let id = format!("{}{:032x}", S::ID_PREFIX, rand::random::<u128>());
-        Self { id, object, created, model, system_fingerprint: FINGERPRINT }
+        let service_tier = params.service_tier;
+        Self { id, object, created, model, system_fingerprint: FINGERPRINT, service_tier }
     }
 }
 
@@ -80,10 +84,14 @@ impl Beginning {
             let Some(said) = events.next().await.transpose()? else {
                 return Err(Error::internal("the answer began without its beginning"));
             };
-            if let Event::Accepted { model, .. } = said.event {
-                self.model.get_or_insert(model);
+            let is_beginning = if let Event::Accepted { model, .. } = &said.event {
+                self.model.get_or_insert_with(|| model.clone());
+                true
             } else {
-                self.first = Some(said);
+                false
+            };
+            self.said.push(said);
+            if !is_beginning {
                 break;
             }
         }
@@ -98,55 +106,71 @@ pub(super) async fn create<S: Shape>(
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let body = server::read_body(request, gateway.limits).await?;
-    let Params { model, generate, n_choices, keep_alive, delivery, ignored } = params::<S>(&body)?;
+    let mut params = params::<S>(&body)?;
     drop(body);
-    let (id, began) = (record.id().clone(), Instant::now());
-    let request = upstream::Request { id, began, model: model.clone(), generate, keep_alive };
-    let events = choices::generate(gateway.upstream.clone(), record, request, n_choices);
-
-    let mut response = if delivery.is_streamed {
-        streamed::<S>(&gateway, model, events, n_choices, delivery.include_usage).await?
+    let ignored = std::mem::take(&mut params.ignored);
+    let events = events(&gateway, record, &mut params);
+    let mut response = if params.delivery.is_streamed {
+        streamed(&gateway, params, events).await?
     } else {
-        let completed = fold(events, n_choices).await?;
-        let envelope = Envelope::of::<S>(S::OBJECT, completed.model.to_string());
-        Json(whole::<S>(envelope, &completed)).into_response()
+        let mut completed = fold(events, params.count()).await?;
+        if params.n_kept < params.n_each {
+            completed.keep_best(params.n_each, params.n_kept);
+        }
+        let envelope = Envelope::of(&params, S::OBJECT, completed.model.to_string());
+        Json(whole(envelope, &params.shape, completed)).into_response()
     };
     ignored.write(response.headers_mut());
     Ok(response)
+}
+
+/// What workers say of the request, errors in the client's words.
+fn events<S: Shape>(gateway: &Gateway, record: Record, params: &mut Params<S>) -> ChoiceEvents {
+    let (id, began) = (record.id().clone(), Instant::now());
+    let request = |input| upstream::Request {
+        id: id.clone(),
+        began,
+        model: params.model.clone(),
+        generate: GenerateRequest { input: Some(input), ..params.generate.clone() },
+        keep_alive: params.keep_alive,
+    };
+    let requests = params.inputs.iter().cloned().map(request).collect();
+    let events = choices::generate(gateway.upstream.clone(), record, requests, params.n_each);
+    let names = params.names.clone();
+    Box::pin(events.map(move |said| said.map_err(|error| names.of(error))))
 }
 
 /// An answer whose head is sent as soon as there is nothing more to refuse, or has not been for `Limits::keep_alive`:
 /// an error has a status only before the head, but some clients give up on a server that sends none.
 async fn streamed<S: Shape>(
     gateway: &Gateway,
-    model: String,
+    params: Params<S>,
     mut events: ChoiceEvents,
-    n_choices: u32,
-    include_usage: bool,
 ) -> Result<Response, Refusal> {
     let keep_alive = gateway.limits.keep_alive;
+    let count = params.count();
     let mut beginning = Beginning::default();
     // An elapsed timeout means that a model is being loaded, or that others are in turn.
-    timeout(keep_alive, beginning.wait(&mut events, n_choices)).await.unwrap_or(Ok(()))?;
-    let model = match beginning.model {
+    timeout(keep_alive, beginning.wait(&mut events, count.total())).await.unwrap_or(Ok(()))?;
+    let model = match &beginning.model {
         Some(model) => model.to_string(),
-        None => name_of(gateway, model).await,
+        None => name_of(gateway, params.model.clone()).await,
     };
-    let head =
-        Head { envelope: Envelope::of::<S>(S::CHUNK_OBJECT, model), include_usage, n_choices, keep_alive };
-    let events = stream::iter(beginning.first.map(Ok)).chain(events);
-    Ok(event_stream(Body::from_stream(body::<S>(head, events))))
+    let envelope = Envelope::of(&params, S::CHUNK_OBJECT, model);
+    let head = Head { envelope, shape: params.shape, delivery: params.delivery, count, keep_alive };
+    let events = stream::iter(beginning.said.into_iter().map(Ok)).chain(events);
+    Ok(event_stream(Body::from_stream(body(head, events))))
 }
 
 /// An answer as one value.
-pub(super) fn whole<S: Shape>(envelope: Envelope, completed: &Completed) -> impl Serialize {
-    let choices = completed.choices.iter().zip(0..);
-    Whole {
-        envelope,
-        choices: choices.map(|(choice, index)| S::whole(index, &choice.text, choice.finish_reason)).collect(),
-        usage: Usage::of(&completed.cost),
-        timings: Timings::of(&completed.cost),
-    }
+pub(super) fn whole<S: Shape>(
+    envelope: Envelope,
+    shape: &S,
+    completed: Completed,
+) -> impl Serialize + use<S> {
+    let choices = (0..).zip(completed.choices).map(|(index, choice)| shape.whole(index, choice)).collect();
+    let (usage, timings) = (Usage::of(&completed.cost), Timings::of(&completed.cost));
+    Whole::<S::Whole> { envelope, choices, usage, timings }
 }
 
 /// The canonical name of a model that no worker has spoken for yet.

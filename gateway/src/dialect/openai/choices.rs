@@ -25,30 +25,53 @@ pub(super) struct ChoiceEvent {
     pub(super) event: Event,
 }
 
-/// Starts `n_choices` sequences of `request`. What refuses one refuses all, so the others start when the first is
-/// accepted: a request that cannot be served costs one attempt, and no worker gets it `n_choices` times.
+/// How many choices there are. Those of one prompt stand together, in the order of the prompts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Count {
+    /// At least one.
+    pub(super) n_prompts: u32,
+    /// Of each prompt; at least one.
+    pub(super) n_each: u32,
+}
+
+impl Count {
+    /// All choices.
+    pub(super) fn total(self) -> u32 {
+        self.n_prompts * self.n_each
+    }
+
+    /// The prompt that a choice continues.
+    pub(super) fn prompt_of(self, index: u32) -> u32 {
+        index / self.n_each
+    }
+}
+
+/// Starts `n_each` sequences of each of the `requests`, which differ in their input alone. What refuses one most often
+/// refuses all, so the others start when the first is accepted: a request that cannot be served costs one attempt, and
+/// no worker gets it as many times as it has choices.
 pub(super) fn generate(
     upstream: Arc<Upstream>,
     record: Record,
-    request: Request,
-    n_choices: u32,
+    requests: Vec<Request>,
+    n_each: u32,
 ) -> ChoiceEvents {
+    let count = Count { n_prompts: requests.len() as u32, n_each };
     Box::pin(try_stream! {
-        let start = |choice: Request| {
-            let index = choice.generate.choice;
-            let events = record.observe(upstream::generate(upstream.clone(), choice));
+        let start = |index: u32, model: Option<&str>| {
+            let prompt = count.prompt_of(index);
+            let request = of_index(&requests[prompt as usize], index, model);
+            let events = record.observe(prompt, upstream::generate(upstream.clone(), request));
             events.map(move |event| Ok(ChoiceEvent { index, event: event? })).boxed()
         };
         let mut running: SelectAll<BoxStream<'static, Result<ChoiceEvent, Error>>> = SelectAll::new();
-        running.push(start(of_index(&request, 0)));
+        running.push(start(0, None));
         let mut n_started = 1;
         while let Some(said) = running.next().await {
             let said = said?;
-            if n_started < n_choices && let Event::Accepted { model, .. } = &said.event {
+            if n_started < count.total() && let Event::Accepted { model, .. } = &said.event {
                 // An alias may come to mean another model at any time; one answer is of one model.
-                let request = Request { model: model.to_string(), ..request.clone() };
-                running.extend((n_started..n_choices).map(|index| start(of_index(&request, index))));
-                n_started = n_choices;
+                running.extend((n_started..count.total()).map(|index| start(index, Some(model))));
+                n_started = count.total();
             }
             yield said;
         }
@@ -56,9 +79,10 @@ pub(super) fn generate(
 }
 
 /// The request for one of its choices, on which its random numbers depend.
-fn of_index(request: &Request, index: u32) -> Request {
+fn of_index(request: &Request, index: u32, model: Option<&str>) -> Request {
     let generate = GenerateRequest { choice: index, ..request.generate.clone() };
-    Request { generate, ..request.clone() }
+    let model = model.map_or_else(|| request.model.clone(), str::to_owned);
+    Request { generate, model, ..request.clone() }
 }
 
 #[cfg(test)]

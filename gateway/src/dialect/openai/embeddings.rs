@@ -15,7 +15,7 @@ use impetus_proto::{
     worker::{EmbedInput, Embedding},
 };
 
-use super::{error::Refusal, field::Fields, ignored::Ignored, keep_alive, parameter};
+use super::{bookkeeping, error::Refusal, field::Fields, ignored::Ignored, keep_alive, parameter};
 use crate::{
     record::Record,
     server,
@@ -86,7 +86,7 @@ fn params(body: &[u8]) -> Result<Params, Error> {
     let dimensions = fields.integer("dimensions", 1..=MAX_DIMENSIONS)?.unwrap_or(0) as u32;
     let keep_alive = keep_alive::take(&mut fields)?;
     parameter::refuse(&mut fields, parameter::EMBEDDING)?;
-    parameter::accept_bookkeeping(&mut fields)?;
+    bookkeeping::accept(&mut fields)?;
     ignored.add("", &fields);
     Ok(Params { model, inputs, dimensions, encoding, keep_alive, ignored })
 }

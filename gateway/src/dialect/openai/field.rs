@@ -95,6 +95,43 @@ impl<'a> Fields<'a> {
         integer(value, &self.path_of(name), range).map(Some)
     }
 
+    /// Takes one of `words`.
+    pub(super) fn word(
+        &mut self,
+        name: &str,
+        words: &'static [&'static str],
+    ) -> Result<Option<&'static str>, Error> {
+        let Some(value) = self.raw(name) else { return Ok(None) };
+        let path = self.path_of(name);
+        if kind(value) != "a string" {
+            return Err(wrong_type(path, "a string", value));
+        }
+        let given: Option<String> = serde_json::from_str(value.get()).ok();
+        if let Some(word) = words.iter().find(|word| given.as_deref() == Some(**word)) {
+            return Ok(Some(word));
+        }
+        let given: String = value.get().chars().take(32).collect();
+        let message = format!("{path} must be one of {}, not {given}", words.join(", "));
+        Err(Error::invalid(path, message))
+    }
+
+    /// Takes an object.
+    pub(super) fn object(&mut self, name: &str) -> Result<Option<Fields<'a>>, Error> {
+        let Some(value) = self.raw(name) else { return Ok(None) };
+        Fields::of(value, self.path_of(name)).map(Some)
+    }
+
+    /// Takes an array of at most `limit` elements; `expected` says in words what it holds.
+    pub(super) fn array(
+        &mut self,
+        name: &str,
+        expected: &str,
+        limit: usize,
+    ) -> Result<Option<Vec<&'a RawValue>>, Error> {
+        let Some(value) = self.raw(name) else { return Ok(None) };
+        elements(value, &self.path_of(name), expected, limit).map(Some)
+    }
+
     /// The names of the fields that nobody took, with their path.
     pub(super) fn rest(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|(name, _)| name.as_str())

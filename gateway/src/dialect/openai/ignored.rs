@@ -18,13 +18,15 @@ impl Ignored {
     /// Adds what nobody took of an object, under `prefix` (empty, or ending in a dot).
     pub(super) fn add(&mut self, prefix: &str, fields: &Fields<'_>) {
         for name in fields.rest() {
-            if self.0.len() == MAX_NAMES {
-                return;
-            }
-            let name = sanitise(prefix, name);
-            if !self.0.contains(&name) {
-                self.0.push(name);
-            }
+            self.name(prefix, name);
+        }
+    }
+
+    /// Adds one name, under `prefix`.
+    pub(super) fn name(&mut self, prefix: &str, name: &str) {
+        let name = sanitise(prefix, name);
+        if self.0.len() < MAX_NAMES && !self.0.contains(&name) {
+            self.0.push(name);
         }
     }
 

@@ -4,11 +4,12 @@
 use impetus_proto::{Error, worker::Message};
 use serde_json::value::RawValue;
 
-use super::{
-    field::{Fields, elements, kind, wrong_type},
-    ignored::Ignored,
-    parameter::unsupported,
-};
+use super::{field::Fields, ignored::Ignored, parameter::unsupported};
+
+mod call;
+mod content;
+
+pub(super) use content::content;
 
 /// The most messages of a chat.
 const MAX_MESSAGES: usize = 16_384;
@@ -16,60 +17,71 @@ const MAX_MESSAGES: usize = 16_384;
 /// The most parts or tool calls of a message.
 const MAX_PARTS: usize = 4096;
 
-/// Between two text parts of one message.
-const PART_SEPARATOR: &str = "\n";
-
 /// Takes `messages`.
 pub(super) fn messages(fields: &mut Fields<'_>, ignored: &mut Ignored) -> Result<Vec<Message>, Error> {
-    let Some(value) = fields.raw("messages") else {
+    let Some(values) = fields.array("messages", "an array of messages", MAX_MESSAGES)? else {
         return Err(Error::invalid(
             "messages",
             "messages is missing; it must be an array of at least one message",
         ));
     };
-    let values = elements(value, "messages", "an array of messages", MAX_MESSAGES)?;
     if values.is_empty() {
         return Err(Error::invalid("messages", "messages is empty; it must have at least one message"));
     }
-    values
-        .into_iter()
-        .enumerate()
-        .map(|(i, value)| message(value, format!("messages[{i}]"), ignored))
-        .collect()
+    let mut messages: Vec<Message> = Vec::with_capacity(values.len());
+    // Of the last `function_call`, which is what a message of the role function answers.
+    let mut last_call = String::new();
+    for (i, value) in values.into_iter().enumerate() {
+        messages.push(message(value, i, &mut last_call, ignored)?);
+    }
+    Ok(messages)
 }
 
-fn message(value: &RawValue, path: String, ignored: &mut Ignored) -> Result<Message, Error> {
-    let mut fields = Fields::of(value, path)?;
-    let role = role(&mut fields)?;
-    let content = content(&mut fields, ignored)?;
-    for name in ["audio", "function_call"] {
-        if fields.raw(name).is_some() {
-            let path = fields.path_of(name);
-            return Err(unsupported(path, format!("{name} in a message is not supported by this server")));
-        }
+fn message(
+    value: &RawValue,
+    i: usize,
+    last_call: &mut String,
+    ignored: &mut Ignored,
+) -> Result<Message, Error> {
+    let mut fields = Fields::of(value, format!("messages[{i}]"))?;
+    let (role, is_function) = role(&mut fields)?;
+    let said = content(&mut fields, ignored)?;
+    if fields.raw("audio").is_some() {
+        let path = fields.path_of("audio");
+        return Err(unsupported(path, "audio in a message is not supported by this server"));
     }
     // What a model refused with is what it said.
     let refusal = fields.text("refusal")?;
+    // Each of the two is somebody's name for it.
+    let thought = [fields.text("reasoning_content")?, fields.text("reasoning")?];
+    let mut calls = call::calls(&mut fields, ignored)?;
+    if let Some(call) = call::function_call(&mut fields, i)? {
+        call.id.clone_into(last_call);
+        calls.push(call);
+    }
+    let mut tool_call_id = fields.text("tool_call_id")?.unwrap_or_default();
+    if is_function && tool_call_id.is_empty() {
+        last_call.clone_into(&mut tool_call_id);
+    }
     let message = Message {
         role,
-        content: content.or(refusal).unwrap_or_default(),
+        content: said.text.or(refusal).unwrap_or_default(),
         name: fields.text("name")?.unwrap_or_default(),
-        tool_call_id: fields.text("tool_call_id")?.unwrap_or_default(),
-        tool_calls_json: tool_calls(&mut fields)?,
-        ..Message::default()
+        tool_call_id,
+        tool_calls_json: call::calls_json(&calls)?,
+        reasoning: thought.into_iter().flatten().next().unwrap_or(said.reasoning),
     };
     ignored.add("messages.", &fields);
     Ok(message)
 }
 
-fn role(fields: &mut Fields<'_>) -> Result<String, Error> {
+/// The role as templates know it, and whether it is the one that `tool` replaced.
+fn role(fields: &mut Fields<'_>) -> Result<(String, bool), Error> {
     let path = fields.path_of("role");
     match fields.text("role")?.as_deref() {
-        Some("developer") => Ok("system".to_owned()),
-        Some(role @ ("system" | "user" | "assistant" | "tool")) => Ok(role.to_owned()),
-        Some("function") => {
-            Err(unsupported(path, "the role function is not supported by this server; use the role tool"))
-        }
+        Some("developer") => Ok(("system".to_owned(), false)),
+        Some("function") => Ok(("tool".to_owned(), true)),
+        Some(role @ ("system" | "user" | "assistant" | "tool")) => Ok((role.to_owned(), false)),
         Some(role) => {
             let role: String = role.chars().take(32).collect();
             let message = format!("{path} must be system, developer, user, assistant or tool, not {role:?}");
@@ -80,77 +92,4 @@ fn role(fields: &mut Fields<'_>) -> Result<String, Error> {
             Err(Error::invalid(path, message))
         }
     }
-}
-
-fn content(fields: &mut Fields<'_>, ignored: &mut Ignored) -> Result<Option<String>, Error> {
-    let path = fields.path_of("content");
-    let Some(value) = fields.raw("content") else { return Ok(None) };
-    let expected = "a string or an array of parts";
-    match kind(value) {
-        "a string" => serde_json::from_str(value.get())
-            .map(Some)
-            .map_err(|_| wrong_type(path, "a string of Unicode text", value)),
-        "an array" => {
-            let texts = elements(value, &path, expected, MAX_PARTS)?
-                .into_iter()
-                .enumerate()
-                .map(|(j, part)| text_of(part, format!("{path}[{j}]"), ignored))
-                .collect::<Result<Vec<_>, _>>()?;
-            Ok(Some(texts.join(PART_SEPARATOR)))
-        }
-        _ => Err(wrong_type(path, expected, value)),
-    }
-}
-
-fn text_of(part: &RawValue, path: String, ignored: &mut Ignored) -> Result<String, Error> {
-    let mut fields = Fields::of(part, path)?;
-    let type_path = fields.path_of("type");
-    let kind = fields.text("type")?;
-    let field = match kind.as_deref() {
-        Some("text") => "text",
-        Some("refusal") => "refusal",
-        Some(media @ ("image_url" | "input_audio" | "file" | "video_url" | "audio_url")) => {
-            let message =
-                format!("{type_path} {media:?} is not supported by this server; it reads text only");
-            return Err(unsupported(type_path, message));
-        }
-        _ => {
-            let message = format!("{type_path} must be \"text\" or \"refusal\"");
-            return Err(Error::invalid(type_path, message));
-        }
-    };
-    let text = fields.text(field)?.ok_or_else(|| {
-        let path = fields.path_of(field);
-        let message = format!("{path} is missing; it must be a string");
-        Error::invalid(path, message)
-    })?;
-    ignored.add("messages.content.", &fields);
-    Ok(text)
-}
-
-/// The calls of an assistant's message, checked as far as templates rely on them and passed on as they are.
-fn tool_calls(fields: &mut Fields<'_>) -> Result<String, Error> {
-    let path = fields.path_of("tool_calls");
-    let Some(value) = fields.raw("tool_calls") else { return Ok(String::new()) };
-    let calls = elements(value, &path, "an array of tool calls", MAX_PARTS)?;
-    if calls.is_empty() {
-        return Ok(String::new());
-    }
-    for (j, call) in calls.into_iter().enumerate() {
-        let mut call = Fields::of(call, format!("{path}[{j}]"))?;
-        let function_path = call.path_of("function");
-        let function = call.raw("function").ok_or_else(|| {
-            let message = format!("{function_path} is missing; it must be an object with name and arguments");
-            Error::invalid(function_path.as_str(), message)
-        })?;
-        let mut function = Fields::of(function, function_path)?;
-        for name in ["name", "arguments"] {
-            if function.text(name)?.is_none() {
-                let path = function.path_of(name);
-                let message = format!("{path} is missing; it must be a string");
-                return Err(Error::invalid(path, message));
-            }
-        }
-    }
-    Ok(value.get().to_owned())
 }

@@ -2,80 +2,75 @@
 //! accepted with the values that mean the same as leaving it out, and refused by name with any other: none is
 //! ever ignored.
 
-use std::collections::BTreeMap;
-
 use impetus_proto::{Code, Error};
 use serde_json::{Value, value::RawValue};
 
-use super::field::{Fields, wrong_type};
+use super::field::Fields;
 
 /// A parameter and the values, as JSON, that ask for nothing.
 pub(super) type Parameter = (&'static str, &'static [&'static str]);
 
 /// Of both completion endpoints.
 pub(super) const COMMON: &[Parameter] = &[
-    ("best_of", &["1"]),
-    ("echo", &["false"]),
-    ("suffix", &[r#""""#]),
     ("store", &["false"]),
-    ("service_tier", &[r#""auto""#, r#""default""#]),
-    ("response_format", &[r#"{"type":"text"}"#]),
-    // Of llama.cpp and vLLM: what would change the text if it were honoured.
-    ("grammar", &[r#""""#]),
-    ("json_schema", &["{}"]),
-    ("structured_outputs", &[]),
-    ("guided_json", &[]),
-    ("guided_regex", &[]),
-    ("guided_choice", &[]),
-    ("guided_grammar", &[]),
-    ("regex", &[]),
-    ("choice", &[]),
+    // Of vLLM.
     ("use_beam_search", &["false"]),
     ("length_penalty", &["1"]),
-    ("min_tokens", &["0"]),
-    ("n_predict", &["-1"]),
-    ("stop_token_ids", &["[]"]),
     ("bad_words", &["[]"]),
+    ("allowed_token_ids", &[]),
     ("include_stop_str_in_output", &["false"]),
     ("skip_special_tokens", &["true"]),
     ("spaces_between_special_tokens", &["true"]),
     ("logits_processors", &["[]"]),
     ("prompt_logprobs", &[]),
+    ("truncate_prompt_tokens", &[]),
+    ("prompt_embeds", &[]),
+    ("return_tokens_as_token_ids", &["false"]),
+    ("return_token_ids", &["false"]),
+    ("cache_salt", &[]),
+    ("priority", &["0"]),
+    ("kv_transfer_params", &[]),
+    ("vllm_xargs", &[]),
+    ("mm_processor_kwargs", &[]),
+    ("documents", &["[]"]),
+    // Of llama.cpp.
     ("n_probs", &["0"]),
+    ("post_sampling_probs", &["false"]),
+    ("min_keep", &["0"]),
+    ("n_keep", &["0"]),
+    ("n_discard", &["0"]),
+    ("n_indent", &["0"]),
+    ("t_max_predict_ms", &["-1", "0"]),
+    ("t_max_prompt_ms", &["-1", "0"]),
+    ("samplers", &[]),
+    ("return_tokens", &["false"]),
+    ("return_progress", &["false"]),
+    ("response_fields", &[]),
+    ("cache_prompt", &["true"]),
+    ("n_cache_reuse", &["0"]),
+    ("id_slot", &["-1"]),
+    ("lora", &["[]"]),
+    ("image_data", &["[]"]),
     ("top_a", &["0"]),
     ("tfs_z", &["1"]),
-    ("mirostat", &["0"]),
-    ("dynatemp_range", &["0"]),
-    ("dry_multiplier", &["0"]),
-    ("xtc_probability", &["0"]),
-    ("samplers", &[]),
-    ("lora", &["[]"]),
 ];
 
 /// Of chat completions.
 pub(super) const CHAT: &[Parameter] = &[
-    ("tools", &["[]"]),
-    ("tool_choice", &[r#""none""#, r#""auto""#]),
-    ("parallel_tool_calls", &["true", "false"]),
-    ("functions", &["[]"]),
-    ("function_call", &[r#""none""#, r#""auto""#]),
-    ("logprobs", &["false"]),
-    ("top_logprobs", &["0"]),
+    ("best_of", &["1"]),
+    ("suffix", &[r#""""#]),
     ("modalities", &[r#"["text"]"#]),
     ("audio", &[]),
-    ("prediction", &[]),
-    ("reasoning_effort", &[r#""none""#]),
     ("verbosity", &[r#""medium""#]),
     ("web_search_options", &[]),
     ("prompt_cache_retention", &[r#""in_memory""#, r#""in-memory""#]),
     ("chat_template", &[]),
-    ("chat_template_kwargs", &["{}"]),
-    ("continue_final_message", &["false"]),
-    ("add_generation_prompt", &["true"]),
+    ("add_special_tokens", &["false"]),
+    ("parse_tool_calls", &["true"]),
 ];
 
-/// Of completions, where `logprobs` is a number and 0 asks for something.
-pub(super) const COMPLETION: &[Parameter] = &[("logprobs", &["false"])];
+/// Of completions.
+pub(super) const COMPLETION: &[Parameter] = &[("add_special_tokens", &["true"])];
 
 /// Of embeddings: what other servers define that would change the vectors if it were honoured.
 pub(super) const EMBEDDING: &[Parameter] = &[
@@ -115,20 +110,6 @@ pub(super) fn refuse(fields: &mut Fields<'_>, parameters: &[Parameter]) -> Resul
             }
         };
         return Err(unsupported(*name, message));
-    }
-    Ok(())
-}
-
-/// Takes the parameters that are about the caller or OpenAI's own bookkeeping. There is nothing here for them to
-/// change, so that accepting them honours them.
-pub(super) fn accept_bookkeeping(fields: &mut Fields<'_>) -> Result<(), Error> {
-    for name in ["user", "safety_identifier", "prompt_cache_key"] {
-        fields.text(name)?;
-    }
-    if let Some(metadata) = fields.raw("metadata")
-        && serde_json::from_str::<BTreeMap<String, String>>(metadata.get()).is_err()
-    {
-        return Err(wrong_type("metadata", "an object of strings", metadata));
     }
     Ok(())
 }

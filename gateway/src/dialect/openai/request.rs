@@ -1,23 +1,47 @@
 //! A completion request, understood: what both completion endpoints read from a body.
 
-use impetus_proto::{Error, worker::GenerateRequest};
+use impetus_proto::{
+    Error,
+    worker::{GenerateRequest, Logprobs, generate_request::Input},
+};
 
-use super::{field::Fields, ignored::Ignored, keep_alive, parameter, sampling, shape::Shape};
+use super::{
+    bookkeeping,
+    choices::Count,
+    field::Fields,
+    ignored::Ignored,
+    keep_alive, parameter, sampling,
+    shape::{Asked, Shape},
+    structure,
+};
 
 /// The most choices of one answer, as the API defines it.
 const MAX_CHOICES: i64 = 128;
 
+/// The most completions that one request may cause, with all its prompts.
+const MAX_SEQUENCES: u32 = 256;
+
 /// A completion request, understood.
 #[derive(Debug, PartialEq)]
-pub(super) struct Params {
+pub(super) struct Params<S> {
+    /// How its choices are written.
+    pub(super) shape: S,
     /// What the client named; empty means the default model.
     pub(super) model: String,
-    /// What is asked for each choice.
+    /// What is asked for each choice, but for its input.
     pub(super) generate: GenerateRequest,
-    pub(super) n_choices: u32,
+    /// What is to be continued.
+    pub(super) inputs: Vec<Input>,
+    /// Choices of each input in the answer.
+    pub(super) n_kept: u32,
+    /// Choices of each input that are generated.
+    pub(super) n_each: u32,
     /// Seconds that the model is to stay loaded afterwards; negative: it stays; absent: as configured.
     pub(super) keep_alive: Option<i64>,
     pub(super) delivery: Delivery,
+    /// The tier that serves it, where the client named one.
+    pub(super) service_tier: Option<&'static str>,
+    pub(super) names: Names,
     pub(super) ignored: Ignored,
 }
 
@@ -26,46 +50,118 @@ pub(super) struct Params {
 pub(super) struct Delivery {
     pub(super) is_streamed: bool,
     pub(super) include_usage: bool,
+    /// With every chunk, as far as it is known.
+    pub(super) continuous_usage: bool,
+    /// Chunks are padded, so that their lengths say little of the text.
+    pub(super) is_obfuscated: bool,
+}
+
+/// What the client calls that which a worker knows by another name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Names {
+    pub(super) input: &'static str,
+    /// The field that asks for a structure of the output.
+    pub(super) structure: Option<String>,
 }
 
 impl Delivery {
     /// Takes `stream` and `stream_options`.
-    fn take(fields: &mut Fields<'_>, ignored: &mut Ignored) -> Result<Self, Error> {
+    pub(super) fn take(fields: &mut Fields<'_>, ignored: &mut Ignored) -> Result<Self, Error> {
         let is_streamed = fields.flag("stream")?.unwrap_or(false);
-        let Some(options) = fields.raw("stream_options") else {
-            return Ok(Self { is_streamed, include_usage: false });
+        let Some(mut options) = fields.object("stream_options")? else {
+            return Ok(Self { is_streamed, ..Self::default() });
         };
-        let mut options = Fields::of(options, "stream_options".to_owned())?;
-        let include_usage = options.flag("include_usage")?.unwrap_or(false);
-        if options.flag("include_obfuscation")?.unwrap_or(false) {
-            let path = "stream_options.include_obfuscation";
-            return Err(parameter::unsupported(path, format!("{path} is not supported by this server")));
-        }
+        let continuous_usage = options.flag("continuous_usage_stats")?.unwrap_or(false);
+        let delivery = Self {
+            is_streamed,
+            include_usage: options.flag("include_usage")?.unwrap_or(false) || continuous_usage,
+            continuous_usage,
+            is_obfuscated: options.flag("include_obfuscation")?.unwrap_or(false),
+        };
         ignored.add("stream_options.", &options);
-        Ok(Self { is_streamed, include_usage })
+        Ok(delivery)
+    }
+}
+
+impl Names {
+    /// The error in the client's words.
+    pub(super) fn of(&self, mut error: Error) -> Error {
+        match (error.param.as_str(), &self.structure) {
+            ("messages" | "prompt", _) => self.input.clone_into(&mut error.param),
+            ("structure", Some(structure)) => structure.clone_into(&mut error.param),
+            _ => {}
+        }
+        error
+    }
+}
+
+impl<S> Params<S> {
+    pub(super) fn count(&self) -> Count {
+        Count { n_prompts: self.inputs.len() as u32, n_each: self.n_each }
     }
 }
 
 /// Reads the body of a request to the endpoint `S`.
-pub(super) fn params<S: Shape>(body: &[u8]) -> Result<Params, Error> {
+pub(super) fn params<S: Shape>(body: &[u8]) -> Result<Params<S>, Error> {
     let mut fields = Fields::of_body(body)?;
     let mut ignored = Ignored::default();
     let model = fields.text("model")?.unwrap_or_default();
-    let input = S::input(&mut fields, &mut ignored)?;
+    let Asked { shape, inputs, best_of, logprobs, echo } = S::read(&mut fields, &mut ignored)?;
+    let structure = structure::structure(&mut fields, &mut ignored)?;
     let delivery = Delivery::take(&mut fields, &mut ignored)?;
-    let n_choices = fields.integer("n", 1..=MAX_CHOICES)?.unwrap_or(1) as u32;
+    let n_kept = fields.integer("n", 1..=MAX_CHOICES)?.unwrap_or(1) as u32;
+    let n_each = best_of.unwrap_or(n_kept);
+    check_count(n_kept, n_each, inputs.len(), delivery)?;
     let keep_alive = keep_alive::take(&mut fields)?;
     let sampling = sampling::sampling(&mut fields)?;
     let stopping = sampling::stopping(&mut fields, S::DEFAULT_MAX_TOKENS)?;
+    let service_tier = bookkeeping::service_tier(&mut fields)?;
     parameter::refuse(&mut fields, S::UNOFFERED)?;
     parameter::refuse(&mut fields, parameter::COMMON)?;
-    parameter::accept_bookkeeping(&mut fields)?;
+    bookkeeping::accept(&mut fields)?;
     ignored.add("", &fields);
+    let names =
+        Names { input: S::INPUT, structure: structure.as_ref().map(|structure| structure.param.clone()) };
     let generate = GenerateRequest {
-        input: Some(input),
         sampling: Some(sampling),
         stopping: Some(stopping),
+        structure: structure.map(|structure| structure.structure),
+        // The best are known by what they were worth.
+        logprobs: logprobs.or_else(|| (n_each > n_kept).then(Logprobs::default)),
+        echo,
         ..GenerateRequest::default()
     };
-    Ok(Params { model, generate, n_choices, keep_alive, delivery, ignored })
+    Ok(Params {
+        shape,
+        model,
+        generate,
+        inputs,
+        n_kept,
+        n_each,
+        keep_alive,
+        delivery,
+        service_tier,
+        names,
+        ignored,
+    })
+}
+
+fn check_count(n_kept: u32, n_each: u32, n_prompts: usize, delivery: Delivery) -> Result<(), Error> {
+    if n_each < n_kept {
+        let message = format!("best_of is {n_each}; it must be at least n, which is {n_kept}");
+        return Err(Error::invalid("best_of", message));
+    }
+    if n_each > n_kept && delivery.is_streamed {
+        let message =
+            "best_of cannot be streamed when it is larger than n: which are the best is known at the end";
+        return Err(Error::invalid("best_of", message));
+    }
+    let n_sequences = n_prompts.saturating_mul(n_each as usize);
+    if n_prompts > 1 && n_sequences > MAX_SEQUENCES as usize {
+        let message = format!(
+            "prompt has {n_prompts} prompts of {n_each} choices each; one request may have {MAX_SEQUENCES} together"
+        );
+        return Err(Error::invalid("prompt", message));
+    }
+    Ok(())
 }

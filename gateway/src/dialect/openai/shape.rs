@@ -1,34 +1,68 @@
 //! What tells one completion endpoint from the other: the fields that only it reads, and how it writes a choice.
 
+use std::fmt;
+
 use impetus_proto::{
     Error,
-    worker::{FinishReason, generate_request::Input},
+    worker::{self, Echo, FinishReason, Logprobs, generate_request::Input},
 };
 use serde::Serialize;
 
-use super::{field::Fields, ignored::Ignored, parameter::Parameter};
+use super::{field::Fields, fold::Choice, ignored::Ignored, parameter::Parameter};
+use crate::upstream::Delta;
 
-/// A completion endpoint.
-pub(super) trait Shape: 'static {
+/// A completion endpoint, and how one request wants its choices written.
+pub(super) trait Shape: fmt::Debug + Clone + PartialEq + Send + Sync + Sized + 'static {
     const ID_PREFIX: &'static str;
     const OBJECT: &'static str;
     const CHUNK_OBJECT: &'static str;
+    /// The field that has what is to be continued.
+    const INPUT: &'static str;
     /// The API's own limit for a request that sets none; absent: as many as the context holds.
     const DEFAULT_MAX_TOKENS: Option<u32>;
     /// The parameters of this endpoint alone that are not offered.
     const UNOFFERED: &'static [Parameter];
 
-    /// Takes what is to be continued.
-    fn input(fields: &mut Fields<'_>, ignored: &mut Ignored) -> Result<Input, Error>;
+    /// What a stream remembers of a choice from one chunk to the next.
+    type Said: Default + Send;
+    /// A choice within a chunk.
+    type Chunk: Serialize + Send;
+    /// A choice that is whole.
+    type Whole: Serialize + Send;
 
-    /// What stands in a stream before any text of the choice `index`, if the endpoint has such a thing.
-    fn opening(index: u32) -> Option<impl Serialize>;
+    /// Takes the fields that only this endpoint has.
+    fn read(fields: &mut Fields<'_>, ignored: &mut Ignored) -> Result<Asked<Self>, Error>;
 
-    /// A step of the choice `index`: text, its end, or neither.
-    fn chunk(index: u32, text: Option<&str>, finish_reason: Option<&'static str>) -> impl Serialize;
+    /// What stands in a stream before any output of the choice `index`, if the endpoint has such a thing.
+    fn opening(&self, index: u32) -> Option<Self::Chunk>;
+
+    /// A step of the choice `index` that carries nothing.
+    fn silence(&self, index: u32) -> Self::Chunk;
+
+    /// The prompt, where the request wants it echoed.
+    fn prompt(&self, index: u32, said: &mut Self::Said, prompt: worker::Prompt) -> Option<Self::Chunk>;
+
+    /// What some tokens of the choice `index` add to it.
+    fn delta(&self, index: u32, said: &mut Self::Said, delta: Delta) -> Vec<Self::Chunk>;
+
+    /// The end of the choice `index`.
+    fn end(&self, index: u32, said: &Self::Said, reason: FinishReason) -> Self::Chunk;
 
     /// The choice `index` as a whole.
-    fn whole(index: u32, text: &str, finish_reason: &'static str) -> impl Serialize;
+    fn whole(&self, index: u32, choice: Choice) -> Self::Whole;
+}
+
+/// What an endpoint has taken of a request.
+#[derive(Debug, PartialEq)]
+pub(super) struct Asked<S> {
+    pub(super) shape: S,
+    /// What is to be continued; each is answered with choices of its own.
+    pub(super) inputs: Vec<Input>,
+    /// How many completions of each input to make, of which the most probable ones are the answer; absent: no more
+    /// than the answer has.
+    pub(super) best_of: Option<u32>,
+    pub(super) logprobs: Option<Logprobs>,
+    pub(super) echo: Option<Echo>,
 }
 
 /// OpenAI's word for why a choice ended.

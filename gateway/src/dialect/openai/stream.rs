@@ -6,14 +6,16 @@ use async_stream::stream;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use impetus_proto::Error;
+use rand::Rng;
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     answer::Envelope,
-    choices::ChoiceEvent,
+    choices::{ChoiceEvent, Count},
     error::ErrorBody,
-    shape::{Shape, finish_reason},
+    request::Delivery,
+    shape::Shape,
     usage::{ChunkUsage, Cost, Timings, Usage},
 };
 use crate::{error::Failure, upstream::Event};
@@ -21,12 +23,17 @@ use crate::{error::Failure, upstream::Event};
 /// The end of a stream that went well.
 const DONE: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
 
+/// What the frames of an obfuscated stream are multiples of, and what the field of the padding itself takes, in bytes.
+const PADDED_BYTES: usize = 128;
+const PADDING_FIELD_BYTES: usize = r#","obfuscation":"""#.len();
+
 /// What is known of a stream before it begins.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(super) struct Head<S> {
     pub(super) envelope: Envelope,
-    pub(super) include_usage: bool,
-    pub(super) n_choices: u32,
+    pub(super) shape: S,
+    pub(super) delivery: Delivery,
+    pub(super) count: Count,
     /// The stream is never silent for longer.
     pub(super) keep_alive: Duration,
 }
@@ -40,57 +47,64 @@ struct Chunk<'a, C> {
     usage: ChunkUsage,
     #[serde(skip_serializing_if = "Option::is_none")]
     timings: Option<Timings>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    obfuscation: Option<String>,
 }
 
-impl Head {
-    fn chunk(&self, choice: impl Serialize) -> Bytes {
-        let usage = ChunkUsage::before_the_end(self.include_usage);
-        frame(&Chunk { envelope: &self.envelope, choices: &[choice], usage, timings: None })
+impl<S: Shape> Head<S> {
+    fn chunk(&self, choice: &S::Chunk, cost: &Cost) -> Bytes {
+        let Delivery { include_usage, continuous_usage, is_obfuscated, .. } = self.delivery;
+        let usage = match (include_usage, continuous_usage) {
+            (true, true) => ChunkUsage::Now(Usage::of(cost)),
+            (is_asked, _) => ChunkUsage::before_the_end(is_asked),
+        };
+        let choices = std::slice::from_ref(choice);
+        let mut chunk = Chunk { envelope: &self.envelope, choices, usage, timings: None, obfuscation: None };
+        let bytes = frame(&chunk);
+        if !is_obfuscated {
+            return bytes;
+        }
+        chunk.obfuscation = Some(padding(bytes.len()));
+        frame(&chunk)
     }
 
     /// What the answer cost, where the client asked.
     fn usage(&self, cost: &Cost) -> Option<Bytes> {
-        self.include_usage.then(|| {
+        self.delivery.include_usage.then(|| {
             let (usage, timings) = (ChunkUsage::Now(Usage::of(cost)), Some(Timings::of(cost)));
-            frame(&Chunk::<()> { envelope: &self.envelope, choices: &[], usage, timings })
+            let envelope = &self.envelope;
+            frame(&Chunk::<()> { envelope, choices: &[], usage, timings, obfuscation: None })
         })
     }
 }
 
 /// The body of a streamed answer. It ends with `[DONE]` when every choice is whole and with an error otherwise.
 pub(super) fn body<S: Shape>(
-    head: Head,
+    head: Head<S>,
     mut events: impl Stream<Item = Result<ChoiceEvent, Error>> + Send + Unpin + 'static,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
     stream! {
-        let mut running: BTreeSet<u32> = (0..head.n_choices).collect();
-        for index in 0..head.n_choices {
-            if let Some(opening) = S::opening(index).map(|choice| head.chunk(choice)) {
-                yield Ok(opening);
+        let n_choices = head.count.total();
+        let mut running: BTreeSet<u32> = (0..n_choices).collect();
+        let mut cost = Cost::default();
+        for index in 0..n_choices {
+            if let Some(opening) = head.shape.opening(index) {
+                yield Ok(head.chunk(&opening, &cost));
             }
         }
-        let mut cost = Cost::default();
+        let mut said: Vec<S::Said> = std::iter::repeat_with(S::Said::default).take(n_choices as usize).collect();
         let mut spoken = Instant::now();
         while let Some(&first) = running.first() {
-            let said = match timeout_at(spoken + head.keep_alive, events.next()).await {
+            let chunks = match timeout_at(spoken + head.keep_alive, events.next()).await {
                 // A chunk that carries nothing. Comments will not do: several clients do not count them as a sign
                 // of life.
-                Err(_) => head.chunk(S::chunk(first, None, None)),
-                Ok(Some(Ok(ChoiceEvent { index, event }))) => match event {
-                    Event::Delta(delta) if !delta.text().is_empty() => {
-                        head.chunk(S::chunk(index, Some(&delta.text()), None))
-                    }
-                    Event::Accepted { .. } | Event::Prompt(_) | Event::Delta(_) => continue,
-                    Event::Finished(finished) => {
-                        let rest = finished.rest.text();
-                        if !rest.is_empty() {
-                            yield Ok(head.chunk(S::chunk(index, Some(&rest), None)));
-                        }
-                        cost.add(&finished);
+                Err(_) => vec![head.shape.silence(first)],
+                Ok(Some(Ok(ChoiceEvent { index, event }))) => {
+                    if matches!(event, Event::Finished(_)) {
                         running.remove(&index);
-                        head.chunk(S::chunk(index, None, Some(finish_reason(finished.reason))))
                     }
-                },
+                    head.chunks(index, event, &mut said[index as usize], &mut cost)
+                }
                 Ok(failed) => {
                     // The client may be slow to take the error; the other choices end now.
                     drop(events);
@@ -99,14 +113,47 @@ pub(super) fn body<S: Shape>(
                     return;
                 }
             };
-            yield Ok(said);
-            spoken = Instant::now();
+            for chunk in chunks {
+                yield Ok(head.chunk(&chunk, &cost));
+                spoken = Instant::now();
+            }
         }
         if let Some(usage) = head.usage(&cost) {
             yield Ok(usage);
         }
         yield Ok(DONE);
     }
+}
+
+impl<S: Shape> Head<S> {
+    /// What an event of the choice `index` is to the client.
+    fn chunks(&self, index: u32, event: Event, said: &mut S::Said, cost: &mut Cost) -> Vec<S::Chunk> {
+        let prompt = self.count.prompt_of(index);
+        match event {
+            Event::Accepted { prompt_tokens, .. } => {
+                cost.accepted(prompt, prompt_tokens);
+                Vec::new()
+            }
+            Event::Prompt(prompt) => self.shape.prompt(index, said, prompt).into_iter().collect(),
+            Event::Delta(delta) => {
+                cost.went_on(index, delta.n_tokens);
+                self.shape.delta(index, said, delta)
+            }
+            Event::Finished(finished) => {
+                cost.add(prompt, index, &finished);
+                let mut chunks = self.shape.delta(index, said, finished.rest);
+                chunks.push(self.shape.end(index, said, finished.reason));
+                chunks
+            }
+        }
+    }
+}
+
+/// Random characters that bring a frame of `bytes` to a length that says little of its text.
+fn padding(bytes: usize) -> String {
+    let padded = (bytes + PADDING_FIELD_BYTES).next_multiple_of(PADDED_BYTES);
+    let length = padded - bytes - PADDING_FIELD_BYTES;
+    rand::rng().sample_iter(rand::distr::Alphanumeric).take(length).map(char::from).collect()
 }
 
 /// One server-sent event.

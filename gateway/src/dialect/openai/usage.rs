@@ -1,17 +1,30 @@
 //! What a completion cost, in tokens and in time.
 
+use std::collections::BTreeMap;
+
 use impetus_proto::worker;
 use serde::Serialize;
 
 use crate::upstream::Finished;
 
-/// What the choices of one answer cost together. The prompt is one, however many choices it has.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// What the choices of one answer cost together. A prompt is one, however many choices it has.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Cost {
+    prompts: BTreeMap<u32, Prompt>,
+    /// Tokens of choices that have not ended.
+    running: BTreeMap<u32, u32>,
     n_choices: u32,
-    usage: worker::Usage,
+    completion_tokens: u32,
+    reasoning_tokens: u32,
     /// Of the choice that took longest, since they run side by side.
     timings: worker::Timings,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Prompt {
+    tokens: u32,
+    /// Absent while no choice has ended.
+    cached_tokens: Option<u32>,
 }
 
 /// OpenAI's `usage`.
@@ -38,11 +51,16 @@ pub(super) enum ChunkUsage {
 #[derive(Debug, Clone, Copy, Serialize)]
 struct PromptDetails {
     cached_tokens: u32,
+    audio_tokens: u32,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
 struct CompletionDetails {
     reasoning_tokens: u32,
+    audio_tokens: u32,
+    /// Predictions have no use here, so that none of their tokens has either fate.
+    accepted_prediction_tokens: u32,
+    rejected_prediction_tokens: u32,
 }
 
 /// llama.cpp's `timings`, with the time spent waiting for a slot besides. Times are in milliseconds.
@@ -59,18 +77,31 @@ pub(super) struct Timings {
 }
 
 impl Cost {
-    /// Takes in a choice that has ended.
-    pub(super) fn add(&mut self, finished: &Finished) {
+    /// A prompt of so many tokens has been read.
+    pub(super) fn accepted(&mut self, prompt: u32, tokens: u32) {
+        self.prompts.entry(prompt).or_insert(Prompt { tokens, cached_tokens: None });
+    }
+
+    /// A choice that goes on has so many tokens more.
+    pub(super) fn went_on(&mut self, choice: u32, n_tokens: usize) {
+        let tokens = self.running.entry(choice).or_default();
+        *tokens = tokens.saturating_add(n_tokens as u32);
+    }
+
+    /// Takes in a choice that has ended, of the prompt of that number.
+    pub(super) fn add(&mut self, prompt: u32, choice: u32, finished: &Finished) {
         let (usage, timings) = (&finished.usage, &finished.timings);
-        // What one choice has prefilled the next may find, so that the least is what was there before them all.
-        let cached = if self.n_choices == 0 { u32::MAX } else { self.usage.cached_tokens };
+        self.accepted(prompt, usage.prompt_tokens);
+        if let Some(prompt) = self.prompts.get_mut(&prompt) {
+            prompt.tokens = prompt.tokens.max(usage.prompt_tokens);
+            // What one choice has prefilled the next may find, so that the least is what was there before them all.
+            let cached = prompt.cached_tokens.unwrap_or(u32::MAX).min(usage.cached_tokens);
+            prompt.cached_tokens = Some(cached);
+        }
+        self.running.remove(&choice);
         self.n_choices += 1;
-        self.usage = worker::Usage {
-            prompt_tokens: self.usage.prompt_tokens.max(usage.prompt_tokens),
-            cached_tokens: cached.min(usage.cached_tokens),
-            completion_tokens: self.usage.completion_tokens.saturating_add(usage.completion_tokens),
-            reasoning_tokens: self.usage.reasoning_tokens.saturating_add(usage.reasoning_tokens),
-        };
+        self.completion_tokens = self.completion_tokens.saturating_add(usage.completion_tokens);
+        self.reasoning_tokens = self.reasoning_tokens.saturating_add(usage.reasoning_tokens);
         self.timings = worker::Timings {
             queue_us: self.timings.queue_us.max(timings.queue_us),
             prefill_us: self.timings.prefill_us.max(timings.prefill_us),
@@ -82,17 +113,37 @@ impl Cost {
     pub(super) fn n_choices(&self) -> u32 {
         self.n_choices
     }
+
+    /// What all choices used, in a worker's words.
+    pub(super) fn total(&self) -> worker::Usage {
+        let of_prompts =
+            |count: fn(&Prompt) -> u32| self.prompts.values().map(count).fold(0u32, u32::saturating_add);
+        worker::Usage {
+            prompt_tokens: of_prompts(|prompt| prompt.tokens),
+            cached_tokens: of_prompts(|prompt| prompt.cached_tokens.unwrap_or_default()),
+            completion_tokens: self
+                .running
+                .values()
+                .fold(self.completion_tokens, |sum, n| sum.saturating_add(*n)),
+            reasoning_tokens: self.reasoning_tokens,
+        }
+    }
 }
 
 impl Usage {
     pub(super) fn of(cost: &Cost) -> Self {
-        let usage = &cost.usage;
+        let usage = cost.total();
         Self {
             prompt_tokens: usage.prompt_tokens,
             completion_tokens: usage.completion_tokens,
             total_tokens: usage.prompt_tokens.saturating_add(usage.completion_tokens),
-            prompt_tokens_details: PromptDetails { cached_tokens: usage.cached_tokens },
-            completion_tokens_details: CompletionDetails { reasoning_tokens: usage.reasoning_tokens },
+            prompt_tokens_details: PromptDetails { cached_tokens: usage.cached_tokens, audio_tokens: 0 },
+            completion_tokens_details: CompletionDetails {
+                reasoning_tokens: usage.reasoning_tokens,
+                audio_tokens: 0,
+                accepted_prediction_tokens: 0,
+                rejected_prediction_tokens: 0,
+            },
         }
     }
 }
@@ -110,7 +161,7 @@ impl ChunkUsage {
 
 impl Timings {
     pub(super) fn of(cost: &Cost) -> Self {
-        let (usage, timings) = (&cost.usage, &cost.timings);
+        let (usage, timings) = (cost.total(), &cost.timings);
         let prompt_n = usage.prompt_tokens.saturating_sub(usage.cached_tokens);
         // The first token of a choice ends its prefill; decoding begins after it.
         let predicted_n = usage.completion_tokens;

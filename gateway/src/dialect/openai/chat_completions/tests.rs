@@ -1,7 +1,9 @@
 use impetus_proto::Code;
 
 use super::*;
-use crate::dialect::openai::request::{self, Params};
+use crate::dialect::openai::request;
+
+type Params = request::Params<ChatCompletions>;
 
 const USER: &str = r#""messages":[{"role":"user","content":"hi"}]"#;
 
@@ -19,7 +21,7 @@ fn of_messages(messages: &str) -> Result<Params, Error> {
 }
 
 fn chat(params: &Params) -> &Chat {
-    let Some(Input::Chat(chat)) = &params.generate.input else { panic!("{params:?} is no chat") };
+    let [Input::Chat(chat)] = &params.inputs[..] else { panic!("{params:?} is no chat") };
     chat
 }
 
@@ -106,28 +108,23 @@ fn values_that_ask_for_nothing_are_accepted() {
 #[test]
 fn what_is_not_offered_is_refused_by_name() {
     for (fields, param) in [
-        (r#""logprobs":true"#, "logprobs"),
-        (r#""top_logprobs":3"#, "top_logprobs"),
-        (r#""tools":[{"type":"function","function":{"name":"f"}}]"#, "tools"),
-        (r#""tool_choice":"required""#, "tool_choice"),
-        (r#""tool_choice":{"type":"function","function":{"name":"f"}}"#, "tool_choice"),
-        (r#""functions":[{"name":"f"}]"#, "functions"),
-        (r#""function_call":{"name":"f"}"#, "function_call"),
-        (r#""response_format":{"type":"json_object"}"#, "response_format"),
+        (r#""tools":[],"tool_choice":{"type":"custom","custom":{"name":"f"}}"#, "tool_choice.type"),
         (r#""modalities":["text","audio"]"#, "modalities"),
         (r#""audio":{"voice":"alloy"}"#, "audio"),
-        (r#""prediction":{"type":"content","content":"x"}"#, "prediction"),
         (r#""store":true"#, "store"),
         (r#""service_tier":"flex""#, "service_tier"),
-        (r#""reasoning_effort":"high""#, "reasoning_effort"),
+        (r#""verbosity":"low""#, "verbosity"),
         (r#""web_search_options":{}"#, "web_search_options"),
         (r#""best_of":2"#, "best_of"),
-        (r#""echo":true"#, "echo"),
         (r#""suffix":"x""#, "suffix"),
-        (r#""grammar":"root ::= \"a\"""#, "grammar"),
-        (r#""guided_json":{}"#, "guided_json"),
-        (r#""chat_template_kwargs":{"enable_thinking":false}"#, "chat_template_kwargs"),
-        (r#""stream_options":{"include_obfuscation":true}"#, "stream_options.include_obfuscation"),
+        (r#""add_generation_prompt":false"#, "add_generation_prompt"),
+        (r#""reasoning_format":"deepseek-legacy""#, "reasoning_format"),
+        (r#""structured_outputs":{"structural_tag":"x"}"#, "structured_outputs.structural_tag"),
+        (r#""chat_template":"x""#, "chat_template"),
+        (r#""cache_prompt":false"#, "cache_prompt"),
+        (r#""id_slot":1"#, "id_slot"),
+        (r#""lora":[{"id":0,"scale":1}]"#, "lora"),
+        (r#""return_progress":true"#, "return_progress"),
     ] {
         let error = with(fields).expect_err(fields);
         assert_eq!((error.code(), error.param.as_str()), (Code::UnsupportedParameter, param), "{fields}");
@@ -155,7 +152,7 @@ fn numbers_are_checked_at_their_edges() {
     for (name, low, high) in [
         ("temperature", 0.0, 2.0),
         ("top_p", 0.0, 1.0),
-        ("top_k", 0.0, max),
+        ("top_k", -1.0, max),
         ("min_p", 0.0, 1.0),
         ("typical_p", 0.0, 1.0),
         ("repetition_penalty", 0.01, 10.0),
@@ -163,8 +160,8 @@ fn numbers_are_checked_at_their_edges() {
         ("frequency_penalty", -2.0, 2.0),
         ("presence_penalty", -2.0, 2.0),
         ("n", 1.0, 128.0),
-        ("max_tokens", 1.0, max),
-        ("max_completion_tokens", 1.0, max),
+        ("max_tokens", -1.0, max),
+        ("max_completion_tokens", -1.0, max),
         ("seed", i64::MIN as f64, i64::MAX as f64 - 1024.0),
     ] {
         for (text, value) in EDGES {
@@ -246,6 +243,7 @@ fn wrong_messages_are_named() {
             r#"[{"role":"assistant","tool_calls":[{"function":{"name":"f"}}]}]"#,
             "messages[0].tool_calls[0].function.arguments",
         ),
+        (r#"[{"role":"assistant","function_call":{}}]"#, "messages[0].function_call.name"),
         (r#"[{"role":"tool","tool_call_id":1}]"#, "messages[0].tool_call_id"),
     ] {
         let error = of_messages(messages).expect_err(messages);
@@ -256,8 +254,7 @@ fn wrong_messages_are_named() {
         );
     }
     for (messages, param) in [
-        (r#"[{"role":"function"}]"#, "messages[0].role"),
-        (r#"[{"role":"assistant","function_call":{}}]"#, "messages[0].function_call"),
+        (r#"[{"role":"assistant","audio":{"id":"a"}}]"#, "messages[0].audio"),
         (
             r#"[{"role":"user","content":[{"type":"text","text":"x"},{"type":"image_url"}]}]"#,
             "messages[0].content[1].type",

@@ -14,7 +14,7 @@ fn choices(fake: &Fake, n_choices: u32) -> ChoiceEvents {
 
 fn of(upstream: Arc<Upstream>, n_choices: u32) -> ChoiceEvents {
     let record = Record::open("req-1".into(), "/choices", Span::none());
-    generate(upstream, record, fake::request(), n_choices)
+    generate(upstream, record, vec![fake::request()], n_choices)
 }
 
 /// What each choice said, and how many of them ended.

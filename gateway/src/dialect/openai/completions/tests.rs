@@ -4,7 +4,9 @@ use impetus_proto::{
 };
 
 use super::*;
-use crate::dialect::openai::request::{self, Params};
+use crate::dialect::openai::request;
+
+type Params = request::Params<Completions>;
 
 fn params(body: &[u8]) -> Result<Params, Error> {
     request::params::<Completions>(body)
@@ -17,7 +19,7 @@ fn of_prompt(prompt: &str) -> Result<Params, Error> {
 #[test]
 fn a_prompt_is_a_text_or_tokens() {
     let check = |prompt: &str, expected: Input| {
-        assert_eq!(of_prompt(prompt).unwrap().generate.input, Some(expected), "{prompt}");
+        assert_eq!(of_prompt(prompt).unwrap().inputs, [expected], "{prompt}");
     };
     let tokens = |ids: &[u32]| Input::Tokens(Tokens { ids: ids.to_vec() });
     check(r#""a b""#, Input::Text("a b".into()));
@@ -35,13 +37,24 @@ fn other_prompts_are_refused() {
         assert_eq!(error.code(), code, "{prompt}: {error}");
         assert!(error.param.starts_with("prompt"), "{prompt}: {error:?}");
     };
-    for wrong in
-        ["null", "7", "{}", "true", "[]", "[[]]", "[true]", "[1,\"a\"]", "[-1]", "[1.5]", "[2147483648]"]
-    {
+    for wrong in [
+        "null",
+        "7",
+        "{}",
+        "true",
+        "[]",
+        "[[]]",
+        "[true]",
+        "[1,\"a\"]",
+        "[-1]",
+        "[1.5]",
+        "[2147483648]",
+        "[\"a\",1]",
+        "[[1],2]",
+        "[[1],[]]",
+    ] {
         check(wrong, Code::InvalidRequest);
     }
-    check(r#"["a","b"]"#, Code::UnsupportedParameter);
-    check("[[1],[2]]", Code::UnsupportedParameter);
 }
 
 #[test]
@@ -57,19 +70,17 @@ fn the_apis_own_limit_binds_when_none_is_given() {
 
 #[test]
 fn choices_and_the_time_to_stay_are_taken() {
-    let params = params(br#"{"prompt":"x","n":128,"best_of":1,"keep_alive":-1}"#).unwrap();
-    assert_eq!((params.n_choices, params.keep_alive), (128, Some(-1)));
+    let params = params(br#"{"prompt":"x","n":128,"best_of":null,"keep_alive":-1}"#).unwrap();
+    assert_eq!((params.n_kept, params.keep_alive), (128, Some(-1)));
     assert_eq!(params.ignored, Ignored::default());
 }
 
 #[test]
 fn what_is_not_offered_is_refused_by_name() {
     for (fields, param) in [
-        (r#""logprobs":0"#, "logprobs"),
-        (r#""logprobs":5"#, "logprobs"),
-        (r#""best_of":2"#, "best_of"),
-        (r#""echo":true"#, "echo"),
-        (r#""suffix":"x""#, "suffix"),
+        (r#""echo":true,"suffix":"x""#, "echo"),
+        (r#""add_special_tokens":false"#, "add_special_tokens"),
+        (r#""store":true"#, "store"),
     ] {
         let error = params(format!(r#"{{"prompt":"x",{fields}}}"#).as_bytes()).expect_err(fields);
         assert_eq!((error.code(), error.param.as_str()), (Code::UnsupportedParameter, param), "{fields}");

@@ -12,7 +12,7 @@ use crate::{
         answer,
         chat_completions::ChatCompletions,
         completions::Completions,
-        fold::{Choice, Completed, fold},
+        fold::{Completed, fold},
     },
     upstream::{Delta, Finished, Part},
 };
@@ -21,7 +21,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 fn envelope(object: &'static str) -> Envelope {
     let (id, model) = ("id-1".to_owned(), "tiny".to_owned());
-    Envelope { id, object, created: 1_700_000_000, model, system_fingerprint: "impetus-test" }
+    Envelope {
+        id,
+        object,
+        created: 1_700_000_000,
+        model,
+        system_fingerprint: "impetus-test",
+        service_tier: None,
+    }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it stands beside errors in a stream")]
@@ -62,14 +69,22 @@ fn lost() -> Error {
     Error::new(Code::WorkerCrashed, "the request crashes the workers of \"tiny\"")
 }
 
-async fn written<S: Shape>(
+fn count(n_each: u32) -> Count {
+    Count { n_prompts: 1, n_each }
+}
+
+fn head<S: Shape + Default>(n_choices: u32, delivery: Delivery) -> Head<S> {
+    let (envelope, shape) = (envelope(S::CHUNK_OBJECT), S::default());
+    Head { envelope, shape, delivery, count: count(n_choices), keep_alive: KEEP_ALIVE }
+}
+
+async fn written<S: Shape + Default>(
     n_choices: u32,
     include_usage: bool,
     events: impl Stream<Item = Result<ChoiceEvent, Error>> + Send + Unpin + 'static,
 ) -> String {
-    let envelope = envelope(S::CHUNK_OBJECT);
-    let head = Head { envelope, include_usage, n_choices, keep_alive: KEEP_ALIVE };
-    let frames: Vec<_> = body::<S>(head, events).collect().await;
+    let delivery = Delivery { is_streamed: true, include_usage, ..Delivery::default() };
+    let frames: Vec<_> = body(head::<S>(n_choices, delivery), events).collect().await;
     frames.into_iter().map(|Ok(frame)| String::from_utf8(frame.to_vec()).unwrap()).collect()
 }
 
@@ -130,8 +145,7 @@ async fn a_choice_that_fails_cancels_the_others_before_it_is_told() {
         yield Err(lost());
         std::future::pending::<()>().await;
     });
-    let head = Head { envelope: envelope("x"), include_usage: false, n_choices: 2, keep_alive: KEEP_ALIVE };
-    let mut frames = Box::pin(body::<Completions>(head, events));
+    let mut frames = Box::pin(body(head::<Completions>(2, Delivery::default()), events));
     let Some(Ok(error)) = frames.next().await else { panic!("there is an error to tell") };
     assert!(error.windows(14).any(|window| window == b"worker_crashed"), "{error:?}");
     assert!(is_dropped.await.is_err(), "nobody holds the other choices");
@@ -174,25 +188,28 @@ async fn a_sign_of_life_is_given_for_a_choice_that_goes_on() {
 #[tokio::test]
 async fn a_unary_answer_is_the_fold_of_the_same_events() {
     let events = [accepted(0), text(0, "Hel"), text(0, ""), text(0, "lo"), end(0, FinishReason::Stop, "!")];
-    let completed = fold(stream::iter(events), 1).await.unwrap();
-    insta::assert_snapshot!("chat_whole", whole::<ChatCompletions>(&completed));
-    insta::assert_snapshot!("completion_whole", whole::<Completions>(&completed));
+    let completed = fold(stream::iter(events), count(1)).await.unwrap();
+    insta::assert_snapshot!("chat_whole", whole::<ChatCompletions>(completed.clone()));
+    insta::assert_snapshot!("completion_whole", whole::<Completions>(completed));
 
     let events =
         [accepted(0), accepted(1), end(1, FinishReason::Length, "uno"), end(0, FinishReason::Stop, "one")];
-    let completed = fold(stream::iter(events), 2).await.unwrap();
-    let choice = |text: &str, finish_reason| Choice { text: text.into(), finish_reason };
-    assert_eq!(completed.choices, [choice("one", "stop"), choice("uno", "length")]);
-    insta::assert_snapshot!("chat_choices_whole", whole::<ChatCompletions>(&completed));
+    let completed = fold(stream::iter(events), count(2)).await.unwrap();
+    let told: Vec<_> = completed.choices.iter().map(|choice| (choice.text.as_str(), choice.reason)).collect();
+    assert_eq!(told, [("one", FinishReason::Stop), ("uno", FinishReason::Length)]);
+    insta::assert_snapshot!("chat_choices_whole", whole::<ChatCompletions>(completed));
 
-    assert_eq!(fold(stream::iter([text(0, "a"), Err(lost())]), 1).await, Err(lost()));
-    assert_eq!(fold(stream::iter([end(0, FinishReason::Stop, ""), Err(lost())]), 2).await, Err(lost()));
+    assert_eq!(fold(stream::iter([text(0, "a"), Err(lost())]), count(1)).await, Err(lost()));
+    assert_eq!(
+        fold(stream::iter([end(0, FinishReason::Stop, ""), Err(lost())]), count(2)).await,
+        Err(lost())
+    );
     for (n_choices, said) in [(1, text(0, "a")), (2, end(0, FinishReason::Stop, ""))] {
-        assert_eq!(fold(stream::iter([said]), n_choices).await.unwrap_err().code(), Code::Internal);
+        assert_eq!(fold(stream::iter([said]), count(n_choices)).await.unwrap_err().code(), Code::Internal);
     }
 }
 
-fn whole<S: Shape>(completed: &Completed) -> String {
-    let whole = answer::whole::<S>(envelope(S::OBJECT), completed);
+fn whole<S: Shape + Default>(completed: Completed) -> String {
+    let whole = answer::whole(envelope(S::OBJECT), &S::default(), completed);
     serde_json::to_string_pretty(&serde_json::to_value(whole).unwrap()).unwrap()
 }

@@ -1,0 +1,51 @@
+//! The calls that a model makes while it answers.
+
+use std::collections::BTreeSet;
+
+use impetus_proto::worker::ToolCallDelta;
+use rand::Rng;
+
+/// Letters and digits of an id. Nine are what every chat template takes, among them those that take no other number.
+const ID_CHARS: usize = 9;
+
+/// A call that is whole.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Call {
+    pub(super) id: String,
+    pub(super) name: String,
+    /// A JSON object, as text.
+    pub(super) arguments: String,
+}
+
+/// Which calls of a choice have been begun.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Begun(BTreeSet<u32>);
+
+impl Begun {
+    /// The id of the call that this piece begins: the model's own, or a new one. Absent for later pieces, which need
+    /// none.
+    pub(super) fn id(&mut self, piece: &ToolCallDelta) -> Option<String> {
+        let is_first = self.0.insert(piece.index);
+        is_first.then(|| if piece.id.is_empty() { new_id() } else { piece.id.clone() })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// An id that no other call has.
+pub(super) fn new_id() -> String {
+    rand::rng().sample_iter(rand::distr::Alphanumeric).take(ID_CHARS).map(char::from).collect()
+}
+
+/// Adds a piece to the calls that it belongs to.
+pub(super) fn add(calls: &mut Vec<Call>, begun: &mut Begun, piece: ToolCallDelta) {
+    if let Some(id) = begun.id(&piece) {
+        calls.push(Call { id, name: piece.name, arguments: piece.arguments });
+    } else if let Some(place) = begun.0.iter().position(|index| *index == piece.index)
+        && let Some(call) = calls.get_mut(place)
+    {
+        call.arguments.push_str(&piece.arguments);
+    }
+}
