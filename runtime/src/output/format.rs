@@ -5,15 +5,23 @@
 //! of Lark under which an output cannot be malformed. Both see the text of a completion behind the prompt, with the
 //! names of those control tokens that the format asks for.
 
+mod body;
 mod buffer;
 mod call;
 mod choice;
+mod glm;
 mod hermes;
 mod json;
 pub(crate) mod lark;
+mod minimax;
 mod plain;
+mod qwen3_coder;
+mod reader;
+mod seed_oss;
 mod speech;
 mod thought;
+mod value;
+mod xml;
 
 use serde_json::Value as Json;
 

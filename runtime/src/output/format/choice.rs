@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Format, hermes::Hermes, plain::Plain};
+use super::{
+    Format, glm::Glm, hermes::Hermes, minimax::MiniMax, plain::Plain, qwen3_coder::Qwen3Coder,
+    seed_oss::SeedOss,
+};
 
 /// The source of a chat template, as far as formats look at it.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +32,10 @@ struct Kind {
 /// All formats. The first one that detects a template is chosen.
 const KINDS: &[Kind] = &[
     Kind { name: "hermes", detects: Hermes::detects, make: |_| Arc::new(Hermes) },
+    Kind { name: "glm", detects: Glm::detects, make: |_| Arc::new(Glm) },
+    Kind { name: "minimax", detects: MiniMax::detects, make: |_| Arc::new(MiniMax) },
+    Kind { name: "qwen3_coder", detects: Qwen3Coder::detects, make: |_| Arc::new(Qwen3Coder) },
+    Kind { name: "seed_oss", detects: SeedOss::detects, make: |_| Arc::new(SeedOss) },
     Kind { name: "plain", detects: |_| true, make: |_| Arc::new(Plain) },
 ];
 

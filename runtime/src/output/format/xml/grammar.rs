@@ -1,0 +1,122 @@
+//! Grammars of calls whose arguments stand in tags.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value as Json};
+
+use super::super::{Rules, Tags, Tool, body::Calls, lark, value::Types};
+use super::{Syntax, Typing};
+
+impl Syntax {
+    /// The grammar of an answer in which tools may be called, behind a thought that the rules `thought` are about.
+    pub(in super::super) fn grammar(&self, thought: &str, rules: &Rules, tags: &Tags) -> Option<String> {
+        let mut rest = self.value_rule(tags);
+        let functions: Vec<String> = (0..rules.tools.len()).map(|idx| format!("function{idx}")).collect();
+        for (name, tool) in functions.iter().zip(&rules.tools) {
+            writeln!(rest, "{name}: {}", self.function(tool, rules, tags)).ok()?;
+        }
+        let functions = format!("({})", functions.join(" | "));
+        let functions = if self.several { lark::calls(&functions, "\"\\n\"", rules) } else { functions };
+        let close = tags.lark(self.close);
+        match (self.function.0, self.several) {
+            ("", _) => writeln!(rest, "rest: {functions}"),
+            _ => writeln!(rest, "rest: \"\\n\" {functions} \"\\n\" {close}"),
+        }
+        .ok()?;
+        let between = (!self.several).then_some("\n");
+        Calls { open: self.open, between, rest }.grammar(thought, rules, tags)
+    }
+
+    /// A function's name, its arguments, and the tag behind them.
+    fn function(&self, tool: &Tool, rules: &Rules, tags: &Tags) -> String {
+        let (before, _, behind) = self.function;
+        let mut rule =
+            format!("{} {}", lark::literal(&format!("{before}{}", tool.name)), lark::literal(behind));
+        rule.push_str(if behind.ends_with('\n') { "" } else { " \"\\n\"" });
+        let bound = rules.required || tool.strict;
+        let listed = tool.parameters.get("properties").and_then(Json::as_object);
+        let free = tool.parameters.get("additionalProperties") != Some(&Json::Bool(false));
+        match listed.filter(|listed| bound && !(free && listed.is_empty())) {
+            Some(listed) => {
+                let required = tool.parameters.get("required").and_then(Json::as_array);
+                for (name, schema) in listed {
+                    let argument = self.listed(tool, name, schema, tags);
+                    let is_required = required.is_some_and(|names| names.iter().any(|other| other == name));
+                    let mark = if is_required { "" } else { "?" };
+                    write!(rule, " ({argument}){mark}").expect("a string takes everything");
+                }
+            }
+            None => {
+                let key = format!("/[^{}\\n]{{1,64}}/", lark::regex(&self.parameter.1.to_string()));
+                let argument = self.typed.iter().map(|(tag, _)| self.rule(&key, tag, "value", tags));
+                let argument = argument.collect::<Vec<_>>().join(" | ");
+                write!(rule, " ({argument})*").expect("a string takes everything");
+            }
+        }
+        format!("{rule} {}", tags.lark(self.function_end))
+    }
+
+    /// The argument `name`, with a value of the schema.
+    fn listed(&self, tool: &Tool, name: &str, schema: &Json, tags: &Tags) -> String {
+        let types = Types::of(Some(tool), name);
+        let key = lark::literal(name);
+        let json = format!("%json {} {}", with_definitions(schema, &tool.parameters), self.value_tags(tags));
+        let text = match texts(schema) {
+            Some(texts) => format!("({}) {}", texts.join(" | "), self.value_tags(tags)),
+            None => "value".to_owned(),
+        };
+        let rule = |(tag, typing): &(&str, Typing)| match typing {
+            Typing::Schema if types.has_strings() => Some(self.rule(&key, tag, &text, tags)),
+            Typing::Schema => Some(self.rule(&key, tag, &json, tags)),
+            Typing::Text => types.has_strings().then(|| self.rule(&key, tag, &text, tags)),
+            Typing::Json => (!types.only_strings()).then(|| self.rule(&key, tag, &json, tags)),
+        };
+        self.typed.iter().filter_map(rule).collect::<Vec<_>>().join(" | ")
+    }
+
+    /// An argument whose value, and the tag behind that, are `value`.
+    fn rule(&self, key: &str, typed: &str, value: &str, tags: &Tags) -> String {
+        let mut rule = format!("{} {key} {}", tags.lark(self.parameter.0), tags.lark(typed));
+        if !self.value.is_empty() {
+            write!(rule, " \"\\n\" {}", tags.lark(self.value)).expect("a string takes everything");
+        }
+        let line = if self.lines { " \"\\n\"" } else { "" };
+        format!("{rule}{line} {value} \"\\n\"")
+    }
+
+    /// What stands behind a value.
+    fn value_tags(&self, tags: &Tags) -> String {
+        let line = if self.lines { "\"\\n\" " } else { "" };
+        format!("{line}{}", tags.lark(self.value_end))
+    }
+
+    /// The rule `value`: any text, through the tag behind it.
+    fn value_rule(&self, tags: &Tags) -> String {
+        if self.lines && !tags.is_control(self.value_end) {
+            return lark::through("value", &format!("\n{}", self.value_end), tags);
+        }
+        lark::through("value", self.value_end, tags)
+    }
+}
+
+/// The texts that a schema lists, if it lists texts only.
+fn texts(schema: &Json) -> Option<Vec<String>> {
+    let listed = match (schema.get("enum"), schema.get("const")) {
+        (Some(Json::Array(values)), _) => values.clone(),
+        (_, Some(value)) => vec![value.clone()],
+        _ => return None,
+    };
+    listed.iter().map(|value| value.as_str().map(lark::literal)).collect()
+}
+
+/// A schema that stands by itself: with what it may refer to in the schema that it is part of.
+fn with_definitions(schema: &Json, root: &Json) -> Json {
+    let Json::Object(schema) = schema else { return Json::Object(Map::new()) };
+    let mut schema = schema.clone();
+    for keyword in ["$defs", "definitions"] {
+        if let Some(definitions) = root.get(keyword) {
+            schema.entry(keyword).or_insert_with(|| definitions.clone());
+        }
+    }
+    Json::Object(schema)
+}
