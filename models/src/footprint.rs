@@ -123,7 +123,7 @@ impl<'a> Sizes<'a> {
     }
 
     fn embeds(&self) -> bool {
-        self.metadata.task == Task::Embed
+        matches!(self.metadata.task, Task::Embed | Task::Rerank)
     }
 
     /// Tokens of context of an embedding model, which goes no further than it was trained.

@@ -58,6 +58,8 @@ pub enum Task {
     Generate,
     /// It turns text into vectors.
     Embed,
+    /// It says how well documents answer a query.
+    Rerank,
 }
 
 /// Bounds that real models stay far below.

@@ -47,6 +47,8 @@ pub(crate) struct Weights {
     pub(crate) tensors: Option<u64>,
     /// Whether what they compute is no text.
     pub(crate) embeds: bool,
+    /// Whether they compute a few numbers for each text.
+    pub(crate) ranks: bool,
 }
 
 /// How weights are quantized, by the settings.
@@ -118,6 +120,9 @@ impl Config {
         if self.pools || weights.embeds {
             return Task::Embed;
         }
+        if weights.ranks {
+            return Task::Rerank;
+        }
         task::of_config(self.model_type().unwrap_or_default(), &self.architectures())
     }
 
@@ -134,7 +139,7 @@ impl Config {
         )
     }
 
-    /// Tokens of context: what the model has positions for, and for one that embeds what its makers cut texts to.
+    /// Tokens of context: what the model has positions for, and for one that takes whole texts what its makers cut them to.
     fn context_tokens(&self, numbers: &Numbers, task: Task) -> Result<u32, Broken> {
         let names = [
             "max_position_embeddings",
@@ -157,7 +162,7 @@ impl Config {
                 _ => None,
             }
         });
-        if task == Task::Embed || context == 0 {
+        if matches!(task, Task::Embed | Task::Rerank) || context == 0 {
             let shortest = claims.into_iter().flatten().chain((context > 0).then_some(context)).min();
             context = shortest.unwrap_or(0);
         }

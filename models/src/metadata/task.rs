@@ -1,4 +1,4 @@
-//! Whether a model continues text or turns it into vectors.
+//! Whether a model continues text, turns it into vectors, or ranks documents.
 
 use super::Task;
 
@@ -49,8 +49,14 @@ pub(super) fn of_gguf(architecture: &str, pooling: Option<u32>) -> Task {
     if embeds { Task::Embed } else { Task::Generate }
 }
 
+/// The ending of architectures with a head that classifies, which is how cross-encoders are kept.
+const CLASSIFIER: &str = "ForSequenceClassification";
+
 /// The task of a folder by `model_type` and `architectures`.
 pub(super) fn of_config(model_type: &str, architectures: &[&str]) -> Task {
+    if architectures.iter().any(|name| name.ends_with(CLASSIFIER)) {
+        return Task::Rerank;
+    }
     let is_causal = architectures.iter().any(|name| name.contains("CausalLM") || name.contains("LMHead"));
     let is_encoder = ENCODERS.contains(&model_type) || architectures.contains(&"T5EncoderModel");
     if is_encoder && !is_causal { Task::Embed } else { Task::Generate }
@@ -73,6 +79,12 @@ mod tests {
         check("t5", &["T5EncoderModel"], Task::Embed);
         check("llama", &["LlamaForCausalLM"], Task::Generate);
         check("llama", &[], Task::Generate);
+        check("bert", &["BertForSequenceClassification"], Task::Rerank);
+        check("xlm-roberta", &["XLMRobertaForSequenceClassification"], Task::Rerank);
+        check("roberta", &["RobertaForSequenceClassification"], Task::Rerank);
+        check("distilbert", &["DistilBertForSequenceClassification"], Task::Rerank);
+        check("modernbert", &["ModernBertForSequenceClassification"], Task::Rerank);
+        check("bert", &["BertForTokenClassification"], Task::Embed);
         check("", &["SomethingForCausalLM"], Task::Generate);
     }
 }

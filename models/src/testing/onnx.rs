@@ -16,13 +16,18 @@ impl Message {
 
     /// A graph of one node with an initializer of 1,120 F32 elements, two inputs and one output.
     pub(crate) fn graph() -> Self {
+        Self::graph_giving("logits", &["batch", "sequence", "3"])
+    }
+
+    /// The same with another output.
+    pub(crate) fn graph_giving(output: &str, dimensions: &[&str]) -> Self {
         Self::default()
             .message(1, Self::node("MatMul", ""))
             .text(2, "main")
             .message(5, Self::tensor("weight", 1, &[32, 35]).bytes(9, &[0; 4 * 1_120]))
             .message(11, Self::port("input_ids", 7, &["batch", "sequence"]))
             .message(11, Self::port("attention_mask", 7, &["batch", "sequence"]))
-            .message(12, Self::port("logits", 1, &["batch", "sequence", "3"]))
+            .message(12, Self::port(output, 1, dimensions))
     }
 
     pub(crate) fn node(operator: &str, domain: &str) -> Self {

@@ -69,5 +69,6 @@ fn name_of(task: Task) -> &'static str {
     match task {
         Task::Generate => "generate",
         Task::Embed => "embed",
+        Task::Rerank => "rerank",
     }
 }

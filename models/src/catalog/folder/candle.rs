@@ -196,6 +196,7 @@ fn measure(
         bytes: tensors.bytes(),
         tensors: Some(tensors.count),
         embeds: false,
+        ranks: false,
     })
 }
 

@@ -7,7 +7,7 @@ use crate::{
     broken::FolderProblem,
     catalog::{ONNX_FORMAT, file::file_name, walk::FoundFile},
     metadata::{Config, Weights},
-    onnx::Graph,
+    onnx::{Graph, Port},
 };
 
 /// Graphs of decoders and encoders in the order in which they are preferred: with and without a cache in one graph,
@@ -34,6 +34,8 @@ const PAIR: (&str, &str) = ("decoder_with_past_model", "decoder_model");
 /// Outputs of graphs that compute no text.
 const EMBEDDINGS: [&str; 5] =
     ["sentence_embedding", "last_hidden_state", "token_embeddings", "text_embeds", "pooler_output"];
+/// The output of graphs that compute tokens, with three dimensions, or that rank texts, with two.
+const LOGITS: &str = "logits";
 const EXTENSION: &str = "onnx";
 /// Where graphs are looked for: in the folder itself and in its subfolder for exports.
 const SUBFOLDERS: [&str; 2] = ["", ONNX_FOLDER];
@@ -145,7 +147,10 @@ fn measure<'a>(
         if idx == 0 {
             weights.parameters = parameters(&graph);
             weights.quantization = quantization(&graph);
-            weights.embeds = !graph.gives("logits") && EMBEDDINGS.iter().any(|name| graph.gives(name));
+            weights.embeds = !graph.gives(LOGITS) && EMBEDDINGS.iter().any(|name| graph.gives(name));
+            let of_texts =
+                |port: &Port| port.name == LOGITS && port.dimensions.as_ref().is_some_and(|d| d.len() == 2);
+            weights.ranks = graph.outputs.iter().any(of_texts);
         }
         let is_new = |file: &&FoundFile| !data.iter().any(|known| known.path == file.path);
         let new: Vec<&FoundFile> = own.into_iter().filter(is_new).collect();

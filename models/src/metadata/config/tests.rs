@@ -19,6 +19,7 @@ fn describe(config: &Config) -> Result<Metadata, Broken> {
         bytes: 2_000,
         tensors: Some(200),
         embeds: false,
+        ranks: false,
     };
     Metadata::from_config(config, &weights)
 }
@@ -139,6 +140,18 @@ fn embedding_models_are_told() {
     let causal = r#"{"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"]}"#;
     assert_eq!(describe(&config(causal)).unwrap().task, Task::Generate);
     assert_eq!(describe(&Config { pools: true, ..config(causal) }).unwrap().task, Task::Embed);
+}
+
+#[test]
+fn cross_encoders_are_told() {
+    let json = r#"{"model_type": "xlm-roberta", "architectures": ["XLMRobertaForSequenceClassification"],
+        "max_position_embeddings": 514}"#;
+    let metadata = describe(&config(json)).unwrap();
+    assert_eq!((metadata.task, metadata.context_tokens), (Task::Rerank, 512));
+    let tokenizer = Settings::read(&br#"{"model_max_length": 256}"#[..], &Config::TOKENIZER_KEYS).unwrap();
+    let metadata = describe(&Config { tokenizer, ..config(json) }).unwrap();
+    assert_eq!(metadata.context_tokens, 256);
+    assert_eq!(describe(&Config { pools: true, ..config(json) }).unwrap().task, Task::Embed);
 }
 
 #[test]

@@ -42,6 +42,20 @@ fn exports_are_found_beside_and_below() {
 }
 
 #[test]
+fn what_a_graph_gives_says_what_the_model_is_for() {
+    let check = |name: &str, dimensions: &[&str], expected: Task| {
+        let folder = Folder::new();
+        let graph = Message::graph_giving(name, dimensions);
+        folder.llama("m").write("m/model.onnx", &Message::model(graph).into_bytes());
+        assert_eq!(only(&folder.scan()).metadata().unwrap().task, expected, "{name} {dimensions:?}");
+    };
+    check("logits", &["batch", "sequence", "3"], Task::Generate);
+    check("logits", &["batch", "1"], Task::Rerank);
+    check("last_hidden_state", &["batch", "sequence", "3"], Task::Embed);
+    check("sentence_embedding", &["batch", "3"], Task::Embed);
+}
+
+#[test]
 fn a_place_may_name_a_graph() {
     let folder = Folder::new();
     folder.llama("m").write("m/model.onnx", &graph()).write("m/model_q4.onnx", &graph());
