@@ -1,9 +1,10 @@
 //! The HTTP dialects. A dialect is a folder here, and nothing outside it knows its shapes.
 //!
 //! To add one:
-//! 1. `dialect/<name>.rs` with a `router()` of its paths, merged below; one file for each endpoint.
+//! 1. `dialect/<name>.rs` with the `routes()` of its paths, merged below; one file for each endpoint.
 //! 2. An endpoint reads its body with `server::read_body` and narrows it to an `upstream::Request`: every field
 //!    that the dialect defines is honoured or refused by name.
+//!    A model that the caller may not use is refused by `Gateway::permit`.
 //! 3. It calls `upstream::generate`, wrapped in `Record::observe`, and turns `upstream::Event`s into its own
 //!    answers: written one by one when streamed, folded into one value when not. There is no second path.
 //!    Vectors come from `upstream::embed`, wrapped in `Record::observe_embedding`.
@@ -16,13 +17,11 @@
 
 mod openai;
 
-use axum::Router;
-
 pub(crate) use openai::{Refusal, no_such_method, no_such_path};
 
-use crate::server::Gateway;
+use crate::server::Routes;
 
 /// The paths of all dialects.
-pub(crate) fn router() -> Router<Gateway> {
-    openai::router()
+pub(crate) fn routes() -> Routes {
+    openai::routes()
 }

@@ -4,6 +4,7 @@
 //! fold of those events. The process reads neither arguments nor environment: everything it is told comes on an
 //! inherited descriptor.
 
+mod access;
 mod dialect;
 mod error;
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! What Prometheus reads: names, buckets and the recorder. Labels are bounded: models are those that the
-//! supervisor lent a worker of, endpoints are ours.
+//! supervisor lent a worker of, endpoints are ours, keys are those that there are.
 
 mod fleet;
 
@@ -35,6 +35,9 @@ const POISONS: &str = "impetus_poison_requests_total";
 const PROMPT_TOKENS: &str = "impetus_prompt_tokens_total";
 const CACHED_TOKENS: &str = "impetus_prompt_cached_tokens_total";
 const COMPLETION_TOKENS: &str = "impetus_completion_tokens_total";
+const KEY_REQUESTS: &str = "impetus_key_requests_total";
+const KEY_TOKENS: &str = "impetus_key_tokens_total";
+const REFUSALS: &str = "impetus_refusals_total";
 
 /// Seconds; from a cached answer to a long completion.
 const REQUEST_BUCKETS: &[f64] =
@@ -86,6 +89,9 @@ fn describe() {
     describe_counter!(PROMPT_TOKENS, "Tokens of prompts.");
     describe_counter!(CACHED_TOKENS, "Tokens of prompts that a worker still had in its cache.");
     describe_counter!(COMPLETION_TOKENS, "Tokens generated.");
+    describe_counter!(KEY_REQUESTS, "Requests that have ended and came with a key, by key and HTTP status.");
+    describe_counter!(KEY_TOKENS, "Tokens of prompts and answers of requests that came with a key, by key.");
+    describe_counter!(REFUSALS, "Requests and connections that were not let in, by why.");
 }
 
 /// Counts a request as waiting for a worker, until it is dropped.
@@ -147,6 +153,20 @@ pub(crate) fn ended(endpoint: &'static str, model: &str, status: u16, took: Dura
     gauge!(IN_FLIGHT, "endpoint" => endpoint).decrement(1.0);
     histogram!(DURATION, "endpoint" => endpoint, "model" => model.clone()).record(took);
     counter!(REQUESTS, "endpoint" => endpoint, "model" => model, "status" => status.to_string()).increment(1);
+}
+
+/// A request with a key is over; without one nothing is counted.
+pub(crate) fn ended_of_key(key: &str, status: u16, n_tokens: u64) {
+    if key.is_empty() {
+        return;
+    }
+    counter!(KEY_REQUESTS, "key" => key.to_owned(), "status" => status.to_string()).increment(1);
+    counter!(KEY_TOKENS, "key" => key.to_owned()).increment(n_tokens);
+}
+
+/// A request or a connection was not let in.
+pub(crate) fn refused(reason: &'static str) {
+    counter!(REFUSALS, "reason" => reason).increment(1);
 }
 
 /// The tokens of one request.

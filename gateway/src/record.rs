@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tracing::{Span, debug, info};
 
 use crate::{
+    access::Caller,
     error::Failure,
     metrics,
     upstream::{Embedded, Event, Events},
@@ -33,6 +34,7 @@ struct Account {
     endpoint: &'static str,
     span: Span,
     started: Instant,
+    caller: OnceLock<Caller>,
     progress: Mutex<Progress>,
 }
 
@@ -55,6 +57,8 @@ struct Inference {
     /// By their place in the request.
     prompts: BTreeMap<u32, Prompt>,
     completion_tokens: u64,
+    /// Tokens that the caller's key has paid for already.
+    charged_tokens: u64,
 }
 
 /// A prompt, which is one however many choices it has.
@@ -88,12 +92,26 @@ impl Record {
     /// Opens the account of a request that has just come in, within its span.
     pub(crate) fn open(id: Arc<str>, endpoint: &'static str, span: Span) -> Self {
         metrics::began(endpoint);
-        Self(Arc::new(Account { id, endpoint, span, started: Instant::now(), progress: Mutex::default() }))
+        let (caller, progress) = (OnceLock::new(), Mutex::default());
+        Self(Arc::new(Account { id, endpoint, span, started: Instant::now(), caller, progress }))
     }
 
     /// The request's id.
     pub(crate) fn id(&self) -> &Arc<str> {
         &self.0.id
+    }
+
+    /// The request is from this caller, whose key pays for it.
+    pub(crate) fn identify(&self, caller: Caller) {
+        if !caller.name.is_empty() {
+            self.0.span.record("key", &*caller.name);
+        }
+        self.0.caller.get_or_init(|| caller);
+    }
+
+    /// Who sent the request, once it was let in.
+    pub(crate) fn caller(&self) -> Caller {
+        self.0.caller.get().cloned().unwrap_or_default()
     }
 
     /// The response's head is on its way.
@@ -113,7 +131,10 @@ impl Record {
         events.inspect(move |event| {
             if let Some(inference) = &mut account.progress().inference {
                 match event {
-                    Ok(event) => inference.see(event, &mut choice, &account),
+                    Ok(event) => {
+                        inference.see(event, &mut choice, &account);
+                        inference.charge(&account);
+                    }
                     Err(error) => inference.fail(error),
                 }
             }
@@ -187,6 +208,16 @@ impl Inference {
         }
     }
 
+    /// Has the caller's key pay for the tokens so far.
+    fn charge(&mut self, account: &Account) {
+        let tokens = self.prompt_tokens() + self.completion_tokens;
+        let more = tokens.saturating_sub(self.charged_tokens);
+        if let Some(caller) = account.caller.get().filter(|_| more > 0) {
+            caller.take_tokens(more);
+            self.charged_tokens = tokens;
+        }
+    }
+
     fn prompt_tokens(&self) -> u64 {
         self.prompts.values().map(|prompt| prompt.tokens).sum()
     }
@@ -214,12 +245,15 @@ impl Drop for Account {
         let progress = std::mem::take(self.progress.get_mut().unwrap_or_else(PoisonError::into_inner));
         let head = progress.status.map_or(CLIENT_LEFT, |status| status.as_u16());
         let entered = self.span.enter();
-        let Some(inference) = progress.inference else {
+        let key = self.caller.get().map(|caller| caller.name.clone()).unwrap_or_default();
+        let Some(mut inference) = progress.inference else {
+            metrics::ended_of_key(&key, head, 0);
             metrics::ended(endpoint, "", head, took);
             debug!(endpoint, status = head, ms = whole_ms(took), "request ended");
             drop(entered);
             return;
         };
+        inference.charge(self);
         let (status, code) = match inference.outcome {
             Outcome::Finished => (head, "finished"),
             Outcome::Failed { status, code } => (status.as_u16(), code),
@@ -227,6 +261,7 @@ impl Drop for Account {
         };
         let model = inference.model.as_deref().unwrap_or_default();
         metrics::ended(endpoint, model, status, took);
+        metrics::ended_of_key(&key, status, inference.prompt_tokens() + inference.completion_tokens);
         if !model.is_empty() {
             let (prompt, cached) = (inference.prompt_tokens(), inference.cached_tokens());
             metrics::tokens(model, prompt, cached, inference.completion_tokens);

@@ -3,8 +3,11 @@
 mod body;
 mod connection;
 mod course;
+mod permit;
 mod probe;
+mod refusal;
 mod request_id;
+mod routes;
 mod write_timeout;
 
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -19,13 +22,19 @@ use futures::FutureExt;
 use impetus_config::Config;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, sync::watch, time::MissedTickBehavior};
-use tower::ServiceExt;
+use tower::{Layer, ServiceExt, service_fn};
 use tracing::{Instrument, error, field::Empty, info_span};
 
 pub(crate) use body::read as read_body;
 pub(crate) use course::Course;
+pub(crate) use routes::Routes;
+
+pub(crate) use crate::access::Caller;
+
+use routes::Table;
 
 use crate::{
+    access::{Access, Need},
     dialect,
     error::Failure,
     metrics::{self, MetricsError},
@@ -36,6 +45,9 @@ use crate::{
 /// How often metrics are condensed when nobody scrapes them.
 const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 
+/// What logs and metrics call a path that nothing is served at.
+const OTHER: &str = "other";
+
 /// What every request handler works with.
 #[derive(Debug, Clone)]
 pub(crate) struct Gateway {
@@ -43,7 +55,16 @@ pub(crate) struct Gateway {
     pub(crate) limits: Limits,
     /// Whether inputs that an embedding model cannot take whole are cut.
     pub(crate) truncate_inputs: bool,
+    access: Arc<Access>,
     metrics: PrometheusHandle,
+}
+
+/// What requests go through: who may come in, then the handlers.
+#[derive(Debug, Clone)]
+struct App {
+    router: Router,
+    table: Table,
+    access: Arc<Access>,
 }
 
 /// Numbers that bind a client.
@@ -62,6 +83,7 @@ impl Gateway {
     /// A gateway for the supervisor that listens on `socket`.
     pub(crate) fn new(config: &Config, socket: &str) -> Result<Self, MetricsError> {
         let upstream = Arc::new(Upstream::new(socket, config.into()));
+        let access = Arc::new(Access::new(config));
         let config = &config.gateway;
         let seconds = |value: u64| Duration::from_secs(value.max(1));
         Ok(Self {
@@ -75,68 +97,82 @@ impl Gateway {
                 write_timeout: seconds(config.write_timeout_s),
             },
             truncate_inputs: config.truncate_inputs,
+            access,
             metrics: metrics::install()?,
         })
+    }
+}
+
+impl App {
+    async fn handle(&self, request: Request<Body>, need: Need, record: &Record) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        match self.access.check_origin(&head) {
+            Ok(None) => self.admit(Request::from_parts(head, body), need, record).await,
+            Ok(Some(cors)) => {
+                let inner = service_fn(|request| async {
+                    Ok::<_, Infallible>(self.admit(request, need, record).await)
+                });
+                let Ok(response) = cors.layer(inner).oneshot(Request::from_parts(head, body)).await;
+                response
+            }
+            Err(refused) => refusal::answer(refused),
+        }
+    }
+
+    async fn admit(&self, request: Request<Body>, need: Need, record: &Record) -> Response<Body> {
+        let (mut head, body) = request.into_parts();
+        let caller = match self.access.admit(&head, need) {
+            Ok(caller) => caller,
+            Err(refused) => return refusal::answer(refused),
+        };
+        record.identify(caller.clone());
+        head.extensions.insert(caller.clone());
+        head.extensions.insert(record.clone());
+        let Ok(mut response) = self.router.clone().oneshot(Request::from_parts(head, body)).await;
+        caller.standing().write(response.headers_mut());
+        response
     }
 }
 
 /// Serves as long as `course` says so, then until every request that has begun is finished.
 pub(crate) async fn serve(listener: TcpListener, gateway: Gateway, course: watch::Receiver<Course>) {
     let limits = gateway.limits;
-    let router = router(gateway.clone());
+    let app = app(gateway.clone());
     tokio::select! {
-        () = connection::accept(listener, limits, course, move |request| answer(router.clone(), request)) => {}
+        () = connection::accept(listener, limits, course, move |request| answer(app.clone(), request)) => {}
         () = upkeep(gateway.metrics) => {}
     }
 }
 
-fn router(gateway: Gateway) -> Router {
-    dialect::router()
-        .merge(probe::router())
+fn app(gateway: Gateway) -> App {
+    let (router, table) = dialect::routes().merge(probe::routes()).into_parts();
+    let access = gateway.access.clone();
+    let router = router
         .fallback(dialect::no_such_path)
         .method_not_allowed_fallback(dialect::no_such_method)
-        .with_state(gateway)
+        .with_state(gateway);
+    App { router, table, access }
 }
 
 /// One request through the router. Whatever happens, there is an answer, and it carries the request's id.
-async fn answer(router: Router, request: Request<Body>) -> Result<Response<Body>, Infallible> {
+async fn answer(app: App, request: Request<Body>) -> Result<Response<Body>, Infallible> {
     let id = request_id::of(request.headers());
-    let span = info_span!("request", request_id = &*id, model = Empty);
-    let record = Record::open(id.clone(), endpoint(request.uri().path()), span.clone());
-    let mut request = request;
-    request.extensions_mut().insert(record.clone());
+    let span = info_span!("request", request_id = &*id, key = Empty, model = Empty);
+    let route = app.table.find(request.uri().path());
+    let record = Record::open(id.clone(), route.map_or(OTHER, |route| route.path), span.clone());
+    // What nothing is served at is nobody's business without a key either.
+    let need = route.map_or(Need::Key, |route| route.need);
 
-    let handled = AssertUnwindSafe(router.oneshot(request)).catch_unwind().instrument(span).await;
-    let mut response = match handled {
-        Ok(Ok(response)) => response,
-        Err(_panic) => {
-            error!(request_id = &*id, "a request handler panicked");
-            dialect::Refusal(Failure::defect()).into_response()
-        }
-    };
+    let handled = AssertUnwindSafe(app.handle(request, need, &record)).catch_unwind().instrument(span).await;
+    let mut response = handled.unwrap_or_else(|_panic| {
+        error!(request_id = &*id, "a request handler panicked");
+        dialect::Refusal(Failure::defect()).into_response()
+    });
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(request_id::HEADER, value);
     }
     record.answered(response.status());
     Ok(response)
-}
-
-/// The name of an endpoint in logs and metrics; what clients make up has no name of its own.
-fn endpoint(path: &str) -> &'static str {
-    const ENDPOINTS: [&str; 7] = [
-        "/v1/chat/completions",
-        "/v1/completions",
-        "/v1/embeddings",
-        "/v1/models",
-        "/health",
-        "/ready",
-        "/metrics",
-    ];
-    ENDPOINTS.into_iter().find(|known| path == *known).unwrap_or(if path.starts_with("/v1/models/") {
-        "/v1/models/{model}"
-    } else {
-        "other"
-    })
 }
 
 async fn upkeep(metrics: PrometheusHandle) {

@@ -27,7 +27,6 @@ mod tool;
 mod usage;
 
 use axum::{
-    Router,
     http::{Method, Uri},
     routing::{get, post},
 };
@@ -37,11 +36,11 @@ pub(crate) use error::Refusal;
 use chat_completions::ChatCompletions;
 use completions::Completions;
 
-use crate::{error::Failure, server::Gateway};
+use crate::{error::Failure, server::Routes};
 
 /// The paths of this dialect.
-pub(super) fn router() -> Router<Gateway> {
-    Router::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*name}", get(models::one))
         .route("/v1/chat/completions", post(answer::create::<ChatCompletions>))

@@ -1,20 +1,24 @@
 //! `/health`, `/ready` and `/metrics`: for those who watch the server.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::State,
     http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::get,
 };
+use impetus_config::Scope;
 use impetus_proto::{Code, Error};
 use serde_json::json;
 
-use super::Gateway;
-use crate::{dialect::Refusal, metrics};
+use super::{Gateway, Routes};
+use crate::{access::Need, dialect::Refusal, metrics};
 
-pub(super) fn router() -> Router<Gateway> {
-    Router::new().route("/health", get(health)).route("/ready", get(ready)).route("/metrics", get(scrape))
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .route_for(Need::Nothing, "/health", get(health))
+        .route_for(Need::Key, "/ready", get(ready))
+        .route_for(Need::Scope(Scope::Admin), "/metrics", get(scrape))
 }
 
 async fn health() -> Response {

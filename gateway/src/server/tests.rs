@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header::HOST};
 use http_body_util::BodyExt;
 use impetus_config::GatewayConfig;
 use impetus_proto::{
@@ -21,6 +21,7 @@ use crate::fake::{
     embedding::{self, Embed},
 };
 
+mod access;
 mod head;
 mod wire;
 
@@ -54,7 +55,7 @@ async fn send(fake: &Fake, request: Request<Body>) -> Answer {
 }
 
 async fn send_to(gateway: Gateway, request: Request<Body>) -> Answer {
-    let response = answer(router(gateway), request).await.unwrap();
+    let response = answer(app(gateway), request).await.unwrap();
     let (head, body) = response.into_parts();
     let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
     assert!(head.headers.contains_key(request_id::HEADER), "every answer has its id");
@@ -62,11 +63,11 @@ async fn send_to(gateway: Gateway, request: Request<Body>) -> Answer {
 }
 
 fn get(path: &str) -> Request<Body> {
-    Request::get(path).body(Body::empty()).unwrap()
+    Request::get(path).header(HOST, "localhost").body(Body::empty()).unwrap()
 }
 
 fn post(path: &str, body: impl Into<Body>) -> Request<Body> {
-    Request::post(path).body(body.into()).unwrap()
+    Request::post(path).header(HOST, "localhost").body(body.into()).unwrap()
 }
 
 #[tokio::test]
@@ -178,7 +179,7 @@ async fn a_head_is_not_kept_waiting_for_a_worker() {
 #[tokio::test]
 async fn ids_are_kept_and_passed_on() {
     let fake = Fake::start();
-    let request = Request::post(CHAT_PATH).header("x-request-id", "mine-1").body(Body::from(CHAT)).unwrap();
+    let request = Request::post(CHAT_PATH).header(HOST, "localhost").header("x-request-id", "mine-1").body(Body::from(CHAT)).unwrap();
     assert_eq!(send(&fake, request).await.headers["x-request-id"], "mine-1");
     assert_eq!(fake.request_ids(), ["mine-1", "mine-1"]);
 }
@@ -300,6 +301,7 @@ async fn metrics_tell_of_requests_and_workers() {
 #[tokio::test]
 async fn a_panic_is_an_answer() {
     let broken = Router::new().route("/", axum::routing::get(|| async { panic!("on purpose") as () }));
+    let broken = App { router: broken, ..app(Fake::start().gateway()) };
     let response = answer(broken, get("/")).await.unwrap();
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert!(response.headers().contains_key(request_id::HEADER));

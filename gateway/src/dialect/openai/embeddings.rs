@@ -64,6 +64,7 @@ pub(super) async fn create(
     let body = server::read_body(request, gateway.limits).await?;
     let Params { model, inputs, dimensions, encoding, keep_alive, ignored } = params(&body)?;
     drop(body);
+    gateway.permit(&record.caller(), &model).await?;
     let truncate = gateway.truncate_inputs;
     let id = record.id().clone();
     let request = EmbeddingRequest { id, model, inputs, dimensions, truncate, keep_alive };

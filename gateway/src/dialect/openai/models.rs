@@ -1,14 +1,14 @@
 //! `GET /v1/models` and `GET /v1/models/{name}`
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, State},
 };
 use impetus_proto::supervisor::ModelStatus;
 use serde::Serialize;
 
 use super::error::Refusal;
-use crate::server::Gateway;
+use crate::server::{Caller, Gateway};
 
 /// A list as this API writes it.
 #[derive(Debug, Serialize)]
@@ -45,9 +45,12 @@ struct Details {
     is_default: bool,
 }
 
-/// The models that can be used; broken ones are the operator's concern and listed by `supervisorctl models`.
-pub(super) async fn list(State(gateway): State<Gateway>) -> Result<Json<List>, Refusal> {
-    let models = gateway.upstream.models().await?;
+/// The models that the caller can use; broken ones are the operator's concern and listed by `supervisorctl models`.
+pub(super) async fn list(
+    State(gateway): State<Gateway>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<List>, Refusal> {
+    let models = caller.only_allowed(gateway.upstream.models().await?);
     let data = models.into_iter().filter(|model| model.state != "broken").map(Model::from).collect();
     Ok(Json(List { object: "list", data }))
 }
@@ -55,8 +58,10 @@ pub(super) async fn list(State(gateway): State<Gateway>) -> Result<Json<List>, R
 /// One model, by its name or an alias.
 pub(super) async fn one(
     State(gateway): State<Gateway>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
 ) -> Result<Json<Model>, Refusal> {
+    gateway.permit(&caller, &name).await?;
     Ok(Json(gateway.upstream.model(&name).await?.into()))
 }
 

@@ -24,7 +24,7 @@ async fn exchange(body: &str, scripts: Vec<Vec<Step>>) -> ((u16, u64, u64), Stri
         fake.script(script);
     }
     let started = Instant::now();
-    let response = answer(router(fake.gateway()), post(CHAT_PATH, body.to_owned())).await.unwrap();
+    let response = answer(app(fake.gateway()), post(CHAT_PATH, body.to_owned())).await.unwrap();
     let head = started.elapsed().as_secs();
     let (parts, body) = response.into_parts();
     let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();

@@ -38,7 +38,7 @@ impl Served {
 fn chat(body: &str) -> String {
     let length = body.len();
     format!(
-        "POST {CHAT_PATH} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        "POST {CHAT_PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
     )
 }
 
@@ -59,7 +59,7 @@ async fn slow_and_oversized_clients_are_turned_away() {
     let fake = Fake::start();
     let served = Served::start(&fake, &quick()).await;
     let head =
-        |headers: &str| format!("POST {CHAT_PATH} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
+        |headers: &str| format!("POST {CHAT_PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
     let big = "x".repeat(1500);
     let chunked = format!("{}5dc\r\n{big}\r\n0\r\n\r\n", head("transfer-encoding: chunked\r\n"));
     for (sent, expected) in [
@@ -114,7 +114,7 @@ async fn stopping_lets_running_requests_finish() {
 
 #[tokio::test]
 async fn a_retired_gateway_answers_once_more_on_each_connection() {
-    const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n";
+    const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let fake = Fake::start();
     let served = Served::start(&fake, &quick()).await;
     let mut kept = served.connect("").await;
@@ -157,7 +157,7 @@ async fn connections_past_the_limit_wait() {
     fake.script([accepted(), delta(0, &[1], "a"), Step::Stall]);
     let first = served.connect(&chat(STREAMED)).await;
     fake.until_busy().await;
-    let mut second = served.connect("GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    let mut second = served.connect("GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
     let mut answer = String::new();
     let early = tokio::time::timeout(Duration::from_millis(100), second.read_to_string(&mut answer)).await;
     assert!(early.is_err() && answer.is_empty(), "{answer}");

@@ -1,0 +1,105 @@
+//! Who may come in: the names that clients ask for, the web pages that they are, the keys that they have, and what
+//! each key opens. Decided before anything of a request but its head is read.
+
+mod bucket;
+mod caller;
+mod credential;
+mod glob;
+mod host;
+mod key;
+mod origin;
+mod quota;
+mod refused;
+
+use std::{sync::Arc, time::SystemTime};
+
+use axum::http::{Method, request::Parts};
+use impetus_config::{Config, Scope};
+use tokio::{sync::watch, time::Instant};
+use tower_http::cors::CorsLayer;
+
+pub(crate) use caller::Caller;
+pub(crate) use quota::Standing;
+pub(crate) use refused::{Reason, Refused};
+
+use host::Hosts;
+use key::{Key, Keyring};
+use origin::Origins;
+
+/// What a route asks of whoever uses it, where keys are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Nothing: it tells nothing but that the server is there.
+    Nothing,
+    /// A key, whatever it is for.
+    Key,
+    /// A key that is for this.
+    Scope(Scope),
+}
+
+/// The rules, and the keys of now.
+#[derive(Debug)]
+pub(crate) struct Access {
+    hosts: Hosts,
+    origins: Origins,
+    allows_unauthenticated: bool,
+    is_local: bool,
+    keys: watch::Sender<Arc<Keyring>>,
+}
+
+impl Access {
+    /// As configured, with the keys that the configuration declares.
+    pub(crate) fn new(config: &Config) -> Self {
+        let is_local = config.gateway.listen.ip().to_canonical().is_loopback();
+        let allows_unauthenticated = config.auth.allow_unauthenticated;
+        Self {
+            hosts: Hosts::new(&config.gateway, is_local, allows_unauthenticated),
+            origins: Origins::new(&config.gateway.cors),
+            allows_unauthenticated,
+            is_local,
+            keys: watch::Sender::new(Arc::new(Keyring::declared(&config.auth.key))),
+        }
+    }
+
+    /// Whether the request asks for this server by one of its names, and from a page that may; how pages from
+    /// elsewhere are answered, where it is one of those.
+    pub(crate) fn check_origin(&self, head: &Parts) -> Result<Option<CorsLayer>, Refused> {
+        self.hosts.check(head)?;
+        self.origins.check(head)
+    }
+
+    /// Who sent the request, if they may use a route that needs this.
+    pub(crate) fn admit(&self, head: &Parts, need: Need) -> Result<Caller, Refused> {
+        let keys = self.keys.borrow().clone();
+        let caller = self.identify(head, &keys);
+        if need == Need::Nothing {
+            return Ok(caller.unwrap_or_default());
+        }
+        let caller = match caller {
+            Ok(caller) => caller,
+            Err(_) if !self.asks_for_keys(&keys) => Caller::default(),
+            Err(refused) => return Err(refused),
+        };
+        if let Need::Scope(scope) = need {
+            caller.check_scope(scope)?;
+        }
+        if head.method != Method::GET && head.method != Method::HEAD {
+            caller.take_request(Instant::now())?;
+        }
+        Ok(caller)
+    }
+
+    /// Whether requests without a key are refused.
+    fn asks_for_keys(&self, keys: &Keyring) -> bool {
+        !self.allows_unauthenticated && (!self.is_local || keys.is_in_use())
+    }
+
+    fn identify(&self, head: &Parts, keys: &Keyring) -> Result<Caller, Refused> {
+        credential::refuse_in_query(&head.uri)?;
+        let key: Arc<Key> = keys.find(credential::presented(&head.headers), SystemTime::now())?;
+        Ok(Caller::with(key))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
