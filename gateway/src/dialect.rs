@@ -17,7 +17,7 @@
 
 mod openai;
 
-pub(crate) use openai::{Refusal, no_such_method, no_such_path};
+pub(crate) use openai::{Refusal, Responses, no_such_method, no_such_path};
 
 use crate::server::Routes;
 

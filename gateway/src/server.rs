@@ -35,7 +35,7 @@ use routes::Table;
 
 use crate::{
     access::{Access, Need},
-    dialect,
+    dialect::{self, Responses},
     error::Failure,
     metrics::{self, MetricsError},
     record::Record,
@@ -55,6 +55,7 @@ pub(crate) struct Gateway {
     pub(crate) limits: Limits,
     /// Whether inputs that an embedding model cannot take whole are cut.
     pub(crate) truncate_inputs: bool,
+    pub(crate) responses: Responses,
     access: Arc<Access>,
     metrics: PrometheusHandle,
 }
@@ -84,6 +85,7 @@ impl Gateway {
     pub(crate) fn new(config: &Config, socket: &str) -> Result<Self, MetricsError> {
         let upstream = Arc::new(Upstream::new(socket, config.into()));
         let access = Arc::new(Access::new(config));
+        let responses = Responses::new(config);
         let config = &config.gateway;
         let seconds = |value: u64| Duration::from_secs(value.max(1));
         Ok(Self {
@@ -97,6 +99,7 @@ impl Gateway {
                 write_timeout: seconds(config.write_timeout_s),
             },
             truncate_inputs: config.truncate_inputs,
+            responses,
             access,
             metrics: metrics::install()?,
         })
@@ -134,12 +137,17 @@ impl App {
     }
 }
 
-/// Serves as long as `course` says so, then until every request that has begun is finished.
+/// Serves as long as `course` says so, then until every request that has begun is finished, those included that nobody
+/// waits for.
 pub(crate) async fn serve(listener: TcpListener, gateway: Gateway, course: watch::Receiver<Course>) {
     let limits = gateway.limits;
     let app = app(gateway.clone());
+    let finished = async {
+        connection::accept(listener, limits, course, move |request| answer(app.clone(), request)).await;
+        gateway.responses.idle().await;
+    };
     tokio::select! {
-        () = connection::accept(listener, limits, course, move |request| answer(app.clone(), request)) => {}
+        () = finished => {}
         () = upkeep(gateway.metrics) => {}
     }
 }

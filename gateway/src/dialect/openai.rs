@@ -19,6 +19,7 @@ mod parameter;
 mod prompt;
 mod reasoning;
 mod request;
+mod responses;
 mod sampling;
 mod shape;
 mod stream;
@@ -32,6 +33,7 @@ use axum::{
 };
 
 pub(crate) use error::Refusal;
+pub(crate) use responses::Responses;
 
 use chat_completions::ChatCompletions;
 use completions::Completions;
@@ -46,6 +48,7 @@ pub(super) fn routes() -> Routes {
         .route("/v1/chat/completions", post(answer::create::<ChatCompletions>))
         .route("/v1/completions", post(answer::create::<Completions>))
         .route("/v1/embeddings", post(embeddings::create))
+        .merge(responses::routes())
 }
 
 /// The answer on a path that nothing serves.

@@ -52,7 +52,7 @@ impl Control {
             let (socket, listen) =
                 gateway::listen(new.listen).map_err(|error| refused(&error.to_string()))?;
             Gateway::Elsewhere(socket, listen)
-        } else if old != new {
+        } else if old != new || former.config.responses != change.config.responses {
             Gateway::Another
         } else {
             Gateway::Stays

@@ -175,11 +175,12 @@ pub(super) fn whole<S: Shape>(
 }
 
 /// The canonical name of a model that no worker has spoken for yet.
-async fn name_of(gateway: &Gateway, model: String) -> String {
+pub(super) async fn name_of(gateway: &Gateway, model: String) -> String {
     gateway.upstream.model(&model).await.map_or(model, |status| status.name)
 }
 
-fn event_stream(body: Body) -> Response {
+/// The head of a stream of events.
+pub(super) fn event_stream(body: Body) -> Response {
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),

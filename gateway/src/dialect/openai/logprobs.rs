@@ -13,12 +13,12 @@ pub(super) const MAX_TOP: i64 = 20;
 const LEAST: f32 = -9999.0;
 
 /// A log probability as JSON has it.
-fn finite(logprob: f32) -> f32 {
+pub(super) fn finite(logprob: f32) -> f32 {
     logprob.max(LEAST)
 }
 
 /// A token's text; the bytes of one that is not whole characters are written as `\xe2`, behind `prefix`.
-fn text(bytes: &[u8], prefix: &str) -> String {
+pub(super) fn text(bytes: &[u8], prefix: &str) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => bytes.iter().fold(prefix.to_owned(), |mut text, byte| {

@@ -9,7 +9,8 @@ use super::{field::Fields, ignored::Ignored, parameter::unsupported};
 mod call;
 mod content;
 
-pub(super) use content::content;
+pub(super) use call::{Call, calls_json};
+pub(super) use content::{content, flattened};
 
 /// The most messages of a chat.
 const MAX_MESSAGES: usize = 16_384;

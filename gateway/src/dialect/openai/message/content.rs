@@ -39,7 +39,18 @@ pub(in crate::dialect::openai) fn content(
     ignored: &mut Ignored,
 ) -> Result<Content, Error> {
     let path = fields.path_of("content");
-    let Some(value) = fields.raw("content") else { return Ok(Content::default()) };
+    match fields.raw("content") {
+        Some(value) => flattened(value, path, ignored),
+        None => Ok(Content::default()),
+    }
+}
+
+/// The content at `path`: a string, or an array of parts that are text.
+pub(in crate::dialect::openai) fn flattened(
+    value: &RawValue,
+    path: String,
+    ignored: &mut Ignored,
+) -> Result<Content, Error> {
     let expected = "a string or an array of parts";
     match kind(value) {
         "a string" => match serde_json::from_str(value.get()) {
@@ -83,6 +94,10 @@ fn text_of(part: &RawValue, path: String, ignored: &mut Ignored) -> Result<(Stri
         let message = format!("{path} is missing; it must be a string");
         Error::invalid(path, message)
     })?;
+    // What an answer of ours had beside its text, replayed.
+    for name in ["annotations", "logprobs"] {
+        fields.raw(name);
+    }
     ignored.add("messages.content.", &fields);
     Ok((text, field == "thinking"))
 }

@@ -1,0 +1,162 @@
+//! `POST /v1/responses`
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    Extension, Json,
+    body::Body,
+    extract::State,
+    http::Request,
+    response::{IntoResponse, Response as HttpResponse},
+};
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use impetus_proto::Error;
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::warn;
+
+use super::{
+    background, event::Teller, generation, history, keeper::Keeper, params::Params, response::Response,
+    store, transcript::Transcript,
+};
+use crate::{
+    dialect::openai::{answer, error::Refusal, request::Names},
+    error::Failure,
+    record::Record,
+    server::{self, Gateway},
+    upstream::{self, Event},
+};
+
+/// What happens to the generation of a response.
+pub(super) type Events = std::pin::Pin<Box<dyn Stream<Item = Result<Event, Error>> + Send>>;
+
+/// Makes a response, in the form that the request asks for.
+pub(in crate::dialect::openai) async fn create(
+    State(gateway): State<Gateway>,
+    Extension(record): Extension<Record>,
+    request: Request<Body>,
+) -> Result<HttpResponse, Refusal> {
+    let body = server::read_body(request, gateway.limits).await?;
+    let mut params = Params::read(&body)?;
+    drop(body);
+    let caller = record.caller();
+    gateway.permit(&caller, &params.model).await?;
+    let ignored = std::mem::take(&mut params.ignored);
+    let store = &gateway.responses.store;
+    if params.asked.background && !store.is_on() {
+        return Err(store::nothing_is_kept().with_param("background").into());
+    }
+    params.asked.store &= store.is_on();
+    let messages = history::messages(&mut params, store, &caller.name).await?;
+    params.chat()?.messages = messages;
+
+    let events = events(&gateway, record, &params);
+    let (is_streamed, is_background) = (params.is_streamed, params.asked.background);
+    let keeper = Keeper::new(store.clone(), &caller.name, &mut params);
+    let mut response = if is_background {
+        background::answer(&gateway, params, keeper, events).await?
+    } else if is_streamed {
+        streamed(&gateway, params, keeper, events).await?
+    } else {
+        whole(params, keeper, events).await?
+    };
+    ignored.write(response.headers_mut());
+    Ok(response)
+}
+
+/// What workers say of the request, errors in the client's words.
+fn events(gateway: &Gateway, record: Record, params: &Params) -> Events {
+    let request = upstream::Request {
+        id: record.id().clone(),
+        began: Instant::now(),
+        model: params.model.clone(),
+        generate: params.generate.clone(),
+        keep_alive: params.keep_alive,
+    };
+    let events = generation::begin(gateway.upstream.clone(), request, params.asked.is_truncated);
+    let names = Names { input: "input", structure: Some(params.structure_param.clone()) };
+    Box::pin(record.observe(0, events).map(move |event| event.map_err(|error| names.of(error))))
+}
+
+/// The answer as one value.
+async fn whole(params: Params, mut keeper: Keeper, mut events: Events) -> Result<HttpResponse, Refusal> {
+    let mut transcript = transcript_of(params, String::new(), false);
+    while !transcript.is_over() {
+        let event = events.next().await.ok_or_else(Failure::defect)?;
+        transcript.take(event?);
+    }
+    keep(&mut keeper, &mut transcript).await;
+    Ok(Json(transcript.response).into_response())
+}
+
+/// An answer whose head is sent as soon as there is nothing more to refuse, or has not been for `Limits::keep_alive`:
+/// an error has a status only before the head, but some clients give up on a server that sends none.
+async fn streamed(
+    gateway: &Gateway,
+    params: Params,
+    keeper: Keeper,
+    mut events: Events,
+) -> Result<HttpResponse, Refusal> {
+    let keep_alive = gateway.limits.keep_alive;
+    let first = match timeout(keep_alive, events.next()).await {
+        Ok(first) => Some(first.ok_or_else(Failure::defect)??),
+        // A model is being loaded, or others are in turn.
+        Err(_) => None,
+    };
+    let model = match &first {
+        Some(Event::Accepted { model, .. }) => model.to_string(),
+        _ => answer::name_of(gateway, params.model.clone()).await,
+    };
+    let mut transcript = transcript_of(params, model, true);
+    transcript.begin();
+    if let Some(first) = first {
+        transcript.take(first);
+    }
+    Ok(answer::event_stream(Body::from_stream(body(transcript, keeper, events, keep_alive))))
+}
+
+/// The body of a streamed answer. Its last event says how it ended.
+fn body(
+    mut transcript: Transcript,
+    mut keeper: Keeper,
+    events: Events,
+    keep_alive: Duration,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+    async_stream::stream! {
+        let mut events = Some(events);
+        loop {
+            for frame in transcript.frames() {
+                yield Ok(frame.bytes);
+            }
+            let Some(running) = &mut events else { return };
+            match timeout_at(Instant::now() + keep_alive, running.next()).await {
+                Err(_) => transcript.sign_of_life(),
+                Ok(Some(Ok(event))) => transcript.take(event),
+                Ok(failed) => {
+                    let error = failed.and_then(Result::err);
+                    transcript.fail(&error.map_or_else(Failure::defect, Failure::from));
+                }
+            }
+            if transcript.is_over() {
+                // The client may be slow to take the rest; the worker is not to wait for it.
+                events = None;
+                // Whoever has read the end may go on from it.
+                keep(&mut keeper, &mut transcript).await;
+            }
+        }
+    }
+}
+
+/// A response that begins now.
+pub(super) fn transcript_of(params: Params, model: String, is_streamed: bool) -> Transcript {
+    let Params { asked, tools, include, is_obfuscated, .. } = params;
+    let teller = Teller::new(is_streamed, is_obfuscated);
+    Transcript::new(Response::begin(model, asked), tools, include, teller)
+}
+
+/// Keeps what is over. The client has its answer even where that fails.
+async fn keep(keeper: &mut Keeper, transcript: &mut Transcript) {
+    if let Err(error) = keeper.insert(&mut transcript.response).await {
+        warn!(%error, response = transcript.response.id, "a response is not kept");
+    }
+}

@@ -1,0 +1,81 @@
+//! What a request goes on from: the items of earlier responses, and those that it refers to.
+
+use std::borrow::Cow;
+
+use axum::http::StatusCode;
+use impetus_proto::{Error, worker::Message};
+use serde_json::value::RawValue;
+
+use super::{
+    conversation::Conversation,
+    item::{Item, Said},
+    params::{self, Params},
+    store::Store,
+};
+use crate::{dialect::openai::ignored::Ignored, error::Failure};
+
+/// The messages of the whole conversation; references among the request's items are resolved.
+pub(super) async fn messages(
+    params: &mut Params,
+    store: &Store,
+    caller: &str,
+) -> Result<Vec<Message>, Failure> {
+    let asked = &params.asked;
+    let mut conversation = Conversation::under(asked.instructions.as_deref());
+    if let Some(previous) = &asked.previous_response_id {
+        for item in turns(store, previous, caller).await? {
+            conversation.push(read(&item)?.said)?;
+        }
+    } else if params.input.is_empty() && asked.instructions.is_none() {
+        return Err(params::nothing_said().into());
+    }
+    for (i, item) in params.input.iter_mut().enumerate() {
+        if let Said::Reference(id) = &item.said {
+            let found = if store.is_on() { store.item(id, caller).await? } else { None };
+            let kept = found.ok_or_else(|| no_such_item(i, id))?;
+            *item = Item { said: read(&kept.json)?.said, kept };
+        }
+        conversation.push(item.said.clone())?;
+    }
+    Ok(conversation.finish()?)
+}
+
+/// The items of all turns up to the response `previous`.
+async fn turns(store: &Store, previous: &str, caller: &str) -> Result<Vec<String>, Failure> {
+    if !store.is_on() {
+        return Err(super::store::nothing_is_kept().with_param("previous_response_id").into());
+    }
+    let running = store.get(previous, caller).await?.is_some_and(|stored| stored.is_running);
+    if running {
+        let message =
+            format!("Previous response with id '{previous}' is still in progress; wait for its end.");
+        return Err(Error::invalid("previous_response_id", message).into());
+    }
+    store.conversation(previous, caller).await?.map_err(|missing| no_such_response(&missing))
+}
+
+fn read(json: &str) -> Result<Item, Error> {
+    let value: &RawValue = serde_json::from_str(json)
+        .map_err(|error| Error::internal(format!("an item that was kept is no JSON: {error}")))?;
+    Item::read(value, "previous_response_id".to_owned(), &mut Ignored::default())
+}
+
+fn no_such_response(id: &str) -> Failure {
+    let message = format!("Previous response with id '{}' not found.", short(id));
+    let failure = Failure::from(Error::invalid("previous_response_id", message));
+    Failure { status: StatusCode::BAD_REQUEST, code: "previous_response_not_found", ..failure }
+}
+
+fn no_such_item(i: usize, id: &str) -> Failure {
+    let message =
+        format!("Item with id '{}' not found. Items are kept with responses that are stored.", short(id));
+    Failure { status: StatusCode::NOT_FOUND, ..Error::invalid(format!("input[{i}].id"), message).into() }
+}
+
+/// As much of a client's id as an error repeats.
+fn short(id: &str) -> Cow<'_, str> {
+    match id.char_indices().nth(128) {
+        Some((end, _)) => id.get(..end).unwrap_or_default().into(),
+        None => id.into(),
+    }
+}
