@@ -10,6 +10,8 @@ mod buffer;
 mod call;
 mod choice;
 mod glm;
+#[cfg(test)]
+mod fixture;
 mod hermes;
 mod json;
 pub(crate) mod lark;

@@ -110,6 +110,19 @@ impl ChatTemplate {
         Ok(prompt)
     }
 
+    /// The conversation as it is, with the beginning of an answer behind it or without.
+    pub(crate) fn render_turns(&self, input: &ChatInput, begin_answer: bool) -> Result<String, TemplateError> {
+        let rendering = Rendering {
+            messages: &input.messages,
+            shape: self.shape,
+            tools: &input.tools,
+            arguments: &input.arguments,
+            add_generation_prompt: begin_answer,
+            now: input.now,
+        };
+        on_large_stack(self.limits, || self.run(&rendering))
+    }
+
     /// Renders on the thread at hand.
     fn run(&self, rendering: &Rendering<'_>) -> Result<String, TemplateError> {
         let mut environment = Environment::clone(&self.environment);

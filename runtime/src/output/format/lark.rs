@@ -53,7 +53,8 @@ pub(super) fn regex(text: &str) -> String {
     for char in text.chars() {
         match char {
             '\n' => escaped.push_str("\\n"),
-            _ if char.is_ascii_punctuation() => escaped.extend(['\\', char]),
+            // A backslash before others has a meaning of its own.
+            _ if r"\.+*?()|[]{}^$#&-~/".contains(char) => escaped.extend(['\\', char]),
             _ => escaped.push(char),
         }
     }
