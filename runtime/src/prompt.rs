@@ -8,6 +8,7 @@ mod budget;
 #[allow(clippy::needless_pass_by_value)] // the template engine hands arguments over by value
 mod builtins;
 mod error;
+pub mod infill;
 mod input;
 mod lexer;
 mod rewrite;
@@ -17,5 +18,6 @@ mod template;
 mod tests;
 
 pub use error::{Limit, TemplateError};
+pub use infill::InfillTokens;
 pub use input::{ChatInput, Message};
 pub use template::ChatTemplate;

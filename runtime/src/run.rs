@@ -29,7 +29,7 @@ use tracing::{error, info};
 
 use crate::{
     engine::{Backend, LoadError, ModelSpec},
-    prompt::{ChatTemplate, TemplateError},
+    prompt::{ChatTemplate, InfillTokens, TemplateError},
     run::{
         engine_thread::{EngineThread, Loaded, Work},
         link::{Link, Reporter},
@@ -218,6 +218,10 @@ fn describe<B: Backend>(spec: &WorkerSpec, version: &str, loaded: &Loaded) -> De
         devices: card.devices.clone(),
         weights_bytes: card.weights_bytes,
         implementation: card.implementation.clone(),
+        infill: InfillTokens::of(&*loaded.vocabulary).is_some(),
+        chat_template_source: card.chat_template.clone().unwrap_or_default(),
+        begin_text: loaded.vocabulary.begin_text().to_owned(),
+        end_text: loaded.vocabulary.end_text().to_owned(),
         ..Description::default()
     };
     match &loaded.work {

@@ -5,6 +5,7 @@
 //! a batch, steps the engine, samples, and sends what came of it.
 
 mod counters;
+mod echo;
 mod sequence;
 mod slots;
 #[cfg(test)]
@@ -66,6 +67,15 @@ struct Member {
     /// Its place in `running`.
     running: usize,
     n_tokens: usize,
+    want: Want,
+}
+
+/// What a step can still take.
+#[derive(Clone, Copy)]
+struct Room {
+    tokens: usize,
+    /// Rows of tokens that are known already.
+    rows: usize,
 }
 
 /// A sequence that has a slot.
@@ -100,8 +110,7 @@ impl Scheduler {
     /// Takes a sequence in, behind those that wait. One that is over already (a replay of tokens that ended it,
     /// or fill a slot) is finished here.
     pub fn submit(&mut self, mut sequence: Sequence) {
-        let is_full = sequence.tokens().len() >= self.limits.context_tokens as usize;
-        if let Some(ending) = sequence.ended().or(is_full.then_some(FinishReason::Length)) {
+        if let Some(ending) = sequence.ended(self.limits.context_tokens) {
             sequence.finish(ending, sequence.submitted());
             self.counters.finished();
             return;
@@ -150,7 +159,7 @@ impl Scheduler {
             return;
         }
         while let Some(sequence) = self.waiting.front() {
-            let Some(claim) = self.slots.claim(sequence.tokens()) else { return };
+            let Some(claim) = self.slots.claim(sequence.tokens(), sequence.first_row()) else { return };
             let mut sequence = self.waiting.pop_front().expect("the front was looked at just now");
             let held = self.prepare(engine, &claim);
             self.counters.cached(u64::from(held));
@@ -189,19 +198,21 @@ impl Scheduler {
         if n == 0 {
             return;
         }
-        let mut room = self.limits.tokens_per_step as usize;
+        let mut room = Room::of(self.limits);
         for prefill in [false, true] {
             for step in 0..n {
                 let member = (self.next + step) % n;
-                let running = &self.running[member];
-                let n_due = running.sequence.tokens().len() - self.slots.held(running.slot);
+                let Running { sequence, slot } = &self.running[member];
+                let held = self.slots.held(*slot);
+                let is_prefill = sequence.tokens().len() - held > 1;
                 let full = self.members.len() >= self.limits.chunks_per_step as usize;
-                if room == 0 || full || (n_due > 1) != prefill || !running.sequence.has_reader_room() {
+                if full || is_prefill != prefill || !sequence.has_reader_room() {
                     continue;
                 }
-                let n_tokens = n_due.min(room);
-                room -= n_tokens;
-                self.members.push(Member { running: member, n_tokens });
+                let (n_tokens, want) = room.take(sequence.tokens().len(), held, sequence.first_row());
+                if n_tokens > 0 {
+                    self.members.push(Member { running: member, n_tokens, want });
+                }
             }
         }
         self.next = (self.next + 1) % n;
@@ -210,9 +221,8 @@ impl Scheduler {
         for member in &self.members {
             let Running { sequence, slot } = &self.running[member.running];
             let held = self.slots.held(*slot);
-            let due = &sequence.tokens()[held..];
-            let want = if member.n_tokens == due.len() { Want::Last } else { Want::Nothing };
-            self.batch.push(*slot, held as u32, &due[..member.n_tokens], want);
+            let tokens = &sequence.tokens()[held..held + member.n_tokens];
+            self.batch.push(*slot, held as u32, tokens, member.want);
         }
     }
 
@@ -231,7 +241,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Books what the step computed, samples from its rows, and ends the sequences that are over.
+    /// Books what the step computed, hands its rows to their sequences, and ends those that are over.
     fn accept(&mut self, now: Instant) {
         let mut row = 0;
         let mut over = Vec::new();
@@ -242,11 +252,20 @@ impl Scheduler {
             if tokens.len() > 1 || sequence.completion_tokens() == 0 {
                 self.counters.prefilled(tokens.len() as u64);
             }
-            if chunk.want == Want::Last {
-                let ending = sequence.sample(self.rows.row_mut(row), self.limits.context_tokens, now);
+            let n_rows = match chunk.want {
+                Want::Nothing => 0,
+                Want::Last => 1,
+                Want::All => tokens.len(),
+            };
+            for position in self.slots.held(*slot) - n_rows..self.slots.held(*slot) {
+                let logits = self.rows.row_mut(row);
                 row += 1;
+                if position + 1 < sequence.tokens().len() {
+                    sequence.take_known(logits, position);
+                    continue;
+                }
                 self.counters.sampled();
-                if ending.is_some() {
+                if sequence.sample(logits, self.limits.context_tokens, now).is_some() {
                     over.push(member.running);
                 }
             }
@@ -303,6 +322,35 @@ impl Scheduler {
         self.counters.load(self.running.len(), self.waiting.len(), blocked);
     }
 }
+
+impl Room {
+    fn of(limits: Limits) -> Self {
+        let row_bytes = limits.vocabulary as usize * size_of::<f32>();
+        let rows = (KNOWN_ROWS_BYTES / row_bytes.max(1)).max(1);
+        Self { tokens: limits.tokens_per_step as usize, rows }
+    }
+
+    /// How many of a sequence's `n_tokens` tokens, of which its slot holds `held`, the step takes, and which of their
+    /// rows it gives, where those from `first_row` on are needed.
+    fn take(&mut self, n_tokens: usize, held: usize, first_row: usize) -> (usize, Want) {
+        let n_due = n_tokens - held;
+        let (n_taken, want) = if first_row + 1 == n_tokens {
+            let n_taken = n_due.min(self.tokens);
+            (n_taken, if n_taken == n_due { Want::Last } else { Want::Nothing })
+        } else if held < first_row {
+            ((first_row - held).min(self.tokens), Want::Nothing)
+        } else {
+            let n_taken = n_due.min(self.tokens).min(self.rows);
+            self.rows -= n_taken;
+            (n_taken, Want::All)
+        };
+        self.tokens -= n_taken;
+        (n_taken, want)
+    }
+}
+
+/// Bytes of the rows of tokens that are known already, which one step may give: a row of 128,000 logits has 512 KB.
+const KNOWN_ROWS_BYTES: usize = 16 << 20;
 
 /// How long the engine's thread waits before it looks whether readers have caught up.
 pub const BLOCKED_PAUSE: Duration = Duration::from_millis(1);

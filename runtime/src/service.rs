@@ -4,6 +4,7 @@
 mod completion;
 mod embed;
 mod request;
+mod score;
 mod rerank;
 
 use std::{
@@ -20,8 +21,8 @@ use impetus_proto::{
     Code, Error, REQUEST_ID,
     worker::{
         Accepted, DescribeRequest, Description, DetokenizeReply, DetokenizeRequest, DrainReply, DrainRequest,
-        EmbedReply, EmbedRequest, GenerateEvent, GenerateRequest, RerankReply, RerankRequest, Stats,
-        StatsRequest, TokenizeReply, TokenizeRequest, generate_event, worker_server::Worker,
+        Echo, EmbedReply, EmbedRequest, GenerateEvent, GenerateRequest, Prompt, RerankReply, RerankRequest,
+        Stats, StatsRequest, TokenizeReply, TokenizeRequest, generate_event, worker_server::Worker,
     },
 };
 use tokio::sync::mpsc;
@@ -31,11 +32,11 @@ use tonic::{Request, Response, Status};
 use tracing::{Instrument, debug, info_span};
 
 use crate::{
-    engine::Vocabulary,
-    prompt::{ChatTemplate, TemplateError},
+    engine::{TokenId, Vocabulary},
+    prompt::{ChatTemplate, InfillTokens, TemplateError},
     run::engine_thread::Work,
     scheduler::{Counters, Sequence, SequenceParams},
-    service::completion::Completion,
+    service::{completion::Completion, request::Spelling},
 };
 
 /// Events that may lie unread before a sequence pauses for its reader.
@@ -54,6 +55,7 @@ struct Shared {
     description: Description,
     vocabulary: Arc<dyn Vocabulary>,
     template: Result<ChatTemplate, TemplateError>,
+    infill: Option<InfillTokens>,
     work: Work,
     counters: Arc<Counters>,
     draining: AtomicBool,
@@ -71,7 +73,8 @@ impl Service {
         counters: Arc<Counters>,
     ) -> Self {
         let (draining, requests) = (AtomicBool::new(false), TaskTracker::new());
-        let shared = Shared { description, vocabulary, template, work, counters, draining, requests };
+        let infill = InfillTokens::of(&*vocabulary);
+        let shared = Shared { description, vocabulary, template, infill, work, counters, draining, requests };
         Self { shared: Arc::new(shared) }
     }
 
@@ -107,6 +110,13 @@ impl Service {
         Error::new(Code::UnsupportedParameter, message).with_param("model")
     }
 
+    fn limits(&self) -> request::Limits {
+        request::Limits {
+            context_tokens: self.shared.description.context_tokens,
+            vocabulary: self.shared.vocabulary.size(),
+        }
+    }
+
     async fn start(&self, request: GenerateRequest) -> Result<EventStream, Error> {
         let in_progress = self.enter(&request.model)?;
         let Work::Generate { sequences, .. } = &self.shared.work else {
@@ -117,22 +127,31 @@ impl Service {
             return Err(self.wrong_task(what));
         };
         let submitted = Instant::now();
-        let limits = request::Limits {
-            context_tokens: self.shared.description.context_tokens,
-            vocabulary: self.shared.vocabulary.size(),
-        };
+        let limits = self.limits();
         let vocabulary = Arc::clone(&self.shared.vocabulary);
-        let request::Request { input, resume, max_tokens, sampler, output } =
-            request::validate(request, limits, vocabulary)?;
-        let prompt = self.tokenize(input).await?.tokens;
+        let request::Request { input, resume, max_tokens, echo, sampler, output } =
+            request::validate(request, limits, Arc::clone(&vocabulary), self.shared.infill.as_ref())?;
+        let request::Prompt { text, tokens: prompt } = self.read(input, Spelling::default()).await?;
         limits.check_prompt(prompt.len())?;
+        let prompt_scores = echo.and_then(|echo| echo.top_logprobs);
+        limits.check_echo(prompt.len(), prompt_scores.unwrap_or_default())?;
         let accepted = Accepted { prompt_tokens: prompt.len() as u32 };
         debug!(prompt_tokens = prompt.len(), resumed_tokens = resume.len(), max_tokens, "accepted");
         let index = resume.len() as u32;
 
         let (events, receiver) = mpsc::channel(EVENTS_PER_READER);
         let sequence = blocking(move || {
-            Sequence::new(SequenceParams { prompt, resume, max_tokens, sampler, output, events, submitted })
+            let (max, scores) = (max_tokens, prompt_scores);
+            Sequence::new(SequenceParams {
+                prompt,
+                resume,
+                max_tokens: max,
+                prompt_scores: scores,
+                sampler,
+                output,
+                events,
+                submitted,
+            })
         })
         .await?;
         sequences.try_send(sequence).map_err(|error| match error {
@@ -143,22 +162,29 @@ impl Service {
             TrySendError::Disconnected(_) => Error::new(Code::Unavailable, "the engine has stopped"),
         })?;
 
+        let mut first = vec![generate_event::Event::Accepted(accepted)];
+        // Whoever has tokens has the prompt. What is to be said with it comes from the sequence.
+        if matches!(echo, Some(Echo { top_logprobs: None })) && index == 0 {
+            first.push(generate_event::Event::Prompt(Prompt { text: text.clone(), logprobs: Vec::new() }));
+        }
         let model = self.shared.description.model.clone();
-        let first = GenerateEvent {
-            model: model.clone(),
-            index,
-            tokens: Vec::new(),
-            event: Some(generate_event::Event::Accepted(accepted)),
-        };
-        Ok(Box::pin(tokio_stream::once(Ok(first)).chain(Completion::new(model, receiver, in_progress))))
+        let event = |event| GenerateEvent { model: model.clone(), index, tokens: Vec::new(), event: Some(event) };
+        let first: Vec<_> = first.into_iter().map(|first| Ok(event(first))).collect();
+        let rest = Completion::new(model, vocabulary, text, receiver, in_progress);
+        Ok(Box::pin(tokio_stream::iter(first).chain(rest)))
     }
 
     /// Renders and tokenizes off the async threads.
-    async fn tokenize(&self, input: request::Input) -> Result<request::Prompt, Error> {
+    async fn read(&self, input: request::Input, spelling: Spelling) -> Result<request::Prompt, Error> {
         let shared = Arc::clone(&self.shared);
         let work = blocking(move || {
-            let context = shared.description.context_tokens;
-            request::prompt(input, shared.template.as_ref(), shared.vocabulary.as_ref(), context)
+            let reader = request::Reader {
+                template: shared.template.as_ref(),
+                vocabulary: shared.vocabulary.as_ref(),
+                infill: shared.infill.as_ref(),
+                context_tokens: shared.description.context_tokens,
+            };
+            reader.prompt(input, spelling)
         });
         match tokio::time::timeout(TOKENIZE_DEADLINE, work).await {
             Ok(prompt) => prompt?,
@@ -213,12 +239,14 @@ impl Worker for Service {
     async fn tokenize(&self, request: Request<TokenizeRequest>) -> Result<Response<TokenizeReply>, Status> {
         let request = request.into_inner();
         self.check_model(&request.model)?;
-        let prompt = Service::tokenize(self, request::Input::try_from(request.input)?).await?;
+        let (input, spelling) = request::to_tokenize(request)?;
+        let request::Prompt { text, tokens } = self.read(input, spelling).await?;
+        let spelled = |token: &TokenId| score::spelling(*token, &*self.shared.vocabulary).to_vec();
         Ok(Response::new(TokenizeReply {
             model: self.shared.description.model.clone(),
-            tokens: prompt.tokens.into_iter().map(|token| token.0).collect(),
-            prompt: prompt.text,
-            pieces: Vec::new(),
+            pieces: tokens.iter().map(spelled).collect(),
+            tokens: tokens.into_iter().map(|token| token.0).collect(),
+            prompt: text,
         }))
     }
 
@@ -226,8 +254,12 @@ impl Worker for Service {
         &self,
         request: Request<DetokenizeRequest>,
     ) -> Result<Response<DetokenizeReply>, Status> {
-        self.check_model(&request.into_inner().model)?;
-        Err(Status::unimplemented("detokenize"))
+        let DetokenizeRequest { model, tokens } = request.into_inner();
+        self.check_model(&model)?;
+        let tokens = self.limits().check_tokens(tokens, "tokens")?;
+        let vocabulary = Arc::clone(&self.shared.vocabulary);
+        let text = blocking(move || score::text(&tokens, &*vocabulary)).await?;
+        Ok(Response::new(DetokenizeReply { model, text }))
     }
 
     async fn rerank(&self, request: Request<RerankRequest>) -> Result<Response<RerankReply>, Status> {

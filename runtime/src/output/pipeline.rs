@@ -17,7 +17,9 @@ pub struct Output {
     vocabulary: Arc<dyn Vocabulary>,
     detokenizer: Detokenizer,
     stops: StopMatcher,
-    ignore_end: bool,
+    params: StopParams,
+    /// Tokens pushed.
+    tokens: u32,
     reading: Reading,
     /// What the last token completed; kept for its capacity.
     completed: String,
@@ -70,7 +72,8 @@ impl Output {
             vocabulary,
             detokenizer: Detokenizer::default(),
             stops: StopMatcher::new(&params.stop)?,
-            ignore_end: params.ignore_end,
+            params: params.clone(),
+            tokens: 0,
             reading: Reading { parser, controls: &[], called: false, thought: Thought::default() },
             completed: String::new(),
         })
@@ -104,7 +107,8 @@ impl Output {
     /// Takes the next token.
     pub fn push(&mut self, token: TokenId) -> Step {
         self.reading.count();
-        if !self.ignore_end && self.vocabulary.is_end(token) {
+        self.tokens += 1;
+        if self.params.is_end(token, &*self.vocabulary) {
             return Step { parts: Vec::new(), stopped: Some(Stopped::EndToken) };
         }
         self.completed.clear();
@@ -114,7 +118,11 @@ impl Output {
         };
         self.detokenizer.push(piece, &mut self.completed);
         let mut text = String::new();
-        self.stops.push(&self.completed, &mut text);
+        if self.tokens > self.params.min_tokens {
+            self.stops.push(&self.completed, &mut text);
+        } else {
+            text.clone_from(&self.completed);
+        }
         let stopped = self.stops.found().map(|stop| Stopped::StopString(stop.to_owned()));
         let parts = self.reading.read(&text);
         self.reading.bound_thought(&*self.vocabulary);
@@ -230,7 +238,7 @@ mod tests {
 
     fn output(stop: &[&str], ignore_end: bool) -> Output {
         let stop = stop.iter().map(ToString::to_string).collect();
-        Output::new(vocabulary(), &StopParams { stop, ignore_end }).unwrap()
+        Output::new(vocabulary(), &StopParams { stop, ignore_end, ..StopParams::default() }).unwrap()
     }
 
     fn parts(text: &str) -> Vec<Part> {

@@ -6,6 +6,8 @@
 
 use impetus_proto::worker;
 
+use crate::engine::{TokenId, Vocabulary};
+
 /// The most stop strings of one request.
 pub const MAX_STOPS: usize = 16;
 
@@ -19,6 +21,10 @@ pub struct StopParams {
     pub stop: Vec<String>,
     /// Go on after the model's own end token.
     pub ignore_end: bool,
+    /// Tokens that end the output like the model's own end token, whether that does or not.
+    pub stop_tokens: Vec<TokenId>,
+    /// Text of so many tokens is not searched for stop strings.
+    pub min_tokens: u32,
 }
 
 /// Stop strings that cannot be honoured.
@@ -66,9 +72,26 @@ struct Pattern {
     matched: usize,
 }
 
+impl StopParams {
+    /// Whether `token` ends the output.
+    pub fn is_end(&self, token: TokenId, vocabulary: &dyn Vocabulary) -> bool {
+        (!self.ignore_end && vocabulary.is_end(token)) || self.stop_tokens.contains(&token)
+    }
+
+    /// All tokens that end the output. Reads the whole vocabulary.
+    pub fn ends(&self, vocabulary: &dyn Vocabulary) -> Vec<TokenId> {
+        (0..vocabulary.size()).map(TokenId).filter(|&token| self.is_end(token, vocabulary)).collect()
+    }
+}
+
 impl From<&worker::Stopping> for StopParams {
     fn from(wire: &worker::Stopping) -> Self {
-        Self { stop: wire.stop.clone(), ignore_end: wire.ignore_end }
+        Self {
+            stop: wire.stop.clone(),
+            ignore_end: wire.ignore_end,
+            stop_tokens: wire.stop_tokens.iter().copied().map(TokenId).collect(),
+            min_tokens: wire.min_tokens,
+        }
     }
 }
 

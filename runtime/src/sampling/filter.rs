@@ -3,31 +3,23 @@
 
 use std::cmp::Ordering;
 
-use crate::engine::TokenId;
+use super::candidate::{Candidate, by_logit, entropy, highest, mass, weight};
 
 /// How many of the best candidates are put in order at first, and by what factor more when they do not suffice: a
 /// top-p of 0.95 needs a few dozen of 128,000.
 const FIRST_SORTED: usize = 256;
 const GROWTH: usize = 4;
 
-/// A token that may still be chosen.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Candidate {
-    pub(super) token: u32,
-    pub(super) logit: f32,
-    /// What a filter orders by; its own scratch.
-    score: f32,
-}
-
-/// Fills `candidates` with every token whose logit is a number above minus infinity, by token.
-pub(super) fn collect(logits: &[f32], candidates: &mut Vec<Candidate>) {
-    candidates.clear();
-    for (token, &logit) in logits.iter().enumerate() {
-        // False for NaN. Plus infinity becomes a number, so that differences of logits are numbers.
-        if logit > f32::NEG_INFINITY {
-            candidates.push(Candidate { token: token as u32, logit: logit.min(f32::MAX), score: 0.0 });
-        }
-    }
+/// Top-nσ (Tang et al. 2024, <https://arxiv.org/abs/2411.07641>): keeps logits within `n` standard deviations, of all
+/// logits, below the largest one.
+pub(super) fn top_n_sigma(candidates: &mut Vec<Candidate>, n: f32) {
+    let Some(highest) = highest(candidates) else { return };
+    let count = candidates.len() as f64;
+    let mean = candidates.iter().map(|candidate| f64::from(candidate.logit)).sum::<f64>() / count;
+    let deviation = |candidate: &Candidate| (f64::from(candidate.logit) - mean).powi(2);
+    let sigma = (candidates.iter().map(deviation).sum::<f64>() / count).sqrt();
+    let least = f64::from(highest) - f64::from(n) * sigma;
+    candidates.retain(|candidate| f64::from(candidate.logit) >= least);
 }
 
 /// Keeps the `k` most probable candidates.
@@ -44,14 +36,8 @@ pub(super) fn typical(candidates: &mut Vec<Candidate>, p: f32) {
     let Some(highest) = highest(candidates) else { return };
     let total = mass(candidates, highest);
     // The information of a candidate is ln(total) - (logit - highest); the entropy is its mean.
-    let log_total = total.ln();
+    let (log_total, entropy) = (total.ln(), entropy(candidates));
     let information = |candidate: &Candidate| log_total - f64::from(candidate.logit - highest);
-    let entropy: f64 = candidates
-        .iter()
-        .map(|candidate| (weight(candidate, highest), information(candidate)))
-        .filter(|(weight, _)| *weight > 0.0)
-        .map(|(weight, information)| weight / total * information)
-        .sum();
     for candidate in candidates.iter_mut() {
         candidate.score = (information(candidate) - entropy).abs() as f32;
     }
@@ -72,30 +58,23 @@ pub(super) fn min_p(candidates: &mut Vec<Candidate>, p: f32) {
     candidates.retain(|candidate| candidate.logit - highest >= margin);
 }
 
-/// Chooses among `candidates` in proportion to their probability at `temperature` (above zero), walking them by
-/// token until `uniform`, in [0, 1), of the whole is passed.
-pub(super) fn draw(candidates: &mut [Candidate], temperature: f32, uniform: f64) -> Option<TokenId> {
-    // The order of walking has to be a function of what is left, not of how the filters left it.
-    if !candidates.is_sorted_by_key(|candidate| candidate.token) {
-        candidates.sort_unstable_by_key(|candidate| candidate.token);
-    }
-    let highest = highest(candidates)?;
-    let mut total = 0.0_f64;
-    for candidate in candidates.iter_mut() {
-        candidate.score = ((candidate.logit - highest) / temperature).exp();
-        total += f64::from(candidate.score);
-    }
-    let target = uniform * total;
-    let mut passed = 0.0_f64;
-    let mut last = None;
-    for candidate in candidates.iter().filter(|candidate| candidate.score > 0.0) {
-        passed += f64::from(candidate.score);
-        last = Some(TokenId(candidate.token));
-        if passed > target {
-            break;
-        }
-    }
-    last
+/// Exclude top choices (<https://github.com/oobabooga/text-generation-webui/pull/6335>): of the candidates with a
+/// probability of at least `threshold` only the least probable one stays, where there are two or more.
+pub(super) fn exclude_top(candidates: &mut Vec<Candidate>, threshold: f32) {
+    let Some(highest) = highest(candidates) else { return };
+    let needed = f64::from(threshold) * mass(candidates, highest);
+    let is_top = |candidate: &Candidate| weight(candidate, highest) >= needed;
+    let Some(last) = candidates.iter().copied().filter(is_top).max_by(by_logit) else { return };
+    candidates.retain(|candidate| !is_top(candidate) || candidate.token == last.token);
+}
+
+/// Keeps the candidates whose information is at most `nats`; the most probable one always.
+pub(super) fn at_most(candidates: &mut Vec<Candidate>, nats: f64) {
+    let Some(highest) = highest(candidates) else { return };
+    let Some(best) = candidates.iter().copied().min_by(by_logit) else { return };
+    let log_total = mass(candidates, highest).ln();
+    let information = |candidate: &Candidate| log_total - f64::from(candidate.logit - highest);
+    candidates.retain(|candidate| information(candidate) <= nats || candidate.token == best.token);
 }
 
 /// Keeps the first candidates in `order` that together reach `needed`, sorting no more than that takes.
@@ -125,23 +104,6 @@ fn keep_mass(
         sorted += count;
         part *= GROWTH;
     }
-}
-
-/// Probability of a candidate, up to the factor that all share.
-fn weight(candidate: &Candidate, highest: f32) -> f64 {
-    f64::from((candidate.logit - highest).exp())
-}
-
-fn mass(candidates: &[Candidate], highest: f32) -> f64 {
-    candidates.iter().map(|candidate| weight(candidate, highest)).sum()
-}
-
-fn highest(candidates: &[Candidate]) -> Option<f32> {
-    candidates.iter().map(|candidate| candidate.logit).reduce(f32::max)
-}
-
-fn by_logit(a: &Candidate, b: &Candidate) -> Ordering {
-    b.logit.total_cmp(&a.logit).then(a.token.cmp(&b.token))
 }
 
 fn by_score(a: &Candidate, b: &Candidate) -> Ordering {

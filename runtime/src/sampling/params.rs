@@ -2,7 +2,12 @@
 
 use impetus_proto::worker;
 
+use super::{DryParams, DynamicTemperatureParams, MAX_TOP, MirostatParams};
 use crate::engine::TokenId;
+
+/// The most texts that DRY may break at, and the longest, in bytes.
+const MAX_BREAKERS: usize = 32;
+const MAX_BREAKER_BYTES: usize = 64;
 
 /// The most entries that `logit_bias` may have.
 const MAX_LOGIT_BIASES: usize = 4096;
@@ -33,6 +38,27 @@ pub struct SamplingParams {
     pub penalty_last_tokens: Option<u32>,
     /// Added to the logits of these tokens before anything else.
     pub logit_bias: Vec<(TokenId, f32)>,
+    /// Penalises what continues a repetition.
+    pub dry: Option<DryParams>,
+    /// Now and then leaves out the most probable tokens.
+    pub xtc: Option<XtcParams>,
+    /// Replaces the filters.
+    pub mirostat: Option<MirostatParams>,
+    /// Lets the temperature follow the distribution.
+    pub dynamic_temperature: Option<DynamicTemperatureParams>,
+    /// Keep logits within so many standard deviations of the largest one; zero is off.
+    pub top_n_sigma: Option<f32>,
+    /// Say how probable each token was, and list so many of the most probable ones.
+    pub logprobs: Option<u32>,
+}
+
+/// What a request asks of XTC.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct XtcParams {
+    /// How often it is applied; zero is off.
+    pub probability: f32,
+    /// The least probability of a top choice.
+    pub threshold: f32,
 }
 
 /// A sampling parameter that cannot be honoured.
@@ -41,12 +67,35 @@ pub enum SamplingError {
     /// A number outside its range.
     #[error("{parameter} is {value}; it must be {expected}")]
     OutOfRange {
-        /// The parameter's name, as in the protocol.
+        /// The parameter's name, as clients send it.
         parameter: &'static str,
         /// What was asked for.
         value: f32,
         /// The range, in words.
         expected: &'static str,
+    },
+    /// A version of mirostat that nobody has described.
+    #[error("mirostat is {version}; it must be 1 or 2, or left out")]
+    UnknownMirostat {
+        /// The version that was asked for.
+        version: u32,
+    },
+    /// Texts to break repetitions at that cannot be honoured.
+    #[error(
+        "dry_sequence_breakers may be {MAX_BREAKERS} texts of 1 to {MAX_BREAKER_BYTES} bytes; here are {count}, \
+         the longest of {bytes} bytes"
+    )]
+    Breakers {
+        /// How many there are.
+        count: usize,
+        /// Bytes of the longest, or zero if one is empty.
+        bytes: usize,
+    },
+    /// More alternatives of each token than are listed.
+    #[error("top_logprobs is {count}; it must be from 0 to {MAX_TOP}")]
+    TooManyLogprobs {
+        /// How many were asked for.
+        count: u32,
     },
     /// More logit biases than are supported.
     #[error("logit_bias has {count} entries; at most {MAX_LOGIT_BIASES} are supported")]
@@ -69,6 +118,9 @@ impl SamplingError {
     pub fn parameter(&self) -> &'static str {
         match self {
             Self::OutOfRange { parameter, .. } => parameter,
+            Self::UnknownMirostat { .. } => "mirostat",
+            Self::Breakers { .. } => "dry_sequence_breakers",
+            Self::TooManyLogprobs { .. } => "top_logprobs",
             Self::TooManyBiases { .. } | Self::UnknownToken { .. } => "logit_bias",
         }
     }
@@ -87,6 +139,11 @@ impl SamplingParams {
         within("repetition_penalty", repetition, 0.01, 100.0, "from 0.01 to 100")?;
         within("frequency_penalty", self.frequency_penalty, -2.0, 2.0, "from -2 to 2")?;
         within("presence_penalty", self.presence_penalty, -2.0, 2.0, "from -2 to 2")?;
+        within("top_n_sigma", self.top_n_sigma.unwrap_or(0.0), 0.0, 1e6, "0 or more")?;
+        self.validate_groups()?;
+        if let Some(count) = self.logprobs.filter(|count| *count > MAX_TOP) {
+            return Err(SamplingError::TooManyLogprobs { count });
+        }
         if self.logit_bias.len() > MAX_LOGIT_BIASES {
             return Err(SamplingError::TooManyBiases { count: self.logit_bias.len() });
         }
@@ -95,6 +152,38 @@ impl SamplingParams {
             if token.0 >= vocabulary {
                 return Err(SamplingError::UnknownToken { token: token.0, vocabulary });
             }
+        }
+        Ok(())
+    }
+
+    fn validate_groups(&self) -> Result<(), SamplingError> {
+        if let Some(dry) = &self.dry {
+            within("dry_multiplier", dry.multiplier, 0.0, 100.0, "from 0 to 100")?;
+            if dry.multiplier > 0.0 {
+                within("dry_base", dry.base, 1.0, 100.0, "from 1 to 100")?;
+            }
+            let lengths = || dry.breakers.iter().map(String::len);
+            let is_empty = lengths().any(|bytes| bytes == 0);
+            let longest = lengths().max().unwrap_or(0);
+            if is_empty || longest > MAX_BREAKER_BYTES || dry.breakers.len() > MAX_BREAKERS {
+                let bytes = if is_empty { 0 } else { longest };
+                return Err(SamplingError::Breakers { count: dry.breakers.len(), bytes });
+            }
+        }
+        if let Some(xtc) = self.xtc {
+            within("xtc_probability", xtc.probability, 0.0, 1.0, "from 0 to 1")?;
+            within("xtc_threshold", xtc.threshold, 0.0, 1.0, "from 0 to 1")?;
+        }
+        if let Some(mirostat) = self.mirostat {
+            if !(1..=2).contains(&mirostat.version) {
+                return Err(SamplingError::UnknownMirostat { version: mirostat.version });
+            }
+            within("mirostat_tau", mirostat.tau, 0.0, 100.0, "from 0 to 100")?;
+            within("mirostat_eta", mirostat.eta, 0.0, 1.0, "from 0 to 1")?;
+        }
+        if let Some(dynamic) = self.dynamic_temperature {
+            within("dynatemp_range", dynamic.range, 0.0, 100.0, "from 0 to 100")?;
+            within("dynatemp_exponent", dynamic.exponent, 0.0, 100.0, "from 0 to 100")?;
         }
         Ok(())
     }
@@ -114,7 +203,19 @@ impl From<&worker::Sampling> for SamplingParams {
             presence_penalty: wire.presence_penalty,
             penalty_last_tokens: wire.penalty_last_tokens,
             logit_bias: wire.logit_bias.iter().map(|entry| (TokenId(entry.token), entry.bias)).collect(),
+            dry: wire.dry.as_ref().map(DryParams::from),
+            xtc: wire.xtc.as_ref().map(XtcParams::from),
+            mirostat: wire.mirostat.as_ref().map(MirostatParams::from),
+            dynamic_temperature: wire.dynamic_temperature.as_ref().map(DynamicTemperatureParams::from),
+            top_n_sigma: wire.top_n_sigma,
+            logprobs: None,
         }
+    }
+}
+
+impl From<&worker::Xtc> for XtcParams {
+    fn from(wire: &worker::Xtc) -> Self {
+        Self { probability: wire.probability, threshold: wire.threshold }
     }
 }
 

@@ -14,6 +14,13 @@ pub(super) fn uniform(seed: u64, choice: u32, position: u32) -> f64 {
     (bits >> 11) as f64 / (1_u64 << 53) as f64
 }
 
+/// Another such number for the same place, of a seed that is as far from `seed` as any.
+pub(super) fn other_uniform(seed: u64, choice: u32, position: u32) -> f64 {
+    /// The first binary digits of the fraction of pi.
+    const APART: u64 = 0x243F_6A88_85A3_08D3;
+    uniform(finalize(seed ^ APART), choice, position)
+}
+
 fn finalize(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -1,11 +1,32 @@
+//! The samplers by tables of rows worked out by hand, and by laws.
+
+mod chain;
+mod replay;
+
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
-use super::filter::{Candidate, collect, draw, min_p, top_k, top_p, typical};
+use super::candidate::{Candidate, collect, draw, scale};
+use super::filter::{min_p, top_k, top_p, typical};
 use super::{SampleError, Sampler, SamplingError, SamplingParams, random};
-use crate::engine::TokenId;
+use crate::engine::{TokenId, fake::ByteVocabulary};
 
+/// For rows of up to 257 logits.
 fn sampler(params: SamplingParams) -> Sampler {
-    Sampler::new(params, 0, 64).unwrap()
+    choice(params, 0)
+}
+
+fn choice(params: SamplingParams, choice: u32) -> Sampler {
+    Sampler::new(params, choice, Arc::new(ByteVocabulary::default())).unwrap()
+}
+
+impl Sampler {
+    /// A whole turn but for its memory.
+    fn sample(&mut self, logits: &mut [f32], position: u32) -> Result<TokenId, SampleError> {
+        self.prepare(logits, position);
+        self.choose(logits, position).map(|sampled| sampled.token)
+    }
 }
 
 fn candidates(logits: &[f32]) -> Vec<Candidate> {
@@ -65,7 +86,7 @@ fn greedy_takes_the_lowest_of_the_largest() {
 #[test]
 fn parameters_are_checked_by_name() {
     let check = |params: SamplingParams, parameter: &str| {
-        let error = Sampler::new(params.clone(), 0, 64).err();
+        let error = Sampler::new(params.clone(), 0, Arc::new(ByteVocabulary::default())).err();
         assert_eq!(error.as_ref().map(SamplingError::parameter), Some(parameter), "{params:?}");
     };
     let base = SamplingParams::default;
@@ -80,7 +101,7 @@ fn parameters_are_checked_by_name() {
         check(SamplingParams { logit_bias: vec![(TokenId(0), bad * 101.0)], ..base() }, "logit_bias");
     }
     check(SamplingParams { repetition_penalty: Some(0.0), ..base() }, "repetition_penalty");
-    check(SamplingParams { logit_bias: vec![(TokenId(64), 1.0)], ..base() }, "logit_bias");
+    check(SamplingParams { logit_bias: vec![(TokenId(257), 1.0)], ..base() }, "logit_bias");
     check(SamplingParams { logit_bias: vec![(TokenId(0), 1.0); 5000], ..base() }, "logit_bias");
 }
 
@@ -132,10 +153,10 @@ fn bias_bans_and_forces() {
 #[test]
 fn draws_follow_the_distribution() {
     const DRAWS: u32 = 20_000;
-    let check = |temperature: f32, choice: u32| {
+    let check = |temperature: f32, nth: u32| {
         let logits = [0.0, 1.0, -1.0, 2.0, 0.5, -0.5];
         let params = SamplingParams { seed: 42, temperature, ..SamplingParams::default() };
-        let mut sampler = Sampler::new(params, choice, 64).unwrap();
+        let mut sampler = choice(params, nth);
         let mut counts = [0_u32; 6];
         for position in 0..DRAWS {
             counts[sampler.sample(&mut logits.to_vec(), position).unwrap().0 as usize] += 1;
@@ -278,8 +299,11 @@ proptest! {
     fn the_draw_is_where_the_random_number_falls(logits in logits(), temperature in 0.1_f32..4.0, uniform in 0.0..1.0) {
         let mut shuffled = candidates(&logits);
         top_p(&mut shuffled, 1.0);
-        let drawn = draw(&mut shuffled, temperature, uniform);
-        prop_assert_eq!(drawn, draw(&mut candidates(&logits), temperature, uniform));
+        scale(&mut shuffled, temperature);
+        let drawn = draw(&mut shuffled, uniform);
+        let mut ordered = candidates(&logits);
+        scale(&mut ordered, temperature);
+        prop_assert_eq!(drawn, draw(&mut ordered, uniform));
         let finite = finite(&logits);
         let probabilities = softmax(&finite.iter().map(|(_, logit)| *logit).collect::<Vec<_>>(), temperature);
         let mut passed = 0.0;
@@ -292,10 +316,10 @@ proptest! {
     }
 
     #[test]
-    fn the_same_place_draws_the_same(logits in logits(), seed: u64, choice: u32, position: u32) {
+    fn the_same_place_draws_the_same(logits in logits(), seed: u64, nth: u32, position: u32) {
         let params = SamplingParams { seed, temperature: 1.0, top_p: Some(0.9), ..SamplingParams::default() };
-        let mut one = Sampler::new(params.clone(), choice, 2000).unwrap();
-        let mut other = Sampler::new(params, choice, 2000).unwrap();
+        let mut one = choice(params.clone(), nth);
+        let mut other = choice(params, nth);
         other.sample(&mut logits.clone(), position.wrapping_add(1)).unwrap();
         prop_assert_eq!(one.sample(&mut logits.clone(), position), other.sample(&mut logits.clone(), position));
     }

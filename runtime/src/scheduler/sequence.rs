@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 use crate::{
     engine::TokenId,
     output::{Output, Part, Stopped},
-    sampling::Sampler,
+    sampling::{Sampled, Sampler, Score},
+    scheduler::echo::Echo,
 };
 
 /// What a sequence is made of.
@@ -18,11 +19,14 @@ pub struct SequenceParams {
     pub resume: Vec<TokenId>,
     /// Tokens of the completion at most, the resumed ones counted; absent: as many as the slot holds.
     pub max_tokens: Option<u32>,
+    /// Say how probable each token of the prompt is, with so many alternatives. Not said again to who has tokens of the
+    /// completion already.
+    pub prompt_scores: Option<u32>,
     /// Decides the next token.
     pub sampler: Sampler,
     /// Makes text of tokens and sees stops.
     pub output: Output,
-    /// Where events go. A full channel pauses the sequence, a closed one cancels it.
+    /// Where events go; room for two at least. A full channel pauses the sequence, a closed one cancels it.
     pub events: mpsc::Sender<Event>,
     /// When it was submitted.
     pub submitted: Instant,
@@ -31,6 +35,9 @@ pub struct SequenceParams {
 /// What a sequence tells its reader.
 #[derive(Debug, PartialEq)]
 pub enum Event {
+    /// How probable each token of the prompt is, before anything else. The first one has none before it: its score
+    /// says nothing.
+    Prompt(Vec<(TokenId, Score)>),
     /// A token was sampled. It may add nothing yet: half a character, or the beginning of what may be a stop or a tag.
     Token {
         /// Its position in the completion.
@@ -39,6 +46,8 @@ pub enum Event {
         token: TokenId,
         /// What it adds to the output.
         parts: Vec<Part>,
+        /// How probable it was, where that is asked for.
+        score: Option<Score>,
         /// Set when it was the last one.
         ending: Option<Ending>,
     },
@@ -113,6 +122,10 @@ pub struct Sequence {
     output: Output,
     events: mpsc::Sender<Event>,
     stopped: Option<FinishReason>,
+    /// Scores of the prompt that are still to be said.
+    echo: Option<Echo>,
+    /// The first place whose row of logits is needed: the last token's, or one of a token that is known already.
+    first_row: usize,
     cached_tokens: u32,
     submitted: Instant,
     admitted: Option<Instant>,
@@ -122,16 +135,21 @@ pub struct Sequence {
 impl Sequence {
     /// Takes the prompt in and replays what is resumed: sampler and output see the tokens, the reader does not.
     pub fn new(params: SequenceParams) -> Self {
-        let SequenceParams { prompt, resume, max_tokens, mut sampler, mut output, events, submitted } =
-            params;
+        let SequenceParams { prompt, resume, max_tokens, prompt_scores, events, submitted, .. } = params;
+        let (mut sampler, mut output) = (params.sampler, params.output);
         debug_assert!(!prompt.is_empty(), "a prompt has a token");
         sampler.observe_prompt(&prompt);
         let prompt_tokens = prompt.len();
         let mut tokens = prompt;
         let mut stopped = None;
+        // A sampler that remembers logits sees the resumed tokens with their rows.
+        let waits_for_rows = sampler.remembers_logits() && !resume.is_empty();
+        let echo = prompt_scores.filter(|_| resume.is_empty()).map(|top| Echo::new(top, &tokens));
         for token in resume {
             tokens.push(token);
-            sampler.accept(token);
+            if !waits_for_rows {
+                sampler.accept(token);
+            }
             stopped = output.push(token).stopped.map(FinishReason::from);
             if stopped.is_some() {
                 break;
@@ -141,7 +159,14 @@ impl Sequence {
         {
             stopped = Some(FinishReason::Length);
         }
+        let first_row = match &echo {
+            Some(_) => 0,
+            None if waits_for_rows => prompt_tokens - 1,
+            None => tokens.len() - 1,
+        };
         Self {
+            echo,
+            first_row,
             tokens,
             prompt_tokens,
             max_tokens,
@@ -173,12 +198,21 @@ impl Sequence {
     }
 
     pub(super) fn has_reader_room(&self) -> bool {
-        self.events.capacity() > 0
+        // The last row of a prompt may bring its scores and a token.
+        self.events.capacity() > usize::from(self.echo.is_some())
     }
 
-    /// The reason, when the replay ended the sequence.
-    pub(super) fn ended(&self) -> Option<FinishReason> {
-        self.stopped.clone()
+    /// The first place whose row of logits is needed.
+    pub(super) fn first_row(&self) -> usize {
+        self.first_row
+    }
+
+    /// The reason, when there is nothing to compute: the replay ended the sequence or filled a slot of
+    /// `context_tokens`, or the prompt alone was asked for.
+    pub(super) fn ended(&self, context_tokens: u32) -> Option<FinishReason> {
+        let is_full = self.tokens.len() >= context_tokens as usize;
+        let stopped = self.stopped.clone().or(is_full.then_some(FinishReason::Length));
+        stopped.filter(|_| self.echo.is_none())
     }
 
     /// The sequence got a slot that holds the first `held` of its tokens.
@@ -189,6 +223,24 @@ impl Sequence {
         }
     }
 
+    /// Takes the row of logits behind the token at `place`, whose next one is known.
+    pub(super) fn take_known(&mut self, logits: &mut [f32], place: usize) {
+        debug_assert_eq!(place, self.first_row, "rows come in order, each once");
+        self.first_row = place + 1;
+        let token = self.tokens[place + 1];
+        if place + 1 < self.prompt_tokens {
+            if let Some(echo) = &mut self.echo {
+                echo.push(logits, token);
+            }
+            self.say_prompt();
+        } else {
+            let index = (place + 1 - self.prompt_tokens) as u32;
+            self.sampler.prepare(logits, index);
+            self.sampler.impose(logits, index, token);
+            self.sampler.accept(token);
+        }
+    }
+
     /// Samples the next token from its logits and tells the reader; returns how the sequence ended, if it did.
     pub(super) fn sample(
         &mut self,
@@ -196,16 +248,27 @@ impl Sequence {
         context_tokens: u32,
         now: Instant,
     ) -> Option<FinishReason> {
+        self.say_prompt();
+        if let Some(reason) = self.stopped.clone() {
+            self.finish(reason.clone(), now);
+            return Some(reason);
+        }
         self.first_token.get_or_insert(now);
         let index = self.completion_tokens();
-        let token = match self.output.forced().map_or_else(|| self.sampler.sample(logits, index), Ok) {
-            Ok(token) => token,
+        self.sampler.prepare(logits, index);
+        let sampled = match self.output.forced() {
+            Some(token) => Ok(self.sampler.impose(logits, index, token)),
+            None => self.sampler.choose(logits, index),
+        };
+        let Sampled { token, score } = match sampled {
+            Ok(sampled) => sampled,
             Err(error) => {
                 self.fail(&error.to_string());
                 return Some(FinishReason::End);
             }
         };
         self.tokens.push(token);
+        self.first_row = self.tokens.len() - 1;
         self.sampler.accept(token);
         let step = self.output.push(token);
         let stopped = step.stopped.map(FinishReason::from).or_else(|| {
@@ -213,7 +276,7 @@ impl Sequence {
             (at_limit || self.tokens.len() >= context_tokens as usize).then_some(FinishReason::Length)
         });
         let ending = stopped.clone().map(|reason| self.ending(reason, now));
-        self.send(Event::Token { index, token, parts: step.parts, ending });
+        self.send(Event::Token { index, token, parts: step.parts, score, ending });
         stopped
     }
 
@@ -226,6 +289,12 @@ impl Sequence {
     /// Tells the reader that the sequence cannot go on.
     pub(super) fn fail(&self, reason: &str) {
         self.send(Event::Failed(reason.to_owned()));
+    }
+
+    fn say_prompt(&mut self) {
+        if let Some(scores) = Echo::whole(&mut self.echo) {
+            self.send(Event::Prompt(scores));
+        }
     }
 
     fn ending(&mut self, reason: FinishReason, now: Instant) -> Ending {

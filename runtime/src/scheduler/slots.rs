@@ -40,12 +40,13 @@ impl Slots {
         self.slots[slot.0 as usize].tokens.len()
     }
 
-    /// Takes a free slot for `tokens`. The last token is never part of the prefix, since its logits are needed.
+    /// Takes a free slot for `tokens`. Those from `first_row` on are never part of the prefix, since their logits are
+    /// needed.
     ///
     /// The longest prefix wins. Where using it would cut off more than half of what its slot holds, another
     /// free slot is taken, the least recently used, and gets a copy when that pays.
-    pub(super) fn claim(&mut self, tokens: &[TokenId]) -> Option<Claim> {
-        let usable = &tokens[..tokens.len().saturating_sub(1)];
+    pub(super) fn claim(&mut self, tokens: &[TokenId], first_row: usize) -> Option<Claim> {
+        let usable = &tokens[..first_row];
         let oldest = self.free().min_by_key(|&idx| self.slots[idx].last_used)?;
         let prefix = |idx: usize| common_prefix(&self.slots[idx].tokens, usable);
         let best_free = self
@@ -125,7 +126,7 @@ mod tests {
 
     /// Runs `prompt` through `slots` as a sequence that ends at once, and returns the claim.
     fn pass(slots: &mut Slots, prompt: &[TokenId]) -> Claim {
-        let claim = slots.claim(prompt).expect("a slot is free");
+        let claim = slots.claim(prompt, prompt.len() - 1).expect("a slot is free");
         slots.hold_prefix(&claim);
         slots.extend(claim.slot, &prompt[claim.length as usize..]);
         slots.release(claim.slot);
@@ -150,6 +151,14 @@ mod tests {
     }
 
     #[test]
+    fn what_needs_all_its_logits_finds_nothing() {
+        let mut slots = Slots::new(1);
+        pass(&mut slots, &tokens(0..10));
+        let claim = slots.claim(&tokens(0..10), 0).expect("the slot is free");
+        assert_eq!((claim.length, claim.copy_from), (0, None));
+    }
+
+    #[test]
     fn a_long_conversation_is_not_cut_for_a_shared_beginning() {
         let mut slots = Slots::new(2);
         let long = pass(&mut slots, &tokens(0..1000));
@@ -164,7 +173,7 @@ mod tests {
     #[test]
     fn without_a_free_slot_there_is_no_claim() {
         let mut slots = Slots::new(1);
-        assert!(slots.claim(&tokens(0..5)).is_some());
-        assert!(slots.claim(&tokens(0..5)).is_none());
+        assert!(slots.claim(&tokens(0..5), 4).is_some());
+        assert!(slots.claim(&tokens(0..5), 4).is_none());
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         fake::{ByteVocabulary, FakeEngine, Faults},
     },
     output::{Output, Part, StopParams},
-    sampling::{Sampler, SamplingParams},
+    sampling::{MirostatParams, Sampler, SamplingParams, Score},
 };
 
 const VOCABULARY: u32 = 257;
@@ -33,6 +33,12 @@ struct Ask {
     temperature: f32,
     stop: Vec<String>,
     room: usize,
+    /// Alternatives of each token, of the completion and of the prompt.
+    logprobs: Option<u32>,
+    prompt_scores: Option<u32>,
+    /// The prompt alone.
+    no_completion: bool,
+    mirostat: bool,
 }
 
 fn ask(prompt: &[u8], max_tokens: u32) -> Ask {
@@ -40,14 +46,17 @@ fn ask(prompt: &[u8], max_tokens: u32) -> Ask {
 }
 
 fn sequence(ask: &Ask) -> (Sequence, mpsc::Receiver<Event>) {
-    let (events, receiver) = mpsc::channel(ask.room.max(1));
-    let params = SamplingParams { seed: 7, temperature: ask.temperature, ..SamplingParams::default() };
-    let stop = StopParams { stop: ask.stop.clone(), ignore_end: true };
+    let (events, receiver) = mpsc::channel(ask.room.max(2));
+    let mirostat = ask.mirostat.then_some(MirostatParams { version: 2, tau: 3.0, eta: 0.3 });
+    let (temperature, logprobs) = (ask.temperature, ask.logprobs);
+    let params = SamplingParams { seed: 7, temperature, logprobs, mirostat, ..SamplingParams::default() };
+    let stop = StopParams { stop: ask.stop.clone(), ignore_end: true, ..StopParams::default() };
     let sequence = Sequence::new(SequenceParams {
         prompt: ask.prompt.iter().map(|&byte| TokenId(byte.into())).collect(),
         resume: ask.resume.clone(),
-        max_tokens: (ask.max_tokens > 0).then_some(ask.max_tokens),
-        sampler: Sampler::new(params, 0, VOCABULARY).unwrap(),
+        max_tokens: (ask.max_tokens > 0 || ask.no_completion).then_some(ask.max_tokens),
+        prompt_scores: ask.prompt_scores,
+        sampler: Sampler::new(params, 0, Arc::new(ByteVocabulary::default())).unwrap(),
         output: Output::new(Arc::new(ByteVocabulary::default()), &stop).unwrap(),
         events,
         submitted: Instant::now(),
@@ -92,9 +101,11 @@ impl Bench {
 }
 
 /// Everything a reader got.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 struct Got {
+    prompt: Option<Vec<(TokenId, Score)>>,
     tokens: Vec<TokenId>,
+    scores: Vec<Score>,
     text: String,
     ending: Option<Ending>,
     failed: Option<String>,
@@ -111,12 +122,17 @@ fn text(parts: &[Part]) -> String {
 }
 
 fn drain(receiver: &mut mpsc::Receiver<Event>) -> Got {
-    let mut got = Got { tokens: Vec::new(), text: String::new(), ending: None, failed: None };
+    let mut got = Got::default();
     let mut next = None;
     while let Ok(event) = receiver.try_recv() {
         assert!(got.ending.is_none() && got.failed.is_none(), "nothing follows the end");
         match event {
-            Event::Token { index, token, parts, ending } => {
+            Event::Prompt(scores) => {
+                assert!(got.tokens.is_empty() && got.prompt.is_none(), "the prompt comes first, and once");
+                got.prompt = Some(scores);
+            }
+            Event::Token { index, token, parts, score, ending } => {
+                got.scores.extend(score);
                 assert_eq!(index, next.unwrap_or(index), "no gap, no repetition");
                 next = Some(index + 1);
                 got.tokens.push(token);
@@ -149,7 +165,10 @@ fn one_sequence_gets_what_the_engine_says() {
     assert_eq!(got.tokens, oracle(b"hello there, engine", 20));
     let ending = got.ending.unwrap();
     assert_eq!(ending.reason, FinishReason::Length);
-    assert_eq!(ending.usage, Usage { prompt_tokens: 19, cached_tokens: 0, completion_tokens: 20, reasoning_tokens: 0 });
+    assert_eq!(
+        ending.usage,
+        Usage { prompt_tokens: 19, cached_tokens: 0, completion_tokens: 20, reasoning_tokens: 0 }
+    );
 }
 
 #[test]

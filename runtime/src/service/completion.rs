@@ -2,6 +2,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -14,36 +15,53 @@ use tokio_stream::Stream;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tonic::Status;
 
+use super::score;
 use crate::{
-    engine::TokenId,
+    engine::{TokenId, Vocabulary},
     output::Part,
+    sampling::Score,
     scheduler::{Ending, Event, FinishReason},
 };
 
 /// A stream of protocol events. Dropping it drops the receiver, which is what cancels the sequence.
 pub(super) struct Completion {
     model: String,
+    vocabulary: Arc<dyn Vocabulary>,
+    /// The prompt's text, to be said with the scores of its tokens.
+    prompt: String,
     events: Option<mpsc::Receiver<Event>>,
     _in_progress: TaskTrackerToken,
 }
 
 impl Completion {
-    pub(super) fn new(model: String, events: mpsc::Receiver<Event>, in_progress: TaskTrackerToken) -> Self {
-        Self { model, events: Some(events), _in_progress: in_progress }
+    pub(super) fn new(
+        model: String,
+        vocabulary: Arc<dyn Vocabulary>,
+        prompt: String,
+        events: mpsc::Receiver<Event>,
+        in_progress: TaskTrackerToken,
+    ) -> Self {
+        Self { model, vocabulary, prompt, events: Some(events), _in_progress: in_progress }
     }
 
     fn event(&mut self, event: Event) -> Result<GenerateEvent, Status> {
         let (index, tokens, event) = match event {
-            Event::Token { index, token: TokenId(id), parts, ending: None } => {
-                (index, vec![id], generate_event::Event::Delta(delta(parts)))
+            Event::Prompt(scores) => {
+                let prompt = score::prompt(std::mem::take(&mut self.prompt), &scores, &*self.vocabulary);
+                (0, Vec::new(), generate_event::Event::Prompt(prompt))
             }
-            Event::Token { index, token: TokenId(id), parts, ending: Some(ending) } => {
+            Event::Token { index, token, parts, score, ending: None } => {
+                let delta = self.delta(parts, token, score);
+                (index, vec![token.0], generate_event::Event::Delta(delta))
+            }
+            Event::Token { index, token, parts, score, ending: Some(ending) } => {
                 self.events = None;
-                (index, vec![id], generate_event::Event::Finished(finished(parts, ending)))
+                let delta = self.delta(parts, token, score);
+                (index, vec![token.0], generate_event::Event::Finished(finished(delta, ending)))
             }
             Event::Over { index, ending } => {
                 self.events = None;
-                (index, Vec::new(), generate_event::Event::Finished(finished(Vec::new(), ending)))
+                (index, Vec::new(), generate_event::Event::Finished(finished(Delta::default(), ending)))
             }
             Event::Failed(reason) => {
                 self.events = None;
@@ -51,6 +69,11 @@ impl Completion {
             }
         };
         Ok(GenerateEvent { model: self.model.clone(), index, tokens, event: Some(event) })
+    }
+
+    fn delta(&self, parts: Vec<Part>, token: TokenId, score: Option<Score>) -> Delta {
+        let logprobs = score.iter().map(|score| score::logprobs(token, score, &*self.vocabulary));
+        Delta { parts: parts.into_iter().map(Into::into).collect(), logprobs: logprobs.collect() }
     }
 }
 
@@ -73,13 +96,9 @@ impl Stream for Completion {
     }
 }
 
-fn delta(parts: Vec<Part>) -> Delta {
-    Delta { parts: parts.into_iter().map(Into::into).collect(), logprobs: Vec::new() }
-}
-
-/// `parts` is what the last token added, before what was held back.
-fn finished(mut parts: Vec<Part>, ending: Ending) -> Finished {
-    parts.extend(ending.rest);
+/// `rest` is what the last token added, before what was held back.
+fn finished(mut rest: Delta, ending: Ending) -> Finished {
+    rest.parts.extend(ending.rest.into_iter().map(Into::into));
     let (reason, stop) = match ending.reason {
         FinishReason::End => (worker::FinishReason::Stop, String::new()),
         FinishReason::StopString(stop) => (worker::FinishReason::Stop, stop),
@@ -89,7 +108,7 @@ fn finished(mut parts: Vec<Part>, ending: Ending) -> Finished {
     let reason = if calls { worker::FinishReason::ToolCalls } else { reason };
     Finished {
         reason: reason.into(),
-        rest: Some(delta(parts)),
+        rest: Some(rest),
         stop,
         usage: Some(worker::Usage {
             prompt_tokens: ending.usage.prompt_tokens,
