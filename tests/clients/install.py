@@ -52,7 +52,7 @@ def node(name):
     folder.mkdir(parents=True)
     for file in source.iterdir():
         shutil.copy(file, folder)
-    run([npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], folder)
+    run([npm, "install", "--no-audit", "--no-fund", "--loglevel=error"], folder)
     stamp(folder, wanted)
 
 

@@ -24,6 +24,7 @@ mod openai_python;
 mod parity;
 mod patience;
 mod plugin;
+mod recorded;
 mod sampling;
 mod shutdown;
 mod startup;

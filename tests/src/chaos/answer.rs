@@ -18,6 +18,11 @@ pub(super) struct Answer {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Choice {
     pub(super) text: String,
+    pub(super) reasoning: String,
+    /// Names and arguments, by the index of the call.
+    pub(super) calls: Vec<(String, String)>,
+    /// Tokens with their log probabilities, where they were asked for.
+    pub(super) logprobs: Vec<(String, f64)>,
     pub(super) finish_reason: String,
 }
 
@@ -45,15 +50,13 @@ pub(super) enum Outcome {
 impl Answer {
     /// The answer that a response without a stream is.
     pub(super) fn whole(value: &Value) -> Option<Self> {
-        let choices = value["choices"].as_array()?.iter().map(|choice| {
-            let text = choice.pointer("/message/content").or(choice.get("text"))?.as_str()?.to_owned();
-            Some(Choice { text, finish_reason: choice["finish_reason"].as_str()?.to_owned() })
-        });
-        let completion_tokens = value["usage"]["completion_tokens"].as_u64()?;
-        Some(Self { choices: choices.collect::<Option<_>>()?, completion_tokens })
+        let mut answer = Self::default();
+        answer.take(value);
+        let is_whole = |choice: &Choice| !choice.finish_reason.is_empty();
+        (value["usage"].is_object() && answer.choices.iter().all(is_whole)).then_some(answer)
     }
 
-    /// Takes one event of a stream in; whether it brought text.
+    /// Takes one event of a stream in, or a whole answer; whether it brought anything.
     pub(super) fn take(&mut self, event: &Value) -> bool {
         if let Some(tokens) = event["usage"]["completion_tokens"].as_u64() {
             self.completion_tokens = tokens;
@@ -64,15 +67,36 @@ impl Answer {
             if self.choices.len() <= index {
                 self.choices.resize(index.min(127) + 1, Choice::default());
             }
-            let text = choice.pointer("/delta/content").or(choice.get("text")).and_then(Value::as_str);
-            let text = text.unwrap_or_default();
-            has_text |= !text.is_empty();
-            self.choices[index].text.push_str(text);
-            if let Some(reason) = choice["finish_reason"].as_str() {
-                self.choices[index].finish_reason.push_str(reason);
-            }
+            has_text |= self.choices[index].take(choice);
         }
         has_text
+    }
+}
+
+impl Choice {
+    fn take(&mut self, said: &Value) -> bool {
+        let message = said.get("delta").or(said.get("message")).unwrap_or(said);
+        let text_of = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
+        let (text, reasoning) =
+            (text_of(message, "content") + &text_of(said, "text"), text_of(message, "reasoning_content"));
+        let mut brings = !text.is_empty() || !reasoning.is_empty();
+        self.text.push_str(&text);
+        self.reasoning.push_str(&reasoning);
+        for (idx, call) in message["tool_calls"].as_array().into_iter().flatten().enumerate() {
+            let idx = call["index"].as_u64().map_or(idx, |index| index as usize);
+            if self.calls.len() <= idx {
+                self.calls.resize(idx.min(127) + 1, Default::default());
+            }
+            let (name, arguments) = &mut self.calls[idx];
+            name.push_str(&text_of(&call["function"], "name"));
+            arguments.push_str(&text_of(&call["function"], "arguments"));
+            brings = true;
+        }
+        for token in said.pointer("/logprobs/content").and_then(Value::as_array).into_iter().flatten() {
+            self.logprobs.push((text_of(token, "token"), token["logprob"].as_f64().unwrap_or(f64::NAN)));
+        }
+        self.finish_reason.push_str(said["finish_reason"].as_str().unwrap_or_default());
+        brings
     }
 }
 

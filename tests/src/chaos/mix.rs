@@ -11,8 +11,8 @@ use crate::fake::oracle::{MARKER, greedy};
 /// The bundled model, in each format.
 pub(super) const BUNDLED: [&str; 3] = ["impetus-tiny", "impetus-tiny-safetensors", "impetus-tiny-onnx"];
 
-/// Greedy, sampled, penalised and biased ones, with stop strings and with two choices, streamed and whole, short and
-/// long.
+/// Greedy, sampled, penalised and biased ones, with stop strings, with two choices, with schemas, tools and log
+/// probabilities, streamed and whole, short and long.
 pub(super) fn mixed(model: &str) -> Vec<Value> {
     let chat = |content: &str, more: Value| {
         let mut body = json!({"model": model, "messages": [{"role": "user", "content": content}]});
@@ -37,7 +37,37 @@ pub(super) fn mixed(model: &str) -> Vec<Value> {
             "frequency_penalty": 0.7, "presence_penalty": 0.3, "max_tokens": 70, "stream": true}),
         json!({"model": model, "prompt": "1, 2, 3, 4,", "temperature": 0.8, "seed": 21, "max_tokens": 80,
             "logit_bias": {"100": -5, "101": 2}, "stop": ["41", "zebra"], "stream": true}),
+        chat(
+            "count from 1 to 30",
+            json!({"temperature": 0, "stream": true, "logprobs": true, "top_logprobs": 2}),
+        ),
+        chat(
+            "Give me a person named Ada aged 36 as JSON.",
+            json!({"temperature": 0.9, "seed": 4, "stream": true, "n": 2, "max_tokens": 120,
+                "response_format": {"type": "json_schema", "json_schema": {"name": "person", "schema": person()}}}),
+        ),
+        chat(
+            "What is the weather in Paris?",
+            json!({"temperature": 0, "stream": true, "tools": [weather()]}),
+        ),
+        chat(
+            "Tell me a story",
+            json!({"temperature": 1, "seed": 6, "stream": true, "max_tokens": 120, "tools": [weather()],
+                "tool_choice": "required"}),
+        ),
     ]
+}
+
+pub(super) fn person() -> Value {
+    json!({"type": "object", "additionalProperties": false, "required": ["name", "age", "tags"], "properties": {
+        "name": {"type": "string", "maxLength": 24}, "age": {"type": "integer", "minimum": 0, "maximum": 150},
+        "tags": {"type": "array", "maxItems": 4, "items": {"enum": ["a", "b", "c"]}}}})
+}
+
+pub(super) fn weather() -> Value {
+    json!({"type": "function", "function": {"name": "get_weather", "description": "Get the current weather of a city.",
+        "parameters": {"type": "object", "required": ["city"], "additionalProperties": false, "properties": {
+            "city": {"type": "string", "description": "The name of the city.", "maxLength": 24}}}}})
 }
 
 /// A greedy, streamed chat with a scripted model, and what it has to say.
@@ -45,7 +75,7 @@ pub(super) fn scripted(model: &str, content: &str, max_tokens: u32) -> Case {
     let body = json!({"model": model, "messages": [{"role": "user", "content": content}], "temperature": 0,
         "max_tokens": max_tokens, "stream": true});
     let text = greedy(&format!("user: {content}\n{MARKER}"), max_tokens as usize);
-    let choice = Choice { text, finish_reason: "length".to_owned() };
+    let choice = Choice { text, finish_reason: "length".to_owned(), ..Choice::default() };
     let expected = Answer { choices: vec![choice], completion_tokens: max_tokens.into() };
     Case { model: model.to_owned(), body, expected }
 }

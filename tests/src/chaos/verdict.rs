@@ -2,6 +2,9 @@
 
 use super::answer::{Answer, Choice};
 
+/// What log probabilities of one text may differ by.
+const ROUNDING: f64 = 1e-3;
+
 /// How an answer compares with the one without faults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -40,6 +43,13 @@ fn compare_choices(expected: &Choice, got: &Choice) -> Verdict {
             Verdict::Differs(words)
         };
     }
+    if (&expected.reasoning, &expected.calls) != (&got.reasoning, &got.calls) {
+        let said = |choice: &Choice| format!("{:?} and the calls {:?}", choice.reasoning, choice.calls);
+        return Verdict::Differs(format!("the thought {} instead of {}", said(got), said(expected)));
+    }
+    if let Some(words) = other_logprobs(expected, got) {
+        return Verdict::Differs(words);
+    }
     if expected.finish_reason != got.finish_reason {
         return Verdict::Differs(format!(
             "it finished with {:?} instead of {:?}",
@@ -47,6 +57,18 @@ fn compare_choices(expected: &Choice, got: &Choice) -> Verdict {
         ));
     }
     Verdict::Same
+}
+
+/// What is wrong with the log probabilities: other tokens, or other numbers than rounding explains, since a successor
+/// computes as a prompt what its predecessor computed token by token.
+fn other_logprobs(expected: &Choice, got: &Choice) -> Option<String> {
+    let (due, came) = (expected.logprobs.len(), got.logprobs.len());
+    if due != came {
+        return Some(format!("{came} log probabilities instead of {due}"));
+    }
+    let mut pairs = expected.logprobs.iter().zip(&got.logprobs);
+    let (due, came) = pairs.find(|(due, came)| due.0 != came.0 || !((due.1 - came.1).abs() < ROUNDING))?;
+    Some(format!("the log probability {came:?} instead of {due:?}"))
 }
 
 /// Whether `got` is a beginning of `expected` followed by an end of it, which do not meet.
@@ -62,7 +84,7 @@ mod tests {
     use super::*;
 
     fn answer(text: &str) -> Answer {
-        let choice = Choice { text: text.to_owned(), finish_reason: "stop".to_owned() };
+        let choice = Choice { text: text.to_owned(), finish_reason: "stop".to_owned(), ..Choice::default() };
         Answer { choices: vec![choice], completion_tokens: 9 }
     }
 
@@ -97,5 +119,27 @@ mod tests {
         got.choices[0].finish_reason = "length".to_owned();
         assert!(matches!(compare(&expected, &got), Verdict::Differs(_)));
         assert!(matches!(compare(&expected, &Answer::default()), Verdict::Differs(_)));
+        let mut got = expected.clone();
+        got.choices[0].calls.push(("f".to_owned(), "{}".to_owned()));
+        assert!(matches!(compare(&expected, &got), Verdict::Differs(_)));
+    }
+
+    #[test]
+    fn log_probabilities_are_the_same_but_for_rounding() {
+        let of = |logprobs: &[(&str, f64)]| {
+            let mut answer = answer("1");
+            answer.choices[0].logprobs =
+                logprobs.iter().map(|(token, p)| ((*token).to_owned(), *p)).collect();
+            answer
+        };
+        let check = |got: &[(&str, f64)], is_same: bool| {
+            let verdict = compare(&of(&[("1", -0.5)]), &of(got));
+            assert_eq!(verdict == Verdict::Same, is_same, "{got:?}");
+        };
+        check(&[("1", -0.500_001)], true);
+        check(&[("1", -0.51)], false);
+        check(&[("1", f64::NAN)], false);
+        check(&[("2", -0.5)], false);
+        check(&[], false);
     }
 }
