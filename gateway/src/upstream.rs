@@ -1,5 +1,5 @@
 //! Everything behind the gateway: the supervisor that lends workers, the workers that generate and embed. Only here
-//! are a worker's death and its successor known; what comes out is one gapless stream of events, or all vectors.
+//! are a worker's death and its successor known; what comes out is one gapless stream of events, or the whole answer.
 
 mod cause;
 mod connection;
@@ -10,8 +10,10 @@ mod event;
 mod failure;
 mod generation;
 mod lease;
+mod parts;
 mod poison;
 mod queue;
+mod ranking;
 mod supervisor;
 mod suspicion;
 mod unary;
@@ -26,6 +28,7 @@ pub(crate) use cause::Cause;
 pub(crate) use embedding::{Embedded, EmbeddingRequest, embed};
 pub(crate) use event::{Delta, Event, Finished, Part};
 pub(crate) use generation::{Events, generate};
+pub(crate) use ranking::{Ranked, RankingRequest, rerank};
 pub(crate) use unary::{Caller, describe, detokenize, stats, tokenize};
 
 use connection::Connections;

@@ -65,6 +65,11 @@ impl PoisonMemory {
         Fingerprint(hasher.finish())
     }
 
+    /// The fingerprint of documents to rank by a query.
+    pub(super) fn of_documents(&self, query: &str, documents: &[String]) -> Fingerprint {
+        Fingerprint(self.hashing.hash_one((query, documents)))
+    }
+
     /// The fingerprint of a question that is one message.
     pub(super) fn of_message<M: Message>(&self, message: &M) -> Fingerprint {
         // Messages of two kinds may have the same bytes.

@@ -2,10 +2,13 @@ use std::time::Duration;
 
 use impetus_proto::Code;
 
-use super::*;
+use super::{
+    super::parts::{MAX_PART_BYTES, split},
+    *,
+};
 use crate::fake::{
     ALIAS, Fake, MODEL,
-    embedding::{Embed, LIMIT, text, tokens, vector},
+    embedding::{Embed as Act, LIMIT, text, tokens, vector},
 };
 
 fn request(inputs: Vec<EmbedInput>) -> EmbeddingRequest {
@@ -25,7 +28,7 @@ fn asked(fake: &Fake, first_input: u32) -> (usize, usize) {
 }
 
 /// What workers do with one part, one after the other; afterwards all is well.
-type Script = (u32, Vec<Embed>);
+type Script = (u32, Vec<Act>);
 
 /// `expected` says of parts how often they are asked for and how many inputs they have.
 async fn check(n_inputs: usize, scripts: &[Script], expected: &[(u32, (usize, usize))]) {
@@ -79,13 +82,13 @@ async fn an_answer_to_something_else_is_not_believed() {
         |reply| reply.embeddings[1].values.push(0.5),
     ];
     for lie in lies {
-        check(2, &[(0, vec![Embed::Lie(lie)])], &[(0, (2, 2))]).await;
+        check(2, &[(0, vec![Act::Lie(lie)])], &[(0, (2, 2))]).await;
     }
     let wider: fn(&mut EmbedReply) =
         |reply| reply.embeddings.iter_mut().for_each(|embedding| embedding.values.push(0.5));
-    check(257, &[(256, vec![Embed::Lie(wider)])], &[(0, (1, 256)), (256, (2, 1))]).await;
+    check(257, &[(256, vec![Act::Lie(wider)])], &[(0, (1, 256)), (256, (2, 1))]).await;
     let fake = Fake::start();
-    fake.script_embeds(0, [Embed::Lie(wider)]);
+    fake.script_embeds(0, [Act::Lie(wider)]);
     let short = EmbeddingRequest { dimensions: 2, ..request(inputs(1)) };
     let embedded = embed(&fake.upstream(), short).await.unwrap();
     assert_eq!(embedded.embeddings[0].values.len(), 2);
@@ -94,7 +97,7 @@ async fn an_answer_to_something_else_is_not_believed() {
 
 #[tokio::test(start_paused = true)]
 async fn what_another_worker_would_say_too_is_the_answer() {
-    let check = async |embeds: Vec<Embed>, code: Code, n_asked: usize| {
+    let check = async |embeds: Vec<Act>, code: Code, n_asked: usize| {
         let fake = Fake::start();
         fake.script_embeds(0, embeds);
         let error = embed(&fake.upstream(), request(inputs(1))).await.unwrap_err();
@@ -105,10 +108,10 @@ async fn what_another_worker_would_say_too_is_the_answer() {
     for code in
         [Code::InvalidRequest, Code::ContextLengthExceeded, Code::UnsupportedParameter, Code::NoCapacity]
     {
-        check(vec![Embed::Fail(Error::new(code, "no"))], code, 1).await;
+        check(vec![Act::Fail(Error::new(code, "no"))], code, 1).await;
     }
     // Two crashes among others, one alone.
-    check(vec![Embed::Crash; 3], Code::WorkerCrashed, 3).await;
+    check(vec![Act::Crash; 3], Code::WorkerCrashed, 3).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,7 +128,7 @@ async fn a_worker_is_told_what_the_client_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn leaving_cancels_and_releases() {
     let fake = Fake::start();
-    fake.script_embeds(0, [Embed::Stall]);
+    fake.script_embeds(0, [Act::Stall]);
     let upstream = fake.upstream();
     let running = tokio::spawn(async move { embed(&upstream, request(inputs(1))).await.map(drop) });
     fake.until_busy().await;
@@ -145,10 +148,10 @@ async fn the_wait_for_a_model_is_bounded() {
 #[test]
 fn parts_are_bounded_in_bytes() {
     let check = |inputs: Vec<EmbedInput>, expected: &[(usize, usize)]| {
-        let parts = split(inputs.clone());
-        let sizes: Vec<_> = parts.iter().map(|part| (part.first, part.inputs.len())).collect();
+        let parts = split(inputs.clone(), Embed::size_bytes);
+        let sizes: Vec<_> = parts.iter().map(|part| (part.first, part.items.len())).collect();
         assert_eq!(sizes, expected);
-        let joined: Vec<_> = parts.into_iter().flat_map(|part| part.inputs).collect();
+        let joined: Vec<_> = parts.into_iter().flat_map(|part| part.items).collect();
         assert_eq!(joined, inputs);
     };
     let long = || text("x".repeat(MAX_PART_BYTES - 1));
