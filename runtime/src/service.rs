@@ -4,8 +4,8 @@
 mod completion;
 mod embed;
 mod request;
-mod score;
 mod rerank;
+mod score;
 
 use std::{
     pin::Pin,
@@ -168,7 +168,8 @@ impl Service {
             first.push(generate_event::Event::Prompt(Prompt { text: text.clone(), logprobs: Vec::new() }));
         }
         let model = self.shared.description.model.clone();
-        let event = |event| GenerateEvent { model: model.clone(), index, tokens: Vec::new(), event: Some(event) };
+        let event =
+            |event| GenerateEvent { model: model.clone(), index, tokens: Vec::new(), event: Some(event) };
         let first: Vec<_> = first.into_iter().map(|first| Ok(event(first))).collect();
         let rest = Completion::new(model, vocabulary, text, receiver, in_progress);
         Ok(Box::pin(tokio_stream::iter(first).chain(rest)))

@@ -55,10 +55,16 @@ impl FakeEngine {
         self.slots[slot.0 as usize].len() as u32
     }
 
-    /// The token that greedy sampling takes after `history`.
-    pub fn greedy_after(history: &[TokenId], vocabulary: u32) -> TokenId {
+    /// The row of logits after `history`.
+    pub fn row_after(history: &[TokenId], vocabulary: u32) -> Vec<f32> {
         let mut row = Vec::new();
         fill_row(&mut row, history, vocabulary);
+        row
+    }
+
+    /// The token that greedy sampling takes after `history`.
+    pub fn greedy_after(history: &[TokenId], vocabulary: u32) -> TokenId {
+        let row = Self::row_after(history, vocabulary);
         let best = (0..vocabulary).max_by(|&a, &b| row[a as usize].total_cmp(&row[b as usize]));
         TokenId(best.expect("the vocabulary has a token"))
     }

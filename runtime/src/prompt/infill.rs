@@ -63,11 +63,7 @@ impl InfillTokens {
 
 impl Assembly<'_> {
     /// The ends of prefix and suffix that are next to the hole.
-    fn around(
-        &mut self,
-        prefix: &str,
-        suffix: &str,
-    ) -> Result<(Vec<TokenId>, Vec<TokenId>), TokenizeError> {
+    fn around(&mut self, prefix: &str, suffix: &str) -> Result<(Vec<TokenId>, Vec<TokenId>), TokenizeError> {
         // More bytes than that are more tokens than there is room for.
         let most_bytes = self.room.saturating_mul(self.vocabulary.longest_piece_bytes());
         let mut prefix = self.vocabulary.encode_bare(last_bytes(prefix, most_bytes), false)?;
@@ -193,8 +189,14 @@ mod tests {
         }
     }
 
-    const QWEN: &[&str] =
-        &["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>"];
+    const QWEN: &[&str] = &[
+        "<|fim_prefix|>",
+        "<|fim_suffix|>",
+        "<|fim_middle|>",
+        "<|fim_pad|>",
+        "<|repo_name|>",
+        "<|file_sep|>",
+    ];
 
     fn file(name: &str, text: &str) -> InfillFile {
         InfillFile { name: name.to_owned(), text: text.to_owned() }
@@ -268,8 +270,7 @@ mod tests {
     #[test]
     fn long_texts_keep_what_is_next_to_the_hole() {
         let check = |prefix: &str, suffix: &str, room: usize, expected: &str| {
-            let hole =
-                Infill { prefix: prefix.to_owned(), suffix: suffix.to_owned(), ..Infill::default() };
+            let hole = Infill { prefix: prefix.to_owned(), suffix: suffix.to_owned(), ..Infill::default() };
             let plain = ["<PRE>", "<SUF>", "<MID>"];
             assert_eq!(prompt(&plain, &hole, room), expected, "{prefix} {suffix} in {room}");
         };

@@ -1,5 +1,7 @@
 //! The scheduler against the fake engine, whose output betrays any token that is in the wrong place.
 
+mod scores;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
