@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 use serde_json::Value;
 
 pub(crate) use decoder::{DecoderConfig, ExpertNames, Experts, FeedForwardConfig, LayerConfig};
-pub(crate) use encoder::{EncoderConfig, EncoderLayerConfig};
+pub(crate) use encoder::{EncoderConfig, EncoderLayerConfig, HeadConfig};
 pub(crate) use rope::RopeConfig;
 
 use crate::{config::field::Fields, error::ModelError};
@@ -55,6 +55,8 @@ pub(crate) enum Activation {
     /// GELU by the error function.
     GeluErf,
     Relu,
+    /// The hyperbolic tangent.
+    Tanh,
 }
 
 impl ModelConfig {
@@ -64,11 +66,15 @@ impl ModelConfig {
         let name =
             fields.text("model_type")?.ok_or_else(|| ModelError::config("model_type", "is missing"))?;
         refuse_quantization(&fields)?;
-        if let Some(decoder) = DecoderConfig::parse(name, &fields)? {
-            return Ok(Self::Decoder(decoder));
+        if let Some(encoder) = EncoderConfig::parse(name, &fields)? {
+            return Ok(Self::Encoder(encoder));
         }
-        Ok(match EncoderConfig::parse(name, &fields)? {
-            Some(encoder) => Self::Encoder(encoder),
+        if encoder::is_classifier(&fields)? {
+            let problem = format!("names a head, which is not known for `{name}`");
+            return Err(ModelError::config("architectures", problem));
+        }
+        Ok(match DecoderConfig::parse(name, &fields)? {
+            Some(decoder) => Self::Decoder(decoder),
             None => Self::Other { architecture: name.to_owned() },
         })
     }
@@ -109,9 +115,10 @@ impl Activation {
             "gelu_pytorch_tanh" | "gelu_new" | "gelu_fast" => Ok(Self::GeluTanh),
             "gelu" | "gelu_python" => Ok(Self::GeluErf),
             "relu" => Ok(Self::Relu),
+            "tanh" => Ok(Self::Tanh),
             other => Err(ModelError::config(
                 field,
-                format!("is `{other}`; known are silu, gelu, gelu_pytorch_tanh, relu"),
+                format!("is `{other}`; known are silu, gelu, gelu_pytorch_tanh, relu, tanh"),
             )),
         }
     }

@@ -6,11 +6,14 @@
 mod attention;
 mod distance;
 mod embedding;
+mod head;
 mod layer;
 #[cfg(test)]
 mod tests;
 
 use impetus_runtime::engine::Progress;
+
+pub(crate) use self::head::Head;
 
 use self::{distance::Distances, embedding::Embedding, layer::Layer};
 use crate::{
@@ -42,7 +45,7 @@ impl Encoder {
         progress: &Progress,
     ) -> Result<Self, ModelError> {
         let names = config.names;
-        let prefix = weights.prefix_of(&format!("{}.weight", names.words), &PREFIXES)?;
+        let prefix = Self::prefix(config, weights)?;
         let embedding = Embedding::load(config, weights, prefix)?;
         let distances = Distances::load(config, weights, prefix)?;
         let mut layers = Vec::new();
@@ -61,6 +64,11 @@ impl Encoder {
         progress.report(1.0);
         let ropes = config.ropes.iter().map(|rope| Rope::new(rope, config.context)).collect();
         Ok(Self { embedding, layers, norm, ropes, width: config.width })
+    }
+
+    /// What the names of its tensors begin with.
+    pub(crate) fn prefix(config: &EncoderConfig, weights: &Weights) -> Result<&'static str, ModelError> {
+        weights.prefix_of(&format!("{}.weight", config.names.words), &PREFIXES)
     }
 
     /// Bytes of all weights as they are held.

@@ -12,8 +12,8 @@ use tracing::{info, warn};
 use crate::{
     config::{DecoderConfig, EncoderConfig, ModelConfig},
     decoder::{Decoder, KvCache, Trunk},
-    encoder::Encoder,
-    engine::{CandleEngine, Embedder, Network},
+    encoder::{Encoder, Head},
+    engine::{CandleEngine, Embedder, Network, Ranker},
     error::ModelError,
     option::Options,
     stock,
@@ -49,6 +49,7 @@ pub(crate) fn load(spec: &ModelSpec, options: Options, progress: &Progress) -> R
     let model = match (ModelConfig::parse(&config)?, pooling) {
         (ModelConfig::Decoder(decoder), None) => source.decoder(decoder),
         (ModelConfig::Decoder(decoder), Some(pooling)) => source.embedding_decoder(decoder, pooling),
+        (ModelConfig::Encoder(encoder), None) if encoder.head.is_some() => source.ranker(&encoder),
         (ModelConfig::Encoder(encoder), pooling) => source.encoder(encoder, pooling.unwrap_or_default()),
         (ModelConfig::Other { architecture }, None) => stock::load(&source, &architecture),
         (ModelConfig::Other { architecture: name }, Some(_)) => {
@@ -99,6 +100,20 @@ impl Source<'_> {
         Ok(Model { task, vocabulary, card })
     }
 
+    fn ranker(&self, config: &EncoderConfig) -> Result<Model, ModelError> {
+        let Some(head) = &config.head else {
+            return Err(ModelError::config("architectures", "names no head"));
+        };
+        let vocabulary = self.vocabulary(config.vocabulary)?;
+        let weights = Weights::open(self.folder, self.config, self.options)?;
+        let head = Head::load(config, head, &weights, Encoder::prefix(config, &weights)?)?;
+        let encoder = Encoder::load(config, &weights, self.progress)?;
+        let limits = self.input_limits(1, None, config.context, config.vocabulary);
+        let card = card(config.architecture.clone(), config.context, encoder.bytes() + head.bytes());
+        let task = Task::Rerank(Box::new(Ranker::new(encoder, head, limits)));
+        Ok(Model { task, vocabulary, card })
+    }
+
     fn embedding_decoder(&self, config: DecoderConfig, pooling: Pooling) -> Result<Model, ModelError> {
         let vocabulary = self.vocabulary(config.vocabulary)?;
         let weights = Weights::open(self.folder, self.config, self.options)?;
@@ -138,8 +153,20 @@ impl Source<'_> {
         context: usize,
         vocabulary: usize,
     ) -> EmbeddingLimits {
+        self.input_limits(network.dimensions(), pooling.max_tokens, context, vocabulary)
+    }
+
+    /// The limits of a model that takes whole inputs of at most `context` tokens, and of `max_tokens` where the files
+    /// say so.
+    fn input_limits(
+        &self,
+        dimensions: usize,
+        max_tokens: Option<u32>,
+        context: usize,
+        vocabulary: usize,
+    ) -> EmbeddingLimits {
         let asked = Some(self.spec.context_tokens).filter(|&tokens| tokens > 0);
-        let bounds = [pooling.max_tokens, asked].into_iter().flatten();
+        let bounds = [max_tokens, asked].into_iter().flatten();
         let own = u32::try_from(context).unwrap_or(u32::MAX);
         let context_tokens = bounds.fold(own, u32::min);
         EmbeddingLimits {
@@ -147,7 +174,7 @@ impl Source<'_> {
             tokens_per_step: TOKENS_PER_CALL.max(context_tokens),
             inputs_per_step: INPUTS_PER_CALL,
             padded: false,
-            dimensions: network.dimensions() as u32,
+            dimensions: dimensions as u32,
             vocabulary: vocabulary as u32,
         }
     }

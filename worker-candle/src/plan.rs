@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use impetus_runtime::engine::{Batch, SlotId, TokenId, Want};
+use impetus_runtime::engine::{Batch, Pair, SlotId, TokenId, Want};
 
 /// Rows up to which a chunk counts as short. Short chunks are computed row by row, long ones as blocks.
 const NARROW_ROWS: usize = 8;
@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) positions: Vec<usize>,
     pub(crate) chunks: Vec<PlannedChunk>,
     pub(crate) segments: Vec<Segment>,
+    /// The rows of second segments.
+    pub(crate) second: Vec<Range<usize>>,
     /// The rows whose logits are wanted, in computing order.
     pub(crate) wanted: Vec<usize>,
     pub(crate) wanted_segments: Vec<Segment>,
@@ -84,6 +86,18 @@ impl Plan {
         let chunks: Vec<_> =
             inputs.iter().zip(0..).map(|(tokens, slot)| (SlotId(slot), 0, *tokens)).collect();
         Self::arranged(&chunks)
+    }
+
+    /// The plan of whole pairs of texts, each in the slot of its number. No logits are wanted.
+    pub(crate) fn of_pairs(pairs: &[Pair<'_>]) -> Self {
+        let inputs: Vec<&[TokenId]> = pairs.iter().map(|pair| pair.tokens).collect();
+        let mut plan = Self::of_inputs(&inputs);
+        let seconds = pairs
+            .iter()
+            .zip(&plan.chunks)
+            .map(|(pair, chunk)| (chunk.rows.start + pair.first_tokens).min(chunk.rows.end)..chunk.rows.end);
+        plan.second = seconds.filter(|rows| !rows.is_empty()).collect();
+        plan
     }
 
     fn arranged(chunks: &[(SlotId, usize, &[TokenId])]) -> Self {

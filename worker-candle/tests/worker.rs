@@ -4,4 +4,5 @@ mod broken;
 mod bundled;
 mod conformance;
 mod embedding;
+mod ranking;
 mod reference;

@@ -1,8 +1,11 @@
 //! What an encoder is made of: BERT and those that came after it.
 
 mod family;
+mod head;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use self::head::{HeadConfig, is_classifier};
 
 use self::family::{Family, Names, Positions};
 use super::{
@@ -48,6 +51,8 @@ pub(crate) struct EncoderConfig {
     pub(crate) ropes: Vec<RopeConfig>,
     pub(crate) layers: Vec<EncoderLayerConfig>,
     pub(crate) names: &'static Names,
+    /// What makes a cross-encoder of it.
+    pub(crate) head: Option<HeadConfig>,
 }
 
 /// One layer.
@@ -114,6 +119,7 @@ impl EncoderConfig {
             layers: family.layers(fields, n_layers, ropes.len())?,
             ropes,
             names: family.names,
+            head: HeadConfig::parse(family, fields)?,
         }))
     }
 }

@@ -21,6 +21,11 @@ impl<'a> Fields<'a> {
         Ok(Self { object })
     }
 
+    /// Number of settings, those that are `null` included.
+    pub(super) fn len(&self) -> usize {
+        self.object.len()
+    }
+
     fn get(&self, name: &str) -> Option<&'a Value> {
         self.object.get(name).filter(|value| !value.is_null())
     }

@@ -16,8 +16,8 @@ pub(super) struct Embedding {
     words: Tensor,
     /// The table, and the row of a text's first token.
     positions: Option<(Tensor, usize)>,
-    /// The row of the first segment, which all texts are.
-    segment: Vec<f32>,
+    /// The rows of the first and of the second segment; the same where the model tells none apart.
+    segments: [Vec<f32>; 2],
     norm: LayerNorm,
     width: usize,
 }
@@ -31,14 +31,17 @@ impl Embedding {
             (Some(name), Some((rows, first))) => Some((table(name, rows)?, first)),
             _ => None,
         };
-        let mut segment = vec![0.0; width];
+        let mut segments = [vec![0.0; width], vec![0.0; width]];
         if let (Some(name), 1..) = (names.token_types, config.token_types) {
-            add_row(&table(name, config.token_types)?, 0, &mut segment)
-                .map_err(|error| ModelError::tensor(format!("{prefix}{name}.weight"), &error))?;
+            let table = table(name, config.token_types)?;
+            for (idx, segment) in segments.iter_mut().enumerate() {
+                add_row(&table, idx.min(config.token_types - 1), segment)
+                    .map_err(|error| ModelError::tensor(format!("{prefix}{name}.weight"), &error))?;
+            }
         }
         let norm = format!("{prefix}{}", names.embedding_norm);
         let norm = LayerNorm::load(weights, &norm, width, config.norm_epsilon, config.norm_bias)?;
-        Ok(Self { words, positions, segment, norm, width })
+        Ok(Self { words, positions, segments, norm, width })
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -48,7 +51,13 @@ impl Embedding {
     }
 
     pub(super) fn forward(&self, plan: &Plan) -> candle_core::Result<Vec<f32>> {
-        let mut stream = self.segment.repeat(plan.tokens.len());
+        let [first, second] = &self.segments;
+        let mut stream = first.repeat(plan.tokens.len());
+        for rows in &plan.second {
+            for row in stream[rows.start * self.width..rows.end * self.width].chunks_exact_mut(self.width) {
+                row.copy_from_slice(second);
+            }
+        }
         let rows = stream.chunks_exact_mut(self.width).zip(plan.tokens.iter().zip(&plan.positions));
         for (row, (&token, &position)) in rows {
             add_row(&self.words, token as usize, row)?;

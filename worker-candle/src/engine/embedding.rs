@@ -1,10 +1,11 @@
 //! `EmbeddingEngine` on an encoder, or on a decoder whose hidden states are used instead of its logits.
 
 use impetus_runtime::{
-    engine::{EmbeddingEngine, EmbeddingLimits, SlotId, StepError, TokenId, Vectors},
+    engine::{EmbeddingEngine, EmbeddingLimits, StepError, TokenId, Vectors},
     huggingface::Pooling,
 };
 
+use super::input;
 use crate::{
     decoder::{KvCache, Trunk},
     encoder::Encoder,
@@ -35,27 +36,6 @@ impl Embedder {
     pub(crate) fn new(network: Network, pooling: Pooling, limits: EmbeddingLimits) -> Self {
         Self { network, pooling, limits }
     }
-
-    /// Why an input cannot be computed, if so. The runtime sends no such input; should it ever, the worker goes on.
-    fn objection(&self, input: &[TokenId]) -> Option<String> {
-        let EmbeddingLimits { context_tokens, vocabulary, .. } = self.limits;
-        if input.is_empty() || input.len() > context_tokens as usize {
-            return Some(format!("an input of {} tokens for a model of {context_tokens}", input.len()));
-        }
-        let unknown = input.iter().find(|token| token.0 >= vocabulary);
-        unknown.map(|token| format!("token {} is not of the vocabulary", token.0))
-    }
-
-    fn reject(&self, inputs: &[&[TokenId]]) -> Result<(), StepError> {
-        let objections: Vec<_> = inputs
-            .iter()
-            .zip(0..)
-            .filter_map(|(input, idx)| Some((SlotId(idx), self.objection(input)?)))
-            .collect();
-        let Some((_, reason)) = objections.first() else { return Ok(()) };
-        let reason = reason.clone();
-        Err(StepError::Rejected { slots: objections.into_iter().map(|(slot, _)| slot).collect(), reason })
-    }
 }
 
 impl EmbeddingEngine for Embedder {
@@ -64,7 +44,7 @@ impl EmbeddingEngine for Embedder {
     }
 
     fn embed(&mut self, inputs: &[&[TokenId]], vectors: &mut Vectors) -> Result<(), StepError> {
-        self.reject(inputs)?;
+        input::check(self.limits, inputs.iter().copied())?;
         let plan = Plan::of_inputs(inputs);
         let rows =
             self.network.hidden(&plan).map_err(|error| StepError::Fatal { reason: error.to_string() })?;

@@ -12,6 +12,7 @@ pub(crate) fn activate(activation: Activation, values: &mut [f32]) {
         Activation::GeluTanh => gelu_tanh(values),
         Activation::GeluErf => gelu_erf(values),
         Activation::Relu => values.iter_mut().for_each(|x| *x = x.max(0.0)),
+        Activation::Tanh => values.iter_mut().for_each(|x| *x = x.tanh()),
     }
 }
 
