@@ -6,8 +6,11 @@
 
 pub mod constraint;
 mod error;
+mod gbnf;
 mod lark;
 mod masks;
+pub mod schema;
+pub mod structure;
 #[cfg(test)]
 mod tests;
 mod trie;
@@ -70,6 +73,20 @@ impl Grammars {
         lark::check_size(lark, source)?;
         let resolved = lark::resolve(lark, self.vocabulary.as_ref(), lark::Unknown::IsText)?;
         self.compile_resolved(resolved, source)
+    }
+
+    /// What `structure` asks for as the rules of a Lark grammar whose first one is `content`, checked by itself.
+    /// Blocks like [`compile`](Self::compile).
+    pub fn content(
+        &self,
+        structure: &impetus_proto::worker::structure::Structure,
+    ) -> Result<String, GrammarError> {
+        let source = Source::of(structure);
+        let content = structure::content(structure)?;
+        lark::check_size(&content, source)?;
+        let content = lark::resolve(&content, self.vocabulary.as_ref(), lark::Unknown::IsRefused(source))?;
+        self.compile_resolved(structure::alone(&content), source)?;
+        Ok(content)
     }
 
     fn compile_resolved(&self, lark: String, source: Source) -> Result<Grammar, GrammarError> {

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{GrammarError, MAX_GRAMMAR_BYTES, Source};
+use serde_json::Value as Json;
+
+use super::{GrammarError, MAX_GRAMMAR_BYTES, Source, structure};
 use crate::engine::{TokenId, Vocabulary};
 
 /// Brackets within brackets.
@@ -45,7 +47,8 @@ pub(super) fn check_size(lark: &str, source_of: Source) -> Result<(), GrammarErr
     Ok(())
 }
 
-/// Writes control tokens as their ids, the only way in which all names can be written in Lark.
+/// Writes control tokens as their ids, the only way in which all names can be written in Lark, and schemas as what is
+/// enforced of them.
 pub(super) fn resolve(
     lark: &str,
     vocabulary: &dyn Vocabulary,
@@ -54,9 +57,16 @@ pub(super) fn resolve(
     let mut names = None;
     let mut resolved = String::with_capacity(lark.len());
     for piece in pieces(lark) {
-        let Piece::Name(name) = piece else {
-            resolved.push_str(piece.text());
-            continue;
+        let name = match piece {
+            Piece::Name(name) => name,
+            Piece::Other(text) => {
+                resolved.push_str(text);
+                continue;
+            }
+            Piece::Schema(schema) => {
+                resolved.push_str(&structure::json(&schema)?);
+                continue;
+            }
         };
         let inner = &name[1..name.len() - 1];
         if is_ids(inner) {
@@ -84,19 +94,17 @@ enum Piece<'a> {
     Other(&'a str),
     /// `<name>`.
     Name(&'a str),
-}
-
-impl<'a> Piece<'a> {
-    fn text(&self) -> &'a str {
-        match self {
-            Self::Other(text) | Self::Name(text) => text,
-        }
-    }
+    /// `%json` and a schema.
+    Schema(Json),
 }
 
 fn pieces(lark: &str) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = lark;
     std::iter::from_fn(move || {
+        if let Some((schema, length)) = schema(rest) {
+            rest = &rest[length..];
+            return Some(Piece::Schema(schema));
+        }
         let first = rest.bytes().next()?;
         let (length, is_name) = match first {
             b'"' => (literal(rest, b'"'), false),
@@ -104,12 +112,25 @@ fn pieces(lark: &str) -> impl Iterator<Item = Piece<'_>> {
             b'/' if rest.starts_with("//") => (line(rest), false),
             b'/' => (literal(rest, b'/'), false),
             b'<' => name(rest).map_or((1, false), |length| (length, true)),
-            _ => (rest.find(['"', '#', '/', '<']).unwrap_or(rest.len()), false),
+            _ => {
+                let marks = ['"', '#', '/', '<', '%'];
+                let after = rest.char_indices().nth(1).map_or(rest.len(), |(idx, _)| idx);
+                (rest[after..].find(marks).map_or(rest.len(), |idx| after + idx), false)
+            }
         };
         let (piece, later) = rest.split_at(length);
         rest = later;
         Some(if is_name { Piece::Name(piece) } else { Piece::Other(piece) })
     })
+}
+
+/// A schema that stands here, and the length of what says it.
+fn schema(text: &str) -> Option<(Json, usize)> {
+    const DIRECTIVE: &str = "%json";
+    let behind = text.strip_prefix(DIRECTIVE)?;
+    let mut values = serde_json::Deserializer::from_str(behind).into_iter();
+    let value = values.next()?.ok()?;
+    Some((value, DIRECTIVE.len() + values.byte_offset()))
 }
 
 /// Length of a literal between two `mark`s, where a backslash keeps the next byte from ending it.

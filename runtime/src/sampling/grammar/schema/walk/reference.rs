@@ -1,0 +1,132 @@
+//! What `$ref` refers to: parts of the same schema, by pointer or anchor.
+
+use std::collections::HashMap;
+
+use serde_json::Value as Json;
+
+use super::{GrammarError, Place};
+
+/// References of a schema, and what they may refer to.
+pub(super) struct References {
+    /// The schema's own name.
+    id: Option<String>,
+    /// Parts that are schemas: where they stand, and where they are written.
+    parts: HashMap<String, String>,
+    anchors: HashMap<String, Place>,
+    broken: Vec<(String, GrammarError)>,
+    wanted: Vec<(Place, String)>,
+}
+
+impl References {
+    pub(super) fn new(schema: &Json) -> Self {
+        let id = schema.get("$id").or_else(|| schema.get("id")).and_then(Json::as_str);
+        let id = id.map(|id| id.trim_end_matches('#').to_owned());
+        let (parts, anchors) = (HashMap::new(), HashMap::new());
+        Self { id, parts, anchors, broken: Vec::new(), wanted: Vec::new() }
+    }
+
+    pub(super) fn found(&mut self, place: &Place) {
+        self.parts.insert(place.from.clone(), place.to.clone());
+    }
+
+    pub(super) fn n_wanted(&self) -> usize {
+        self.wanted.len()
+    }
+
+    /// A part is in error, and so are its references, those from `first` on.
+    pub(super) fn broken(&mut self, place: &Place, error: GrammarError, first: usize) {
+        self.broken.push((place.from.clone(), error));
+        self.wanted.truncate(first);
+    }
+
+    pub(super) fn anchor(&mut self, name: &str, place: &Place) {
+        self.anchors.insert(name.to_owned(), place.clone());
+    }
+
+    /// Notes a reference, and gives what it is written as until all parts are known.
+    pub(super) fn want(&mut self, target: &str, place: &Place) -> Json {
+        self.wanted.push((place.clone(), target.to_owned()));
+        Json::from(target)
+    }
+
+    /// Points every reference at where its part is written.
+    pub(super) fn settle(&self, written: &mut Json) -> Result<(), GrammarError> {
+        for (place, target) in &self.wanted {
+            let to = self.resolve(place, target)?;
+            let part = match place.to.as_str() {
+                "#" => Some(&mut *written),
+                // A part that was itself left out needs no target.
+                pointer => written.pointer_mut(&pointer[1..]),
+            };
+            if let Some(reference) = part.and_then(|part| part.get_mut("$ref")) {
+                *reference = Json::from(to);
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve(&self, place: &Place, target: &str) -> Result<String, GrammarError> {
+        let refused = |reason: String| Err(place.refused("$ref", reason));
+        let local = match (&self.id, target) {
+            (Some(id), target) if !id.is_empty() => target.strip_prefix(id.as_str()).unwrap_or(target),
+            (_, target) => target,
+        };
+        let local = if local.is_empty() { "#" } else { local };
+        let Some(fragment) = local.strip_prefix('#') else {
+            return refused(format!("refers to `{target}`, which is not in this schema"));
+        };
+        let Some(fragment) = decoded(fragment) else {
+            return refused(format!("refers to `{target}`, which is not a pointer"));
+        };
+        let from = if fragment.is_empty() || fragment.starts_with('/') {
+            format!("#{fragment}")
+        } else {
+            match self.anchors.get(&fragment) {
+                Some(place) => place.from.clone(),
+                None => return refused(format!("refers to `{target}`, which no `$anchor` names")),
+            }
+        };
+        let within = |(broken, _): &&(String, GrammarError)| {
+            from.strip_prefix(broken.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if let Some((_, error)) = self.broken.iter().find(within) {
+            return Err(error.clone());
+        }
+        match self.parts.get(&from) {
+            Some(to) => Ok(encoded(to)),
+            None => refused(format!("refers to `{target}`, where there is no schema")),
+        }
+    }
+}
+
+/// A fragment of a URI as text.
+fn decoded(fragment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(fragment.len());
+    let mut rest = fragment.as_bytes();
+    while let [first, later @ ..] = rest {
+        if *first == b'%' {
+            let digits = std::str::from_utf8(later.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &later[2..];
+        } else {
+            bytes.push(*first);
+            rest = later;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// A pointer as the fragment of a URI.
+fn encoded(pointer: &str) -> String {
+    let mut fragment = String::with_capacity(pointer.len());
+    for byte in pointer.bytes() {
+        match byte {
+            b'#' if fragment.is_empty() => fragment.push('#'),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' | b'$' => {
+                fragment.push(char::from(byte));
+            }
+            byte => fragment.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    fragment
+}
