@@ -122,7 +122,9 @@ impl Sampler {
     pub fn observe_prompt(&mut self, prompt: &[TokenId]) {
         self.penalties.observe_prompt(prompt);
         if let Some(dry) = &mut self.dry {
-            prompt.iter().for_each(|&token| dry.push(token));
+            for &token in prompt {
+                dry.push(token);
+            }
         }
     }
 

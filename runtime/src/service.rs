@@ -134,7 +134,7 @@ impl Service {
         let request::Prompt { text, tokens: prompt } = self.read(input, Spelling::default()).await?;
         limits.check_prompt(prompt.len())?;
         let prompt_scores = echo.and_then(|echo| echo.top_logprobs);
-        limits.check_echo(prompt.len(), prompt_scores.unwrap_or_default())?;
+        request::check_echo(prompt.len(), prompt_scores.unwrap_or_default())?;
         let accepted = Accepted { prompt_tokens: prompt.len() as u32 };
         debug!(prompt_tokens = prompt.len(), resumed_tokens = resume.len(), max_tokens, "accepted");
         let index = resume.len() as u32;

@@ -7,7 +7,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures::Stream;
 use impetus_proto::{
-    Error,
+    Error, MAX_MESSAGE_BYTES,
     worker::{GenerateEvent, GenerateRequest, Resume, Timings, generate_event, worker_client::WorkerClient},
 };
 use tokio::time::Instant;
@@ -118,7 +118,7 @@ impl Generation {
         let message = GenerateRequest { model, resume, ..self.request.generate.clone() };
         let request = with_id(message, &self.request.id);
         self.course.dispatched(self.received.len());
-        let mut client = WorkerClient::new(channel);
+        let mut client = WorkerClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let reply = tokio::select! {
             reply = client.generate(request) => reply.map_err(|status| Failure::of(&status)),
             () = lease.silence() => Err(Failure::broken("it is gone")),

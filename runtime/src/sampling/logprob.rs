@@ -73,7 +73,7 @@ mod tests {
     fn scores_are_logarithms_of_the_softmax() {
         let check = |logits: &[f32], token: u32, top: u32, logprob: f32, expected: &[(u32, f32)]| {
             let score = Score::of(logits, TokenId(token), top);
-            let near = |a: f32, b: f32| (a - b).abs() < 1e-6 || a == b;
+            let near = |a: f32, b: f32| (a - b).abs() < 1e-6 || a.total_cmp(&b).is_eq();
             assert!(near(score.logprob, logprob), "{logits:?}: {score:?}");
             assert_eq!(score.top.len(), expected.len(), "{logits:?}: {score:?}");
             for ((token, logprob), expected) in score.top.iter().zip(expected) {

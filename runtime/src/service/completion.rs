@@ -51,12 +51,12 @@ impl Completion {
                 (0, Vec::new(), generate_event::Event::Prompt(prompt))
             }
             Event::Token { index, token, parts, score, ending: None } => {
-                let delta = self.delta(parts, token, score);
+                let delta = self.delta(parts, token, score.as_ref());
                 (index, vec![token.0], generate_event::Event::Delta(delta))
             }
             Event::Token { index, token, parts, score, ending: Some(ending) } => {
                 self.events = None;
-                let delta = self.delta(parts, token, score);
+                let delta = self.delta(parts, token, score.as_ref());
                 (index, vec![token.0], generate_event::Event::Finished(finished(delta, ending)))
             }
             Event::Over { index, ending } => {
@@ -71,8 +71,8 @@ impl Completion {
         Ok(GenerateEvent { model: self.model.clone(), index, tokens, event: Some(event) })
     }
 
-    fn delta(&self, parts: Vec<Part>, token: TokenId, score: Option<Score>) -> Delta {
-        let logprobs = score.iter().map(|score| score::logprobs(token, score, &*self.vocabulary));
+    fn delta(&self, parts: Vec<Part>, token: TokenId, score: Option<&Score>) -> Delta {
+        let logprobs = score.into_iter().map(|score| score::logprobs(token, score, &*self.vocabulary));
         Delta { parts: parts.into_iter().map(Into::into).collect(), logprobs: logprobs.collect() }
     }
 }

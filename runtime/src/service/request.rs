@@ -86,19 +86,6 @@ impl Limits {
         }
     }
 
-    /// Refuses a prompt of `n_tokens` whose scores would fill more than memory and messages are meant for.
-    pub(super) fn check_echo(self, n_tokens: usize, top: u32) -> Result<(), Error> {
-        let each = top as usize + 1;
-        if n_tokens <= MAX_PROMPT_SCORES / each {
-            return Ok(());
-        }
-        let message = format!(
-            "log probabilities of {n_tokens} tokens of a prompt with {top} alternatives each are too many: \
-             ask for fewer alternatives"
-        );
-        Err(Error::invalid("logprobs", message))
-    }
-
     pub(super) fn check_tokens(self, ids: Vec<u32>, param: &str) -> Result<Vec<TokenId>, Error> {
         if let Some(id) = ids.iter().find(|&&id| id >= self.vocabulary) {
             let expected =
@@ -116,6 +103,19 @@ fn context_exceeded(context_tokens: u32, n_tokens: usize, at_least: &str) -> Err
          tokens. Please shorten it, or give the model more context."
     );
     Error::new(Code::ContextLengthExceeded, message).with_param("messages")
+}
+
+/// Refuses a prompt of `n_tokens` whose scores would fill more than memory and messages are meant for.
+pub(super) fn check_echo(n_tokens: usize, top: u32) -> Result<(), Error> {
+    let each = top as usize + 1;
+    if n_tokens <= MAX_PROMPT_SCORES / each {
+        return Ok(());
+    }
+    let message = format!(
+        "log probabilities of {n_tokens} tokens of a prompt with {top} alternatives each are too many: \
+         ask for fewer alternatives"
+    );
+    Err(Error::invalid("logprobs", message))
 }
 
 /// Checks everything but the prompt itself.
