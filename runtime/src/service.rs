@@ -148,6 +148,7 @@ impl Service {
                 max_tokens: max,
                 prompt_scores: scores,
                 sampler,
+                constraint: None,
                 output,
                 events,
                 submitted,

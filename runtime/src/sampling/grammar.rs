@@ -19,7 +19,7 @@ use std::sync::{Arc, OnceLock};
 
 use llguidance::{Matcher, ParserFactory, api::TopLevelGrammar};
 
-pub use constraint::{Constraint, ConstraintError, EndRules};
+pub use constraint::{Constraint, ConstraintError};
 pub use error::{GrammarError, Source};
 pub use lark::quote;
 

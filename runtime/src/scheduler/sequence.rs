@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use crate::{
     engine::TokenId,
     output::{Output, Part, Stopped},
-    sampling::{Sampled, Sampler, Score},
+    sampling::{Sampled, Sampler, Score, grammar::Constraint},
     scheduler::echo::Echo,
 };
 
@@ -24,6 +24,8 @@ pub struct SequenceParams {
     pub prompt_scores: Option<u32>,
     /// Decides the next token.
     pub sampler: Sampler,
+    /// What the output has to be; absent: anything.
+    pub constraint: Option<Constraint>,
     /// Makes text of tokens and sees stops.
     pub output: Output,
     /// Where events go; room for two at least. A full channel pauses the sequence, a closed one cancels it.
@@ -119,6 +121,7 @@ pub struct Sequence {
     prompt_tokens: usize,
     max_tokens: Option<u32>,
     sampler: Sampler,
+    constraint: Option<Constraint>,
     output: Output,
     events: mpsc::Sender<Event>,
     stopped: Option<FinishReason>,
@@ -136,7 +139,7 @@ impl Sequence {
     /// Takes the prompt in and replays what is resumed: sampler and output see the tokens, the reader does not.
     pub fn new(params: SequenceParams) -> Self {
         let SequenceParams { prompt, resume, max_tokens, prompt_scores, events, submitted, .. } = params;
-        let (mut sampler, mut output) = (params.sampler, params.output);
+        let (mut sampler, mut constraint, mut output) = (params.sampler, params.constraint, params.output);
         debug_assert!(!prompt.is_empty(), "a prompt has a token");
         sampler.observe_prompt(&prompt);
         let prompt_tokens = prompt.len();
@@ -150,10 +153,14 @@ impl Sequence {
             if !waits_for_rows {
                 sampler.accept(token);
             }
-            stopped = output.push(token).stopped.map(FinishReason::from);
+            stopped =
+                output.push(token).stopped.map(FinishReason::from).or_else(|| ended(&constraint, token));
             if stopped.is_some() {
                 break;
             }
+        }
+        if let Some(constraint) = constraint.as_mut().filter(|_| !waits_for_rows && stopped.is_none()) {
+            constraint.replay(&tokens[prompt_tokens..]);
         }
         if stopped.is_none() && max_tokens.is_some_and(|limit| tokens.len() - prompt_tokens >= limit as usize)
         {
@@ -171,6 +178,7 @@ impl Sequence {
             prompt_tokens,
             max_tokens,
             sampler,
+            constraint,
             output,
             events,
             stopped,
@@ -236,6 +244,11 @@ impl Sequence {
         } else {
             let index = (place + 1 - self.prompt_tokens) as u32;
             self.sampler.prepare(logits, index);
+            // A grammar that cannot be followed shows at the next token that is sampled.
+            if let Some(constraint) = &mut self.constraint {
+                drop(constraint.mask(logits));
+                constraint.accept(token);
+            }
             self.sampler.impose(logits, index, token);
             self.sampler.accept(token);
         }
@@ -256,7 +269,13 @@ impl Sequence {
         self.first_token.get_or_insert(now);
         let index = self.completion_tokens();
         self.sampler.prepare(logits, index);
-        let sampled = match self.output.forced() {
+        if let Some(Err(error)) = self.constraint.as_mut().map(|constraint| constraint.mask(logits)) {
+            self.fail(&error.to_string());
+            return Some(FinishReason::End);
+        }
+        // A grammar goes before the end of a thought, which may not be allowed within a character.
+        let is_allowed = |token: &TokenId| logits.get(token.0 as usize) > Some(&f32::NEG_INFINITY);
+        let sampled = match self.output.forced().filter(is_allowed) {
             Some(token) => Ok(self.sampler.impose(logits, index, token)),
             None => self.sampler.choose(logits, index),
         };
@@ -271,10 +290,14 @@ impl Sequence {
         self.first_row = self.tokens.len() - 1;
         self.sampler.accept(token);
         let step = self.output.push(token);
-        let stopped = step.stopped.map(FinishReason::from).or_else(|| {
+        let stopped = step.stopped.map(FinishReason::from).or_else(|| ended(&self.constraint, token));
+        let stopped = stopped.or_else(|| {
             let at_limit = self.max_tokens.is_some_and(|limit| self.completion_tokens() >= limit);
             (at_limit || self.tokens.len() >= context_tokens as usize).then_some(FinishReason::Length)
         });
+        if let Some(constraint) = self.constraint.as_mut().filter(|_| stopped.is_none()) {
+            constraint.accept(token);
+        }
         let ending = stopped.clone().map(|reason| self.ending(reason, now));
         self.send(Event::Token { index, token, parts: step.parts, score, ending });
         stopped
@@ -324,6 +347,11 @@ impl Sequence {
     fn send(&self, event: Event) {
         drop(self.events.try_send(event));
     }
+}
+
+/// Under a grammar an end token ends the output whatever else was asked for: it is allowed where nothing else is.
+fn ended(constraint: &Option<Constraint>, token: TokenId) -> Option<FinishReason> {
+    constraint.as_ref().filter(|constraint| constraint.is_end(token)).map(|_| FinishReason::End)
 }
 
 impl From<Stopped> for FinishReason {

@@ -1,5 +1,6 @@
 //! The scheduler against the fake engine, whose output betrays any token that is in the wrong place.
 
+mod constraint;
 mod scores;
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
 use proptest::prelude::*;
 use tokio::sync::mpsc;
 
+use self::constraint::constraint;
 use super::*;
 use crate::{
     engine::{
@@ -41,6 +43,10 @@ struct Ask {
     /// The prompt alone.
     no_completion: bool,
     mirostat: bool,
+    /// A grammar, and whether the output goes on where that may end.
+    lark: Option<&'static str>,
+    ignore_end: bool,
+    min_tokens: u32,
 }
 
 fn ask(prompt: &[u8], max_tokens: u32) -> Ask {
@@ -52,13 +58,17 @@ fn sequence(ask: &Ask) -> (Sequence, mpsc::Receiver<Event>) {
     let mirostat = ask.mirostat.then_some(MirostatParams { version: 2, tau: 3.0, eta: 0.3 });
     let (temperature, logprobs) = (ask.temperature, ask.logprobs);
     let params = SamplingParams { seed: 7, temperature, logprobs, mirostat, ..SamplingParams::default() };
-    let stop = StopParams { stop: ask.stop.clone(), ignore_end: true, ..StopParams::default() };
+    let ignore_end = ask.lark.is_none() || ask.ignore_end;
+    let stop = StopParams { stop: ask.stop.clone(), ignore_end, ..StopParams::default() };
     let sequence = Sequence::new(SequenceParams {
         prompt: ask.prompt.iter().map(|&byte| TokenId(byte.into())).collect(),
         resume: ask.resume.clone(),
         max_tokens: (ask.max_tokens > 0 || ask.no_completion).then_some(ask.max_tokens),
         prompt_scores: ask.prompt_scores,
-        sampler: Sampler::new(params, 0, Arc::new(ByteVocabulary::default())).unwrap(),
+        sampler: Sampler::new(params, 0, Arc::new(ByteVocabulary::default()))
+            .unwrap()
+            .open_for(ask.min_tokens, vec![TokenId(256)]),
+        constraint: ask.lark.map(|lark| constraint(lark, ask.ignore_end)),
         output: Output::new(Arc::new(ByteVocabulary::default()), &stop).unwrap(),
         events,
         submitted: Instant::now(),

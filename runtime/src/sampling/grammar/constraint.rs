@@ -18,17 +18,8 @@ pub struct Constraint {
     place: Place,
     vocabulary: Arc<dyn Vocabulary>,
     masks: Arc<Masks>,
-    ends: EndRules,
-}
-
-/// What keeps an output from ending although its grammar would let it. A grammar that allows nothing but the end ends
-/// the output whatever they say.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct EndRules {
-    /// Go on while the grammar allows anything else.
-    pub ignore_end: bool,
-    /// Go on until there are so many tokens.
-    pub min_tokens: u32,
+    /// No end while the grammar allows anything else.
+    ignore_end: bool,
 }
 
 /// A grammar that cannot be followed any further.
@@ -53,15 +44,16 @@ struct State {
 }
 
 impl Grammar {
-    /// A constraint at the grammar's beginning. Computes its first mask, so not for the engine's thread.
-    pub fn begin(&self, ends: EndRules) -> Constraint {
+    /// A constraint at the grammar's beginning. With `ignore_end` the output goes on while the grammar allows anything
+    /// but its end. Computes the first mask, so not for the engine's thread.
+    pub fn begin(&self, ignore_end: bool) -> Constraint {
         let mut state = State { matcher: self.matcher.deep_clone(), next: Ok(SimpleVob::default()) };
         state.look_ahead();
         Constraint {
             place: Place::Here(Box::new(state)),
             vocabulary: Arc::clone(&self.vocabulary),
             masks: Arc::clone(&self.masks),
-            ends,
+            ignore_end,
         }
     }
 }
@@ -75,14 +67,14 @@ impl Constraint {
         }
     }
 
-    /// Makes all logits minus infinity that stand for what the grammar does not allow as token `position` of the
-    /// output, waiting for the mask where it is not computed yet.
-    pub fn mask(&mut self, logits: &mut [f32], position: u32) -> Result<(), ConstraintError> {
-        let delays_end = self.ends.ignore_end || position < self.ends.min_tokens;
+    /// Makes all logits minus infinity that stand for what the grammar does not allow next, waiting for the mask where
+    /// it is not computed yet.
+    pub fn mask(&mut self, logits: &mut [f32]) -> Result<(), ConstraintError> {
+        let ignore_end = self.ignore_end;
         let vocabulary = Arc::clone(&self.vocabulary);
         let mask = self.state()?.next.as_ref().map_err(Clone::clone)?;
         let is_end = |token: u32| vocabulary.is_end(TokenId(token));
-        let delays_end = delays_end && mask.iter().any(|token| !is_end(token));
+        let delays_end = ignore_end && mask.iter().any(|token| !is_end(token));
         let words = mask.as_slice();
         for (word, logits) in logits.chunks_mut(u32::BITS as usize).enumerate() {
             let allowed = words.get(word).copied().unwrap_or(0);
