@@ -19,7 +19,7 @@ use crate::{
 pub(super) type ChoiceEvents = Pin<Box<dyn Stream<Item = Result<ChoiceEvent, Error>> + Send>>;
 
 /// What happened to one choice.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct ChoiceEvent {
     pub(super) index: u32,
     pub(super) event: Event,

@@ -92,6 +92,20 @@ pub(super) const EMBEDDING: &[Parameter] = &[
     ("lora", &["[]"]),
 ];
 
+/// Of ranking: what other servers define that would change the scores if it were honoured.
+pub(super) const RERANK: &[Parameter] = &[
+    ("stream", &["false"]),
+    // A document is scored as one piece, so that no bound on its pieces can bind.
+    ("max_chunks_per_doc", &["1", "10"]),
+    ("max_tokens_per_doc", &["4096"]),
+    ("truncation_direction", &[r#""Right""#, r#""right""#]),
+    ("truncate_prompt_tokens", &[]),
+    ("rank_fields", &[]),
+    ("return_embeddings", &["false"]),
+    ("priority", &["0"]),
+    ("lora", &["[]"]),
+];
+
 /// The longest value, in bytes, that can be one of the above.
 const MAX_NEUTRAL_BYTES: usize = 256;
 
@@ -129,3 +143,6 @@ fn is_same(value: &RawValue, neutral: &str) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,6 +54,8 @@ pub(super) struct Delivery {
     pub(super) continuous_usage: bool,
     /// Chunks are padded, so that their lengths say little of the text.
     pub(super) is_obfuscated: bool,
+    /// With every chunk, as far as they are known.
+    pub(super) continuous_timings: bool,
 }
 
 /// What the client calls that which a worker knows by another name.
@@ -65,11 +67,12 @@ pub(super) struct Names {
 }
 
 impl Delivery {
-    /// Takes `stream` and `stream_options`.
+    /// Takes `stream`, `stream_options` and llama.cpp's `timings_per_token`.
     pub(super) fn take(fields: &mut Fields<'_>, ignored: &mut Ignored) -> Result<Self, Error> {
         let is_streamed = fields.flag("stream")?.unwrap_or(false);
+        let continuous_timings = fields.flag("timings_per_token")?.unwrap_or(false);
         let Some(mut options) = fields.object("stream_options")? else {
-            return Ok(Self { is_streamed, ..Self::default() });
+            return Ok(Self { is_streamed, continuous_timings, ..Self::default() });
         };
         let continuous_usage = options.flag("continuous_usage_stats")?.unwrap_or(false);
         let delivery = Self {
@@ -77,6 +80,7 @@ impl Delivery {
             include_usage: options.flag("include_usage")?.unwrap_or(false) || continuous_usage,
             continuous_usage,
             is_obfuscated: options.flag("include_obfuscation")?.unwrap_or(false),
+            continuous_timings,
         };
         ignored.add("stream_options.", &options);
         Ok(delivery)

@@ -53,13 +53,15 @@ struct Chunk<'a, C> {
 
 impl<S: Shape> Head<S> {
     fn chunk(&self, choice: &S::Chunk, cost: &Cost) -> Bytes {
-        let Delivery { include_usage, continuous_usage, is_obfuscated, .. } = self.delivery;
+        let Delivery { include_usage, continuous_usage, is_obfuscated, continuous_timings, .. } =
+            self.delivery;
         let usage = match (include_usage, continuous_usage) {
             (true, true) => ChunkUsage::Now(Usage::of(cost)),
             (is_asked, _) => ChunkUsage::before_the_end(is_asked),
         };
         let choices = std::slice::from_ref(choice);
-        let mut chunk = Chunk { envelope: &self.envelope, choices, usage, timings: None, obfuscation: None };
+        let timings = continuous_timings.then(|| Timings::of(cost));
+        let mut chunk = Chunk { envelope: &self.envelope, choices, usage, timings, obfuscation: None };
         let bytes = frame(&chunk);
         if !is_obfuscated {
             return bytes;
@@ -131,7 +133,7 @@ impl<S: Shape> Head<S> {
         let prompt = self.count.prompt_of(index);
         match event {
             Event::Accepted { prompt_tokens, .. } => {
-                cost.accepted(prompt, prompt_tokens);
+                cost.accepted(prompt, index, prompt_tokens);
                 Vec::new()
             }
             Event::Prompt(prompt) => self.shape.prompt(index, said, prompt).into_iter().collect(),

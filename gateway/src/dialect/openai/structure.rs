@@ -170,8 +170,13 @@ fn of_syntax(mut fields: Fields<'_>) -> Result<Kind, Error> {
     match syntax {
         Some("regex") => Ok(Kind::Regex(text()?)),
         Some("gbnf") => Ok(Kind::Gbnf(text()?)),
-        Some("json" | "json_schema") => schema(value, &path),
-        _ => Ok(Kind::Lark(text()?)),
+        Some("lark") => Ok(Kind::Lark(text()?)),
+        Some(_) => schema(value, &path),
+        None => {
+            let path = fields.path_of("syntax");
+            let message = format!("{path} is missing; it must be lark, regex or gbnf");
+            Err(Error::invalid(path, message))
+        }
     }
 }
 

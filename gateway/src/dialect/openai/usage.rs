@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use impetus_proto::worker;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::upstream::Finished;
 
@@ -11,13 +12,20 @@ use crate::upstream::Finished;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Cost {
     prompts: BTreeMap<u32, Prompt>,
-    /// Tokens of choices that have not ended.
-    running: BTreeMap<u32, u32>,
+    /// Choices that have not ended.
+    running: BTreeMap<u32, Running>,
     n_choices: u32,
     completion_tokens: u32,
     reasoning_tokens: u32,
     /// Of the choice that took longest, since they run side by side.
     timings: worker::Timings,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Running {
+    began: Instant,
+    first_token: Option<Instant>,
+    tokens: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,21 +85,25 @@ pub(super) struct Timings {
 }
 
 impl Cost {
-    /// A prompt of so many tokens has been read.
-    pub(super) fn accepted(&mut self, prompt: u32, tokens: u32) {
+    /// A choice has been begun, of a prompt of so many tokens.
+    pub(super) fn accepted(&mut self, prompt: u32, choice: u32, tokens: u32) {
         self.prompts.entry(prompt).or_insert(Prompt { tokens, cached_tokens: None });
+        self.running.entry(choice).or_insert_with(Running::new);
     }
 
     /// A choice that goes on has so many tokens more.
     pub(super) fn went_on(&mut self, choice: u32, n_tokens: usize) {
-        let tokens = self.running.entry(choice).or_default();
-        *tokens = tokens.saturating_add(n_tokens as u32);
+        let running = self.running.entry(choice).or_insert_with(Running::new);
+        running.tokens = running.tokens.saturating_add(n_tokens as u32);
+        if n_tokens > 0 {
+            running.first_token.get_or_insert_with(Instant::now);
+        }
     }
 
     /// Takes in a choice that has ended, of the prompt of that number.
     pub(super) fn add(&mut self, prompt: u32, choice: u32, finished: &Finished) {
         let (usage, timings) = (&finished.usage, &finished.timings);
-        self.accepted(prompt, usage.prompt_tokens);
+        self.accepted(prompt, choice, usage.prompt_tokens);
         if let Some(prompt) = self.prompts.get_mut(&prompt) {
             prompt.tokens = prompt.tokens.max(usage.prompt_tokens);
             // What one choice has prefilled the next may find, so that the least is what was there before them all.
@@ -124,9 +136,30 @@ impl Cost {
             completion_tokens: self
                 .running
                 .values()
-                .fold(self.completion_tokens, |sum, n| sum.saturating_add(*n)),
+                .fold(self.completion_tokens, |sum, running| sum.saturating_add(running.tokens)),
             reasoning_tokens: self.reasoning_tokens,
         }
+    }
+
+    /// The times of the choice that takes longest, as they were seen here where it has not ended.
+    fn timings(&self) -> worker::Timings {
+        self.running.values().fold(self.timings, |timings, running| worker::Timings {
+            prefill_us: timings.prefill_us.max(us(running.began, running.first_token)),
+            decode_us: timings.decode_us.max(running.first_token.map_or(0, |first| us(first, None))),
+            ..timings
+        })
+    }
+
+    /// Choices that have had their first token.
+    fn n_decoded(&self) -> u32 {
+        let running = self.running.values().filter(|running| running.first_token.is_some());
+        self.n_choices + running.count() as u32
+    }
+}
+
+impl Running {
+    fn new() -> Self {
+        Self { began: Instant::now(), first_token: None, tokens: 0 }
     }
 }
 
@@ -161,7 +194,7 @@ impl ChunkUsage {
 
 impl Timings {
     pub(super) fn of(cost: &Cost) -> Self {
-        let (usage, timings) = (cost.total(), &cost.timings);
+        let (usage, timings) = (cost.total(), cost.timings());
         let prompt_n = usage.prompt_tokens.saturating_sub(usage.cached_tokens);
         // The first token of a choice ends its prefill; decoding begins after it.
         let predicted_n = usage.completion_tokens;
@@ -173,9 +206,15 @@ impl Timings {
             prompt_per_second: per_second(prompt_n, timings.prefill_us),
             predicted_n,
             predicted_ms: ms(timings.decode_us),
-            predicted_per_second: per_second(predicted_n.saturating_sub(cost.n_choices), timings.decode_us),
+            predicted_per_second: per_second(predicted_n.saturating_sub(cost.n_decoded()), timings.decode_us),
         }
     }
+}
+
+/// Microseconds from one instant to another, or until now.
+fn us(from: Instant, to: Option<Instant>) -> u64 {
+    let passed = to.unwrap_or_else(Instant::now).saturating_duration_since(from);
+    u64::try_from(passed.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn ms(us: u64) -> f64 {

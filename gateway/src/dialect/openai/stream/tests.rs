@@ -17,6 +17,8 @@ use crate::{
     upstream::{Delta, Finished, Part},
 };
 
+mod part;
+
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 fn envelope(object: &'static str) -> Envelope {
