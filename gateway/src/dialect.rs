@@ -7,7 +7,7 @@
 //!    A model that the caller may not use is refused by `Gateway::permit`.
 //! 3. It calls `upstream::generate`, wrapped in `Record::observe`, and turns `upstream::Event`s into its own
 //!    answers: written one by one when streamed, folded into one value when not. There is no second path.
-//!    Vectors come from `upstream::embed`, wrapped in `Record::observe_embedding`.
+//!    What comes as a whole, as from `upstream::embed`, is wrapped in `Record::observe_whole`.
 //! 4. Errors arrive as `impetus_proto::Error`; `error::Failure` says their HTTP status and whether trying again helps,
 //!    the dialect their body. After the head of a stream, a failure is an error event of the dialect, never a clean
 //!    end.
@@ -17,7 +17,7 @@
 
 mod openai;
 
-pub(crate) use openai::{Refusal, Responses, no_such_method, no_such_path};
+pub(crate) use openai::{Refusal, Responses, no_such_method, no_such_path, written};
 
 use crate::server::Routes;
 

@@ -18,7 +18,7 @@ use crate::{
     access::Caller,
     error::Failure,
     metrics,
-    upstream::{Embedded, Event, Events},
+    upstream::{Embedded, Event, Events, Ranked},
 };
 
 /// What the log and the metrics call a request whose client left before its answer was whole.
@@ -88,6 +88,35 @@ enum Outcome {
     },
 }
 
+/// An answer of a model that comes as a whole.
+pub(crate) trait Whole {
+    /// The canonical name of the model that gave it.
+    fn model(&self) -> &Arc<str>;
+
+    /// Tokens that were computed for it.
+    fn tokens(&self) -> u64;
+}
+
+impl Whole for Embedded {
+    fn model(&self) -> &Arc<str> {
+        &self.model
+    }
+
+    fn tokens(&self) -> u64 {
+        Embedded::tokens(self)
+    }
+}
+
+impl Whole for Ranked {
+    fn model(&self) -> &Arc<str> {
+        &self.model
+    }
+
+    fn tokens(&self) -> u64 {
+        Ranked::tokens(self)
+    }
+}
+
 impl Record {
     /// Opens the account of a request that has just come in, within its span.
     pub(crate) fn open(id: Arc<str>, endpoint: &'static str, span: Span) -> Self {
@@ -141,20 +170,20 @@ impl Record {
         })
     }
 
-    /// Waits for the vectors of an embedding and takes account of them.
-    pub(crate) async fn observe_embedding(
+    /// Waits for an answer that comes as a whole and takes account of it.
+    pub(crate) async fn observe_whole<T: Whole>(
         &self,
-        embedding: impl Future<Output = Result<Embedded, Error>>,
-    ) -> Result<Embedded, Error> {
+        answer: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         self.0.progress().inference = Some(Inference::default());
-        let embedded = embedding.await;
+        let answer = answer.await;
         if let Some(inference) = &mut self.0.progress().inference {
-            match &embedded {
-                Ok(embedded) => inference.embedded(embedded, &self.0),
+            match &answer {
+                Ok(whole) => inference.whole(whole, &self.0),
                 Err(error) => inference.fail(error),
             }
         }
-        embedded
+        answer
     }
 }
 
@@ -185,10 +214,10 @@ impl Inference {
         }
     }
 
-    fn embedded(&mut self, embedded: &Embedded, account: &Account) {
-        account.span.record("model", &*embedded.model);
-        self.model = Some(embedded.model.clone());
-        self.prompts.entry(0).or_default().tokens = embedded.tokens();
+    fn whole(&mut self, whole: &impl Whole, account: &Account) {
+        account.span.record("model", &**whole.model());
+        self.model = Some(whole.model().clone());
+        self.prompts.entry(0).or_default().tokens = whole.tokens();
         self.outcome = Outcome::Finished;
     }
 

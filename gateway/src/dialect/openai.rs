@@ -19,6 +19,7 @@ mod parameter;
 mod prompt;
 mod reasoning;
 mod request;
+mod rerank;
 mod responses;
 mod sampling;
 mod shape;
@@ -32,7 +33,7 @@ use axum::{
     routing::{get, post},
 };
 
-pub(crate) use error::Refusal;
+pub(crate) use error::{Refusal, written};
 pub(crate) use responses::Responses;
 
 use chat_completions::ChatCompletions;
@@ -48,6 +49,10 @@ pub(super) fn routes() -> Routes {
         .route("/v1/chat/completions", post(answer::create::<ChatCompletions>))
         .route("/v1/completions", post(answer::create::<Completions>))
         .route("/v1/embeddings", post(embeddings::create))
+        .route("/v1/rerank", post(rerank::create))
+        .route("/rerank", post(rerank::create))
+        .route("/v1/reranking", post(rerank::create))
+        .route("/reranking", post(rerank::create))
         .merge(responses::routes())
 }
 

@@ -68,11 +68,11 @@ pub(super) async fn create(
     let truncate = gateway.truncate_inputs;
     let id = record.id().clone();
     let request = EmbeddingRequest { id, model, inputs, dimensions, truncate, keep_alive };
-    let embedded = record.observe_embedding(upstream::embed(&gateway.upstream, request)).await?;
+    let embedded = record.observe_whole(upstream::embed(&gateway.upstream, request)).await?;
 
     let mut headers = HeaderMap::new();
     ignored.write(&mut headers);
-    write_truncated(&embedded.embeddings, &mut headers);
+    headers.extend(truncated(embedded.embeddings.iter().map(|embedding| embedding.truncated)));
     let mut response = body::response(embedded, encoding);
     response.headers_mut().extend(headers);
     Ok(response)
@@ -108,19 +108,21 @@ impl Encoding {
 }
 
 /// Names the inputs that were cut, by their place.
-fn write_truncated(embeddings: &[Embedding], headers: &mut HeaderMap) {
-    let cut = embeddings.iter().enumerate().filter(|(_, embedding)| embedding.truncated);
+pub(super) fn truncated(are_cut: impl Iterator<Item = bool>) -> HeaderMap {
+    let cut = are_cut.enumerate().filter(|(_, is_cut)| *is_cut);
     let mut names: Vec<String> = cut.map(|(idx, _)| idx.to_string()).collect();
     let n_more = names.len().saturating_sub(MAX_NAMED);
     names.truncate(MAX_NAMED);
     if n_more > 0 {
         names.push(format!("+{n_more}"));
     }
+    let mut headers = HeaderMap::new();
     if !names.is_empty()
         && let Ok(value) = HeaderValue::from_str(&names.join(","))
     {
         headers.insert(TRUNCATED, value);
     }
+    headers
 }
 
 #[cfg(test)]
