@@ -33,7 +33,7 @@ pub(crate) enum ModelError {
     },
     /// Inputs or outputs other than those of a model that this worker runs.
     #[error(
-        "`{file}` is no decoder with a cache and no embedding model: the graph lacks {lacks}; it has unknown {unknown}"
+        "`{file}` is no decoder with a cache, no embedding model and no cross-encoder: the graph lacks {lacks}; it has unknown {unknown}"
     )]
     Ports {
         /// The graph's file.

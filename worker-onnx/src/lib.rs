@@ -1,5 +1,5 @@
 //! ONNX exports on ONNX Runtime, whose library is loaded when the worker starts: decoders as optimum and
-//! onnxruntime-genai lay them out, and embedding models.
+//! onnxruntime-genai lay them out, embedding models and cross-encoders.
 
 mod decoder;
 mod embedder;
@@ -8,7 +8,9 @@ mod error;
 mod graph;
 mod library;
 mod option;
+mod padded;
 mod place;
+mod ranker;
 mod settings;
 
 use std::{path::Path, sync::Arc};
@@ -28,6 +30,7 @@ use crate::{
     library::Library,
     option::Options,
     place::Place,
+    ranker::Ranker,
     settings::Settings,
 };
 
@@ -79,6 +82,8 @@ fn load(spec: &ModelSpec, opener: &Opener) -> Result<Model, ModelError> {
     let graph = opener.open(&place.graphs, &place.graph)?;
     if Embedder::is_for(&graph) {
         load_embedder(spec, opener, &place, &settings, graph)
+    } else if Ranker::is_for(&graph) {
+        load_ranker(spec, opener, &place, &settings, graph)
     } else {
         load_decoder(spec, opener, &place, &settings, graph)
     }
@@ -164,4 +169,32 @@ fn load_embedder(
     };
     info!(context_tokens, weights_bytes = card.weights_bytes, "loaded an embedding model");
     Ok(Model { task: Task::Embed(Box::new(embedder)), vocabulary: Arc::new(vocabulary), card })
+}
+
+fn load_ranker(
+    spec: &ModelSpec,
+    opener: &Opener,
+    place: &Place,
+    settings: &Settings,
+    graph: Graph,
+) -> Result<Model, ModelError> {
+    let size =
+        settings.vocabulary().ok_or_else(|| settings.contradicts("vocab_size", "is missing".into()))?;
+    let vocabulary = HuggingFaceVocabulary::load(&place.files, &settings.config(), size)?;
+    let skipped_positions = settings.skipped_positions();
+    let trained = settings.context()?.saturating_sub(skipped_positions).max(1);
+    let context_tokens = match spec.context_tokens {
+        0 => trained,
+        asked => asked.min(trained),
+    };
+    let ranker = Ranker::new(graph, context_tokens, skipped_positions, size as u32)?;
+    let card = Card {
+        architecture: settings.architecture(),
+        trained_context_tokens: trained,
+        devices: vec![opener.options.provider.name().into()],
+        weights_bytes: ranker.bytes(),
+        ..Card::default()
+    };
+    info!(context_tokens, weights_bytes = card.weights_bytes, "loaded a cross-encoder");
+    Ok(Model { task: Task::Rerank(Box::new(ranker)), vocabulary: Arc::new(vocabulary), card })
 }

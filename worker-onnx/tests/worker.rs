@@ -8,3 +8,4 @@ mod embedding;
 mod export;
 mod layouts;
 mod onnx;
+mod ranking;
