@@ -55,6 +55,18 @@ impl Failure {
         Self { is_retryable: true, ..Self::request(StatusCode::REQUEST_TIMEOUT, "request_timeout", message) }
     }
 
+    /// What came is not HTTP.
+    pub(crate) fn malformed_request() -> Self {
+        let message = "the request is not HTTP/1.1 as this server reads it".to_owned();
+        Self::request(StatusCode::BAD_REQUEST, "malformed_request", message)
+    }
+
+    /// The request's head is longer than what is read of one.
+    pub(crate) fn headers_too_large(limit_bytes: usize) -> Self {
+        let message = format!("the head of the request is larger than {limit_bytes} bytes");
+        Self::request(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", message)
+    }
+
     /// The connection broke while the body was read.
     pub(crate) fn body_broken(cause: &str) -> Self {
         let message = format!("the request body could not be read: {cause}");
@@ -170,6 +182,37 @@ mod tests {
         check(Code::Forbidden, 0, 403, "forbidden", None);
         check(Code::RateLimited, 9, 429, "rate_limit_exceeded", Some(9));
         check(Code::Unprocessable, 0, 422, "unprocessable", None);
+    }
+
+    #[test]
+    fn every_code_has_its_place_on_the_page() {
+        let page = include_str!("../../docs/errors.md");
+        let mut failures: Vec<Failure> = (0..)
+            .map_while(|number| Code::try_from(number).ok())
+            .map(|code| Failure::from(Error::new(code, "m")))
+            .collect();
+        failures.extend([
+            Failure::no_such_path("/"),
+            Failure::no_such_method("PUT", "/"),
+            Failure::body_too_large(1),
+            Failure::body_too_slow(1),
+            Failure::body_broken("reset"),
+            Failure::malformed_request(),
+            Failure::headers_too_large(1),
+        ]);
+        let mut codes = std::collections::BTreeSet::new();
+        for Failure { status, kind, code, is_retryable, .. } in failures {
+            let again = if is_retryable { "yes" } else { "no" };
+            let row = format!("| [`{code}`](#{code}) | {} | `{kind}` | {again} |", status.as_u16());
+            assert!(page.lines().any(|line| line == row), "the page lacks {row}");
+            assert!(
+                page.lines().any(|line| line == format!("## {code}")),
+                "the page lacks a section of {code}"
+            );
+            codes.insert(code);
+        }
+        let sections = page.lines().filter_map(|line| line.strip_prefix("## "));
+        assert_eq!(sections.collect::<std::collections::BTreeSet<_>>(), codes);
     }
 
     #[test]

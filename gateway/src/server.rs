@@ -4,6 +4,7 @@ mod body;
 mod connection;
 mod course;
 mod permit;
+mod plain_refusal;
 mod probe;
 mod refusal;
 mod request_id;

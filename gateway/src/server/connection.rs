@@ -18,7 +18,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{Course, Limits, write_timeout::WriteTimeout};
+use super::{Course, Limits, plain_refusal::PlainRefusal, write_timeout::WriteTimeout};
 
 /// Room for what is written but not yet read by the client, in bytes; also the limit of a request's headers.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -89,12 +89,13 @@ where
             Ok::<_, Infallible>(response)
         }
     });
+    let stream = PlainRefusal::new(WriteTimeout::new(stream, limits.write_timeout), BUFFER_BYTES);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_header_size(BUFFER_BYTES)
         .max_buf_size(BUFFER_BYTES)
-        .serve_connection(TokioIo::new(WriteTimeout::new(stream, limits.write_timeout)), service);
+        .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,

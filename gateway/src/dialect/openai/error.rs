@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use impetus_proto::Error;
 use serde::Serialize;
 
@@ -32,6 +33,19 @@ struct Detail<'a> {
     code: &'a str,
     /// Whether the same request may succeed when it is sent again as it is.
     retryable: bool,
+}
+
+/// An answer as it goes over a connection, for what is refused before there is a request to answer; the connection
+/// closes behind it.
+pub(crate) fn written(failure: &Failure) -> Bytes {
+    let body = serde_json::to_string(&ErrorBody::of(failure)).expect("our own errors serialize into memory");
+    let (status, length) = (failure.status, body.len());
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+         {SHOULD_RETRY}: {}\r\nconnection: close\r\n\r\n",
+        failure.is_retryable
+    );
+    Bytes::from(head + &body)
 }
 
 impl<'a> ErrorBody<'a> {

@@ -99,13 +99,11 @@ async fn choices_are_answered_streamed_and_whole() {
     script();
     let whole =
         send(&fake, post(CHAT_PATH, PAIR.replace("\"stream\":true", "\"stream\":false"))).await.json();
-    assert_eq!(
-        whole["usage"],
-        serde_json::json!({
-            "prompt_tokens": 5, "completion_tokens": 3 + 4, "total_tokens": 12,
-            "prompt_tokens_details": {"cached_tokens": 3}, "completion_tokens_details": {"reasoning_tokens": 0},
-        })
-    );
+    let usage = &whole["usage"];
+    let counts =
+        ["prompt_tokens", "completion_tokens", "total_tokens"].map(|name| usage[name].as_u64().unwrap());
+    assert_eq!(counts, [5, 3 + 4, 12]);
+    assert_eq!(usage["prompt_tokens_details"]["cached_tokens"], 3);
     for (index, expected) in ["one two", "uno dos tres"].into_iter().enumerate() {
         let choice = &whole["choices"][index];
         assert_eq!((&choice["index"], &choice["finish_reason"]), (&index.into(), &"stop".into()));

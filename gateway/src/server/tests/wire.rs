@@ -74,6 +74,8 @@ async fn slow_and_oversized_clients_are_turned_away() {
         let answer = served.exchange(&sent).await;
         let is_expected = if expected.is_empty() { answer.is_empty() } else { answer.starts_with(expected) };
         assert!(is_expected, "{sent:.60} gave {answer}");
+        let is_told = answer.is_empty() || answer.contains("{\"error\":{\"message\":\"");
+        assert!(is_told, "{sent:.60} gave {answer}");
     }
 }
 
