@@ -3,6 +3,7 @@
 
 mod control;
 mod ctl;
+mod generation;
 mod http;
 mod python;
 mod raw;
@@ -12,6 +13,7 @@ mod sse;
 mod wait;
 
 pub(crate) use ctl::Output;
+pub(crate) use generation::Generated;
 pub(crate) use http::{Answer, Refusal, chat, completion};
 pub(crate) use python::{fetched, python};
 pub(crate) use raw::RawConnection;

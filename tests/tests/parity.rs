@@ -3,36 +3,20 @@
 
 use std::{fs, path::Path};
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use impetus_proto::worker::{
-    Chat, GenerateRequest, Message, Sampling, Stopping, generate_event, generate_request::Input,
+    Chat, Dry, DynamicTemperature, GenerateRequest, Infill, Message, Mirostat, Sampling, Stopping, Xtc,
+    generate_request::Input,
 };
 use serde_json::{Value, json};
 
 use crate::{
     chat::with,
-    harness::{BUNDLED, Server, Setup, chat, completion},
+    harness::{BUNDLED, Generated, Server, chat, completion},
 };
 
 /// Requests that a worker gets at once: more than it has slots.
 const AT_ONCE: usize = 6;
-
-/// What a model generated.
-#[derive(Debug, PartialEq)]
-struct Generated {
-    tokens: Vec<u32>,
-    text: String,
-}
-
-/// A server of the bundled model in all formats, each loaded.
-async fn server() -> Server {
-    let server = Setup::in_all_formats().start().await;
-    for model in BUNDLED {
-        let loaded = server.ctl(&["load", model]).await;
-        assert_eq!(loaded.code, 0, "{model}: {}", loaded.err);
-    }
-    server
-}
 
 /// Held-out prompts; `tests/reference/parity_prompts.py` makes the file.
 fn prompts() -> Vec<Value> {
@@ -49,8 +33,8 @@ fn text(value: &Value) -> String {
 fn input(prompt: &Value) -> Input {
     let json = |value: &Value| if value.is_null() { String::new() } else { value.to_string() };
     if let Some(prefix) = prompt["prompt"].as_str() {
-        let suffix = text(&prompt["suffix"]);
-        return Input::Text(format!("<|fim_prefix|>{prefix}<|fim_suffix|>{suffix}<|fim_middle|>"));
+        let (prefix, suffix) = (prefix.to_owned(), text(&prompt["suffix"]));
+        return Input::Infill(Infill { prefix, suffix, ..Infill::default() });
     }
     let messages = prompt["messages"].as_array().expect("a chat has messages").iter();
     let messages = messages.map(|message| Message {
@@ -67,25 +51,12 @@ fn input(prompt: &Value) -> Input {
 async fn generate(server: &Server, model: &str, prompt: &Value, sampling: Sampling) -> Generated {
     let max_tokens = prompt["max_tokens"].as_u64().unwrap() as u32;
     let request = GenerateRequest {
-        model: model.to_owned(),
         input: Some(input(prompt)),
         sampling: Some(sampling),
-        stopping: Some(Stopping { max_tokens, ..Stopping::default() }),
+        stopping: Some(Stopping { max_tokens: Some(max_tokens), ..Stopping::default() }),
         ..GenerateRequest::default()
     };
-    let mut worker = server.control.worker(model).await;
-    let events = worker.generate(request).await.unwrap().into_inner();
-    let generated = Generated { tokens: Vec::new(), text: String::new() };
-    let fold = events.try_fold(generated, async |mut all, event| {
-        all.tokens.extend(event.tokens);
-        match event.event {
-            Some(generate_event::Event::Delta(delta)) => all.text.push_str(&delta.text),
-            Some(generate_event::Event::Finished(finished)) => all.text.push_str(&finished.text),
-            Some(generate_event::Event::Accepted(_)) | None => {}
-        }
-        Ok(all)
-    });
-    fold.await.unwrap()
+    server.generate(model, request).await.unwrap()
 }
 
 /// What every model generates for every prompt, several at a time.
@@ -117,7 +88,7 @@ fn assert_same(prompts: &[Value], [gguf, candle, onnx]: &[Vec<Generated>; 3]) {
 
 #[tokio::test]
 async fn greedy_tokens_are_the_same_in_every_format() {
-    let server = server().await;
+    let server = Server::of_all_formats().await;
     let prompts = prompts();
     assert!(prompts.len() >= 200);
     let generated = all(&server, &prompts, &Sampling::default()).await;
@@ -125,9 +96,14 @@ async fn greedy_tokens_are_the_same_in_every_format() {
     assert_same(&prompts, &generated);
 }
 
+fn mirostat(version: u32) -> Sampling {
+    let mirostat = Mirostat { version, tau: 4.0, eta: 0.2 };
+    Sampling { seed: 2, temperature: 1.0, mirostat: Some(mirostat), ..Sampling::default() }
+}
+
 #[tokio::test]
 async fn sampled_tokens_are_the_same_in_every_format() {
-    let server = server().await;
+    let server = Server::of_all_formats().await;
     let prompts: Vec<Value> = prompts().into_iter().step_by(6).collect();
     for sampling in [
         Sampling { seed: 1, temperature: 0.8, ..Sampling::default() },
@@ -141,6 +117,17 @@ async fn sampled_tokens_are_the_same_in_every_format() {
             presence_penalty: 0.5,
             ..Sampling::default()
         },
+        Sampling {
+            seed: 4,
+            temperature: 1.1,
+            top_n_sigma: Some(2.0),
+            dry: Some(Dry { multiplier: 0.8, base: 1.75, allowed_length: 2, ..Dry::default() }),
+            xtc: Some(Xtc { probability: 0.5, threshold: 0.1 }),
+            dynamic_temperature: Some(DynamicTemperature { range: 0.5, exponent: 1.0 }),
+            ..Sampling::default()
+        },
+        mirostat(1),
+        mirostat(2),
     ] {
         assert_same(&prompts, &all(&server, &prompts, &sampling).await);
     }
@@ -148,7 +135,7 @@ async fn sampled_tokens_are_the_same_in_every_format() {
 
 #[tokio::test]
 async fn parameters_mean_the_same_in_every_format() {
-    let server = server().await;
+    let server = Server::of_all_formats().await;
     let count = chat("count from 1 to 20");
     let check = async |body: Value| {
         let mut answers = Vec::new();
@@ -180,7 +167,7 @@ async fn parameters_mean_the_same_in_every_format() {
 
 #[tokio::test]
 async fn errors_are_the_same_in_every_format() {
-    let server = server().await;
+    let server = Server::of_all_formats().await;
     for more in [
         json!({"temperature": 9}),
         json!({"stop": ""}),
