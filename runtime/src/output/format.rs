@@ -5,18 +5,31 @@
 //! of Lark under which an output cannot be malformed. Both see the text of a completion behind the prompt, with the
 //! names of those control tokens that the format asks for.
 
+mod apertus;
 mod body;
 mod buffer;
 mod call;
 mod choice;
+mod command_r;
+mod command_r7b;
+mod deepseek;
+mod deepseek_v4;
+mod firefunction;
 mod glm;
 #[cfg(test)]
 mod fixture;
+mod granite;
+mod headed;
 mod hermes;
 mod json;
+mod kimi;
 pub(crate) mod lark;
+mod list;
 mod minimax;
+mod nemotron;
+mod phi4;
 mod plain;
+mod python;
 mod qwen3_coder;
 mod reader;
 mod seed_oss;

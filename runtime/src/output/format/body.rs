@@ -3,6 +3,7 @@
 use super::{
     Beginning, Parser, Rules, Tags,
     buffer::{Buffer, Found},
+    call::{CallReader, Read},
     lark,
     reader::Reader,
     speech::Speech,
@@ -39,11 +40,16 @@ pub(super) struct Whole<B> {
 pub(super) struct Calls<'a> {
     /// The tag that they begin with.
     pub(super) open: &'a str,
+    /// Tags before and behind the text of an answer, if there are such.
+    pub(super) around: Option<(&'a str, &'a str)>,
     /// Each call has the tag, with this between two of them; absent: all of them are behind one tag.
     pub(super) between: Option<&'a str>,
     /// The rule `rest`, of what is behind the tag, and those that it needs.
     pub(super) rest: String,
 }
+
+/// White space before calls.
+const SPACE: &str = "CALL_SPACE: /[ \\n]{1,2}/\n";
 
 impl Answer<'_> {
     /// Reads from its beginning.
@@ -64,6 +70,19 @@ impl Answer<'_> {
         };
         self.text(bytes);
         tag
+    }
+
+    /// Says text that was taken before.
+    pub(super) fn say(&mut self, text: &str) {
+        self.speech.text(text, self.parts);
+    }
+
+    /// Reads on in a call that is one JSON object.
+    pub(super) fn read_call(&mut self, reader: &mut CallReader) -> Read {
+        match reader.read(self.buffer, self.speech, self.parts) {
+            Read::More if self.last => reader.finish(self.speech, self.parts),
+            read => read,
+        }
     }
 
     /// Passes over the next `bytes`.
@@ -135,10 +154,15 @@ impl<B: Body + 'static> Parser for Whole<B> {
 impl Calls<'_> {
     /// The grammar of a thought, which the rules `thought` are about, and of an answer: text, or these calls.
     pub(super) fn grammar(&self, thought: &str, rules: &Rules, tags: &Tags) -> Option<String> {
-        let Self { open, between, rest } = self;
+        let Self { open, around, between, rest } = self;
+        let text = |text: &str| match around {
+            Some((before, behind)) => format!("({})? {text} ({})?", tags.lark(before), tags.lark(behind)),
+            None => text.to_owned(),
+        };
+        let content = text("content");
         if rules.tools.is_empty() {
-            let content = rules.content.as_ref()?;
-            return Some(format!("start: thought content\n{thought}{content}"));
+            let rules = rules.content.as_ref()?;
+            return Some(format!("start: thought {content}\n{thought}{rules}"));
         }
         let call = format!("call: {} rest\n", tags.lark(open));
         let calls = match between {
@@ -146,14 +170,17 @@ impl Calls<'_> {
             None => "call".to_owned(),
         };
         let start = match (&rules.content, rules.required) {
-            (_, true) => format!("start: thought {calls}\n{call}"),
-            (Some(content), false) => format!("start: thought (content | {calls})\n{call}{content}"),
+            // Many models begin a line before a call.
+            (_, true) => format!("start: thought CALL_SPACE? {calls}\n{call}{SPACE}"),
+            (Some(rules), false) => {
+                format!("start: thought ({content} | CALL_SPACE? {calls})\n{call}{SPACE}{rules}")
+            }
             (None, false) => {
-                let text = lark::text("TEXT", &[open], &[], tags);
                 let lead = lark::through("lead", open, tags);
                 let several = between.is_some() && !rules.single;
                 let more = if several { "(lead rest)+ TEXT" } else { "lead rest" };
-                format!("start: thought (TEXT | {more})\n{text}{lead}")
+                let free = lark::text("TEXT", &[open], &[], tags);
+                format!("start: thought ({} | {more})\n{free}{lead}", text("TEXT"))
             }
         };
         Some(start + thought + rest)

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    Format, glm::Glm, hermes::Hermes, minimax::MiniMax, plain::Plain, qwen3_coder::Qwen3Coder,
+    Format, apertus::Apertus, command_r::CommandR, command_r7b::CommandR7b, deepseek::DeepSeek,
+    deepseek_v4::DeepSeekV4, firefunction::FireFunction, glm::Glm, granite::Granite, hermes::Hermes,
+    kimi::Kimi, minimax::MiniMax, nemotron::Nemotron, phi4::Phi4, plain::Plain, qwen3_coder::Qwen3Coder,
     seed_oss::SeedOss,
 };
 
@@ -36,6 +38,16 @@ const KINDS: &[Kind] = &[
     Kind { name: "minimax", detects: MiniMax::detects, make: |_| Arc::new(MiniMax) },
     Kind { name: "qwen3_coder", detects: Qwen3Coder::detects, make: |_| Arc::new(Qwen3Coder) },
     Kind { name: "seed_oss", detects: SeedOss::detects, make: |_| Arc::new(SeedOss) },
+    Kind { name: "command_r", detects: CommandR::detects, make: |_| Arc::new(CommandR) },
+    Kind { name: "command_r7b", detects: CommandR7b::detects, make: |_| Arc::new(CommandR7b) },
+    Kind { name: "firefunction", detects: FireFunction::detects, make: |_| Arc::new(FireFunction) },
+    Kind { name: "granite", detects: Granite::detects, make: |_| Arc::new(Granite) },
+    Kind { name: "nemotron", detects: Nemotron::detects, make: |_| Arc::new(Nemotron) },
+    Kind { name: "phi4", detects: Phi4::detects, make: |_| Arc::new(Phi4) },
+    Kind { name: "apertus", detects: Apertus::detects, make: |_| Arc::new(Apertus) },
+    Kind { name: "kimi", detects: Kimi::detects, make: |_| Arc::new(Kimi) },
+    Kind { name: "deepseek", detects: DeepSeek::detects, make: |template| Arc::new(DeepSeek::of(template)) },
+    Kind { name: "deepseek_v4", detects: DeepSeekV4::detects, make: |_| Arc::new(DeepSeekV4) },
     Kind { name: "plain", detects: |_| true, make: |_| Arc::new(Plain) },
 ];
 

@@ -13,7 +13,12 @@
 //!   best of it.
 //! - `refused`: outputs that no grammar of a forced call accepts.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    fs,
+    path::Path,
+    sync::Arc,
+};
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
@@ -163,7 +168,7 @@ fn tools() -> Vec<Tool> {
         tool(
             "note",
             json!({"text": {"type": "string"}, "tags": {"type": "array", "items": {"type": "string"}},
-                "meta": {"type": "object"}, "urgent": {"type": "boolean"}, "due": {"type": "number"}}),
+                "meta": {"type": "object", "additionalProperties": true}, "urgent": {"type": "boolean"}, "due": {"type": "number"}}),
             json!([]),
         ),
     ]
@@ -260,25 +265,35 @@ fn outputs_are_read_alike_however_they_are_cut() {
     }
 }
 
+/// Grammars that were compiled, by their texts and the number of control tokens.
+type Compiled = BTreeMap<(usize, String), grammar::Grammar>;
+
 /// A grammar with tags as control tokens, and one with tags as text; whether each accepts the output.
 fn accepted(
     format: &dyn Format,
     beginning: &Beginning,
     rules: &Rules,
     output: &str,
+    compiled: &mut Compiled,
 ) -> Vec<Result<bool, String>> {
     let controls = format.control_tokens();
-    [controls, &[]]
-        .into_iter()
-        .map(|controls| {
-            let vocabulary = vocabulary(controls);
-            let tags = Tags::of(&*vocabulary, controls);
-            let Some(lark) = format.grammar(rules, beginning, &tags) else { return Ok(true) };
-            let tokens = vocabulary.encode(output, true).map_err(|error| error.to_string())?;
-            let grammar = grammar::check(&lark, vocabulary).map_err(|error| format!("{error} in\n{lark}"))?;
-            Ok(grammar.accepts(&tokens))
-        })
-        .collect()
+    let mut accepts = |controls: &'static [&'static str]| {
+        let vocabulary = vocabulary(controls);
+        let tags = Tags::of(&*vocabulary, controls);
+        let Some(lark) = format.grammar(rules, beginning, &tags) else { return Ok(true) };
+        let tokens = vocabulary.encode(output, true).map_err(|error| error.to_string())?;
+        let grammar = match compiled.entry((controls.len(), lark)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let lark = &entry.key().1;
+                let checked =
+                    grammar::check(lark, vocabulary).map_err(|error| format!("{error} in\n{lark}"))?;
+                entry.insert(checked)
+            }
+        };
+        Ok(grammar.accepts(&tokens))
+    };
+    vec![accepts(controls), accepts(&[])]
 }
 
 #[test]
@@ -286,6 +301,7 @@ fn grammars_accept_what_is_well_formed_alone() {
     for file in files() {
         let format = file.format();
         let forced = Rules { tools: tools(), required: true, ..Rules::default() };
+        let mut compiled = Compiled::new();
         for fixture in &file.fixtures {
             let beginning = fixture.beginning();
             let auto = Rules { tools: beginning.tools.clone(), ..Rules::default() };
@@ -298,14 +314,14 @@ fn grammars_accept_what_is_well_formed_alone() {
                 Held::Required => vec![auto, forced.clone()],
             };
             for rules in rules {
-                let accepted = accepted(&*format, &beginning, &rules, &fixture.output);
+                let accepted = accepted(&*format, &beginning, &rules, &fixture.output, &mut compiled);
                 let all = vec![Ok(true); accepted.len()];
                 assert_eq!(accepted, all, "{}: {:?} under {rules:?}", file.format, fixture.output);
             }
         }
+        let called = Beginning { tools: tools(), ..Beginning::default() };
         for output in &file.refused {
-            let refused =
-                accepted(&*format, &Beginning { tools: tools(), ..Beginning::default() }, &forced, output);
+            let refused = accepted(&*format, &called, &forced, output, &mut compiled);
             assert_eq!(refused, vec![Ok(false); refused.len()], "{}: {output:?}", file.format);
         }
     }
@@ -364,8 +380,13 @@ fn shown(file: &File, template: &ChatTemplate, calls: &[(&str, Json)]) -> String
     };
     let calls: Vec<Json> = calls.iter().enumerate().map(call).collect();
     let function = |tool: &Tool| {
+        let mut parameters = tool.parameters.clone();
+        for (name, property) in parameters["properties"].as_object_mut().into_iter().flatten() {
+            // Some templates show nothing without it.
+            property["description"] = json!(format!("The {name}."));
+        }
         json!({"type": "function", "function":
-            {"name": tool.name, "description": tool.description, "parameters": tool.parameters}})
+            {"name": tool.name, "description": tool.description, "parameters": parameters}})
     };
     let tools: Vec<Json> = tools().iter().map(function).collect();
     let message = |role: &str, content: &str| impetus_proto::worker::Message {

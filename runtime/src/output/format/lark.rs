@@ -36,9 +36,23 @@ impl Tags {
         self.controls.contains_key(tag)
     }
 
-    /// The tag in a rule of a grammar.
+    /// The tag in a rule of a grammar. Control tokens within it are taken for what they are.
     pub fn lark(&self, tag: &str) -> String {
-        self.controls.get(tag).map_or_else(|| literal(tag), |token| format!("<[{}]>", token.0))
+        match self.split(tag) {
+            Some((before, token, behind)) => {
+                let text = |text: &str| if text.is_empty() { String::new() } else { self.lark(text) };
+                format!("{} <[{}]> {}", text(before), token.0, text(behind)).trim().to_owned()
+            }
+            None => literal(tag),
+        }
+    }
+
+    /// The first control token in `text`, with what stands before and behind it.
+    fn split<'a>(&self, text: &'a str) -> Option<(&'a str, TokenId, &'a str)> {
+        let found =
+            self.controls.iter().filter_map(|(name, token)| Some((text.find(name.as_str())?, name, token)));
+        let (at, name, token) = found.min_by_key(|(at, name, _)| (*at, usize::MAX - name.len()))?;
+        Some((&text[..at], *token, &text[at + name.len()..]))
     }
 }
 
@@ -63,11 +77,15 @@ pub(super) fn regex(text: &str) -> String {
 
 /// The rule `name`: any text up to and with `tag`.
 pub(super) fn through(name: &str, tag: &str, tags: &Tags) -> String {
-    if tags.is_control(tag) {
-        let token = name.to_uppercase();
-        format!("{name}: {token}? {}\n{token}: /(?s:.+)/\n", tags.lark(tag))
-    } else {
-        format!("{name}[lazy]: /(?s:.*){}/\n", regex(tag))
+    let token = name.to_uppercase();
+    match tags.split(tag) {
+        Some(("", ..)) => format!("{name}: {token}? {}\n{token}: /(?s:.+)/\n", tags.lark(tag)),
+        // A text cannot go on over a control token, so it ends where that begins.
+        Some((before, ..)) => {
+            let rest = tags.lark(&tag[before.len()..]);
+            format!("{name}: {token} {rest}\n{token}: /(?s:.*){}/\n", regex(before))
+        }
+        None => format!("{name}[lazy]: /(?s:.*){}/\n", regex(tag)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::{BitAnd, BitOr};
 
 use serde_json::Value as Json;
 
-use super::Tool;
+use super::{Tool, python};
 
 /// The types of JSON values that a schema allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,11 +45,10 @@ impl Types {
     /// The JSON of an argument that was written as `bare` text. A value that reads as one of the types is that value,
     /// as it was written; anything else is a string.
     pub(super) fn json(self, bare: &str) -> String {
-        let trimmed = bare.trim();
         if !self.only_strings()
-            && let Some(json) = self.parse(trimmed)
+            && let Some(json) = self.parse(bare.trim())
         {
-            return json.to_owned();
+            return json;
         }
         let mut json = String::from("\"");
         escape(bare, &mut json);
@@ -57,17 +56,20 @@ impl Types {
         json
     }
 
-    fn parse(self, bare: &str) -> Option<&str> {
+    fn parse(self, bare: &str) -> Option<String> {
         match serde_json::from_str::<Json>(bare) {
             // Quotes belong to a string that is written bare.
             Ok(Json::String(_)) if self.allows(Self::STRING) => None,
-            Ok(value) if self.allows(Self::of_value(&value)) || !self.allows(Self::STRING) => Some(bare),
+            Ok(value) if self.allows(Self::of_value(&value)) || !self.allows(Self::STRING) => {
+                Some(bare.to_owned())
+            }
             Ok(_) => None,
-            // Templates print these as Python does.
+            // Some templates print as Python does.
             Err(_) => match bare {
-                "True" if self.allows(Self::BOOLEAN) => Some("true"),
-                "False" if self.allows(Self::BOOLEAN) => Some("false"),
-                "None" if self.allows(Self::NULL) => Some("null"),
+                "True" if self.allows(Self::BOOLEAN) => Some("true".to_owned()),
+                "False" if self.allows(Self::BOOLEAN) => Some("false".to_owned()),
+                "None" if self.allows(Self::NULL) => Some("null".to_owned()),
+                _ if self.allows(Self::OBJECT | Self::ARRAY) => python::json(bare),
                 _ => None,
             },
         }
@@ -189,6 +191,8 @@ mod tests {
         check(json!({"type": "boolean"}), "True", "true");
         check(json!({"type": "boolean"}), "False", "false");
         check(json!({"type": "object"}), r#"{"a" : [1, null]}"#, r#"{"a" : [1, null]}"#);
+        check(json!({"type": "array"}), "['a', None]", r#"["a", null]"#);
+        check(json!({"type": "string"}), "['a', None]", r#""['a', None]""#);
         check(json!({"type": "array"}), "[1, 2", r#""[1, 2""#);
         check(json!({"type": ["string", "null"]}), "null", "null");
         check(json!({"type": ["string", "null"]}), "None", "null");

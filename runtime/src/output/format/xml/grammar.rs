@@ -24,14 +24,13 @@ impl Syntax {
         }
         .ok()?;
         let between = (!self.several).then_some("\n");
-        Calls { open: self.open, between, rest }.grammar(thought, rules, tags)
+        Calls { open: self.open, around: None, between, rest }.grammar(thought, rules, tags)
     }
 
     /// A function's name, its arguments, and the tag behind them.
     fn function(&self, tool: &Tool, rules: &Rules, tags: &Tags) -> String {
         let (before, _, behind) = self.function;
-        let mut rule =
-            format!("{} {}", lark::literal(&format!("{before}{}", tool.name)), lark::literal(behind));
+        let mut rule = format!("{} {}", tags.lark(&format!("{before}{}", tool.name)), lark::literal(behind));
         rule.push_str(if behind.ends_with('\n') { "" } else { " \"\\n\"" });
         let bound = rules.required || tool.strict;
         let listed = tool.parameters.get("properties").and_then(Json::as_object);
@@ -48,7 +47,10 @@ impl Syntax {
             }
             None => {
                 let key = format!("/[^{}\\n]{{1,64}}/", lark::regex(&self.parameter.1.to_string()));
-                let argument = self.typed.iter().map(|(tag, _)| self.rule(&key, tag, "value", tags));
+                let any = format!("%json {{}} {}", self.value_tags(tags));
+                let argument = self.typed().map(|(tag, typing)| {
+                    self.rule(&key, tag, if *typing == Typing::Json { &any } else { "value" }, tags)
+                });
                 let argument = argument.collect::<Vec<_>>().join(" | ");
                 write!(rule, " ({argument})*").expect("a string takes everything");
             }
@@ -71,7 +73,7 @@ impl Syntax {
             Typing::Text => types.has_strings().then(|| self.rule(&key, tag, &text, tags)),
             Typing::Json => (!types.only_strings()).then(|| self.rule(&key, tag, &json, tags)),
         };
-        self.typed.iter().filter_map(rule).collect::<Vec<_>>().join(" | ")
+        self.typed().filter_map(rule).collect::<Vec<_>>().join(" | ")
     }
 
     /// An argument whose value, and the tag behind that, are `value`.
@@ -82,6 +84,11 @@ impl Syntax {
         }
         let line = if self.lines { " \"\\n\"" } else { "" };
         format!("{rule}{line} {value} \"\\n\"")
+    }
+
+    /// What may stand behind an argument's name; where it can say the type, what does.
+    fn typed(&self) -> impl Iterator<Item = &(&'static str, Typing)> {
+        self.typed.iter().filter(|(_, typing)| self.typed.len() == 1 || *typing != Typing::Schema)
     }
 
     /// What stands behind a value.
