@@ -11,6 +11,7 @@ mod error;
 pub mod infill;
 mod input;
 mod lexer;
+mod reasoning;
 mod rewrite;
 mod shape;
 mod template;

@@ -29,6 +29,7 @@ use tracing::{error, info};
 
 use crate::{
     engine::{Backend, LoadError, ModelSpec},
+    output::format::{self, Template},
     prompt::{ChatTemplate, InfillTokens, TemplateError},
     run::{
         engine_thread::{EngineThread, Loaded, Work},
@@ -36,7 +37,7 @@ use crate::{
         sandbox::Sandbox,
     },
     scheduler::Counters,
-    service::Service,
+    service::{Conversation, Service},
 };
 
 /// A load that failed; the supervisor was told why.
@@ -147,10 +148,10 @@ async fn serve<B: Backend>(
     loaded: Loaded,
     ended: oneshot::Receiver<()>,
 ) -> Result<(), End> {
-    let description = describe::<B>(spec, &worker.version, &loaded);
-    let template = compile_template(&loaded);
+    let conversation = converse(spec, &loaded)?;
+    let description = describe::<B>(spec, &worker.version, &loaded, &conversation);
     let service =
-        Service::new(description.clone(), loaded.vocabulary, template, loaded.work, worker.counters);
+        Service::new(description.clone(), loaded.vocabulary, conversation, loaded.work, worker.counters);
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<WorkerServer<Service>>().await;
     let mut terminate =
@@ -206,7 +207,12 @@ fn model_spec(spec: &WorkerSpec, standby: &StandbySpec) -> ModelSpec {
     }
 }
 
-fn describe<B: Backend>(spec: &WorkerSpec, version: &str, loaded: &Loaded) -> Description {
+fn describe<B: Backend>(
+    spec: &WorkerSpec,
+    version: &str,
+    loaded: &Loaded,
+    conversation: &Conversation,
+) -> Description {
     let card = &loaded.card;
     let mut description = Description {
         model: spec.model.clone(),
@@ -218,6 +224,8 @@ fn describe<B: Backend>(spec: &WorkerSpec, version: &str, loaded: &Loaded) -> De
         devices: card.devices.clone(),
         weights_bytes: card.weights_bytes,
         implementation: card.implementation.clone(),
+        output_format: conversation.format.name().to_owned(),
+        tools: conversation.template.as_ref().is_ok_and(ChatTemplate::shows_tools),
         infill: InfillTokens::of(&*loaded.vocabulary).is_some(),
         chat_template_source: card.chat_template.clone().unwrap_or_default(),
         begin_text: loaded.vocabulary.begin_text().to_owned(),
@@ -256,6 +264,17 @@ fn compile_template(loaded: &Loaded) -> Result<ChatTemplate, TemplateError> {
     let source = loaded.card.chat_template.as_deref().ok_or(TemplateError::NoChatTemplate)?;
     let (begin, end) = (loaded.vocabulary.begin_text(), loaded.vocabulary.end_text());
     ChatTemplate::compile(source, begin, end).inspect_err(|error| error!(%error, "no chat with this model"))
+}
+
+/// Chooses the format of the outputs, by its name where one is configured.
+fn converse(spec: &WorkerSpec, loaded: &Loaded) -> Result<Conversation, End> {
+    let source = Template::new(loaded.card.chat_template.as_deref().unwrap_or_default());
+    let format = match spec.output_format.as_str() {
+        "" => format::choose(&source),
+        name => format::named(name, &source)
+            .map_err(|error| End::LoadFailed(Error::new(Code::ModelLoadFailed, error.to_string())))?,
+    };
+    Ok(Conversation::new(compile_template(loaded), format, Arc::clone(&loaded.vocabulary)))
 }
 
 fn refused(what: &str, spec: &WorkerSpec, error: &dyn std::fmt::Display) -> End {

@@ -2,10 +2,12 @@
 //! caller is.
 
 mod completion;
+mod dialogue;
 mod embed;
 mod request;
 mod rerank;
 mod score;
+mod tools;
 
 use std::{
     pin::Pin,
@@ -33,11 +35,18 @@ use tracing::{Instrument, debug, info_span};
 
 use crate::{
     engine::{TokenId, Vocabulary},
-    prompt::{ChatTemplate, InfillTokens, TemplateError},
+    prompt::InfillTokens,
     run::engine_thread::Work,
+    sampling::grammar::Grammars,
     scheduler::{Counters, Sequence, SequenceParams},
-    service::{completion::Completion, request::Spelling},
+    service::{
+        completion::Completion,
+        dialogue::{Dialogue, Held},
+        request::Spelling,
+    },
 };
+
+pub(crate) use dialogue::Conversation;
 
 /// Events that may lie unread before a sequence pauses for its reader.
 const EVENTS_PER_READER: usize = 32;
@@ -54,7 +63,8 @@ pub(crate) struct Service {
 struct Shared {
     description: Description,
     vocabulary: Arc<dyn Vocabulary>,
-    template: Result<ChatTemplate, TemplateError>,
+    conversation: Conversation,
+    grammars: Grammars,
     infill: Option<InfillTokens>,
     work: Work,
     counters: Arc<Counters>,
@@ -68,13 +78,24 @@ impl Service {
     pub(crate) fn new(
         description: Description,
         vocabulary: Arc<dyn Vocabulary>,
-        template: Result<ChatTemplate, TemplateError>,
+        conversation: Conversation,
         work: Work,
         counters: Arc<Counters>,
     ) -> Self {
         let (draining, requests) = (AtomicBool::new(false), TaskTracker::new());
         let infill = InfillTokens::of(&*vocabulary);
-        let shared = Shared { description, vocabulary, template, infill, work, counters, draining, requests };
+        let grammars = Grammars::new(Arc::clone(&vocabulary));
+        let shared = Shared {
+            description,
+            vocabulary,
+            conversation,
+            grammars,
+            infill,
+            work,
+            counters,
+            draining,
+            requests,
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -129,6 +150,8 @@ impl Service {
         let submitted = Instant::now();
         let limits = self.limits();
         let vocabulary = Arc::clone(&self.shared.vocabulary);
+        let (dialogue, request) =
+            blocking(move || Dialogue::check(&request).map(|dialogue| (dialogue, request))).await??;
         let request::Request { input, resume, max_tokens, echo, sampler, output } =
             request::validate(request, limits, Arc::clone(&vocabulary), self.shared.infill.as_ref())?;
         let request::Prompt { text, tokens: prompt } = self.read(input, Spelling::default()).await?;
@@ -140,21 +163,24 @@ impl Service {
         let index = resume.len() as u32;
 
         let (events, receiver) = mpsc::channel(EVENTS_PER_READER);
-        let sequence = blocking(move || {
-            let (max, scores) = (max_tokens, prompt_scores);
-            Sequence::new(SequenceParams {
+        let shared = Arc::clone(&self.shared);
+        let (sequence, text) = blocking(move || {
+            let Held { output, constraint } =
+                dialogue.begin(&text, output, &shared.conversation, &shared.grammars)?;
+            let sequence = Sequence::new(SequenceParams {
                 prompt,
                 resume,
-                max_tokens: max,
-                prompt_scores: scores,
+                max_tokens,
+                prompt_scores,
                 sampler,
-                constraint: None,
+                constraint,
                 output,
                 events,
                 submitted,
-            })
+            });
+            Ok::<_, Error>((sequence, text))
         })
-        .await?;
+        .await??;
         sequences.try_send(sequence).map_err(|error| match error {
             TrySendError::Full(_) => {
                 Error::new(Code::NoCapacity, "too many requests wait for this model: try again soon")
@@ -181,7 +207,7 @@ impl Service {
         let shared = Arc::clone(&self.shared);
         let work = blocking(move || {
             let reader = request::Reader {
-                template: shared.template.as_ref(),
+                model: &shared.conversation,
                 vocabulary: shared.vocabulary.as_ref(),
                 infill: shared.infill.as_ref(),
                 context_tokens: shared.description.context_tokens,

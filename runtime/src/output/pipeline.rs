@@ -94,6 +94,16 @@ impl Output {
         self.reading.thought.forced.front().copied()
     }
 
+    /// Whether it goes on after the model's own end token.
+    pub fn ignores_end(&self) -> bool {
+        self.params.ignore_end
+    }
+
+    /// Whether what comes next is thought.
+    pub fn is_reasoning(&self) -> bool {
+        self.reading.parser.is_reasoning()
+    }
+
     /// Tokens so far that were thought.
     pub fn reasoning_tokens(&self) -> u32 {
         self.reading.thought.tokens

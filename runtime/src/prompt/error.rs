@@ -57,6 +57,12 @@ pub enum TemplateError {
         /// The argument's name.
         name: String,
     },
+    /// A template argument that the template does not read.
+    #[error("chat_template_kwargs: this model's chat template has no variable {name:?}; leave it out")]
+    UnknownArgument {
+        /// The argument's name.
+        name: String,
+    },
     /// `continue_last` was asked for without anything to continue.
     #[error("continue_last needs an assistant's message at the end of the conversation")]
     NothingToContinue,
@@ -111,6 +117,7 @@ impl TemplateError {
             | Self::Exceeded(_)
             | Self::Json { .. }
             | Self::ReservedArgument { .. }
+            | Self::UnknownArgument { .. }
             | Self::NothingToContinue
             | Self::LastMessageMissing => true,
         }

@@ -1,7 +1,7 @@
 //! A conversation as templates see it.
 
 use chrono::{DateTime, Local};
-use impetus_proto::worker;
+use impetus_proto::worker::{self, Reasoning};
 use serde_json::{Map, Value as Json};
 
 use super::TemplateError;
@@ -18,6 +18,8 @@ pub struct ChatInput {
     pub tools: Json,
     /// Further variables.
     pub arguments: Map<String, Json>,
+    /// What is asked of reasoning.
+    pub reasoning: Reasoning,
     /// End the prompt inside the last message instead of beginning a new one.
     pub continue_last: bool,
     /// The time that `strftime_now` tells.
@@ -37,6 +39,8 @@ pub struct Message {
     pub tool_call_id: String,
     /// The calls that an assistant's message makes, as OpenAI defines them.
     pub tool_calls: Vec<Json>,
+    /// What an assistant thought before it said this, or empty.
+    pub reasoning: String,
 }
 
 impl ChatInput {
@@ -51,7 +55,8 @@ impl ChatInput {
         }
         // Templates ask whether there are tools in many ways; null is what they are tested with.
         let tools = tools.filter(|tools| !tools.is_empty()).map_or(Json::Null, Json::Array);
-        Ok(Self { messages, tools, arguments, continue_last: chat.continue_last, now })
+        let reasoning = chat.reasoning.clone().unwrap_or_default();
+        Ok(Self { messages, tools, arguments, reasoning, continue_last: chat.continue_last, now })
     }
 }
 
@@ -63,6 +68,7 @@ impl Message {
             name: wire.name.clone(),
             tool_call_id: wire.tool_call_id.clone(),
             tool_calls: parse("tool_calls_json", &wire.tool_calls_json)?.unwrap_or_default(),
+            reasoning: wire.reasoning.clone(),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! A compiled chat template.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use serde_json::{Map, Value as Json};
 use super::budget::{self, Limits};
 use super::error::{Limit, Passed, TemplateError};
 use super::input::{ChatInput, Message};
+use super::reasoning::Knobs;
 use super::shape::{self, SHAPES, Shape};
 use super::{builtins, rewrite};
 
@@ -35,6 +37,12 @@ const TRIAL_TIME: Duration = Duration::from_millis(500);
 
 const NAME: &str = "chat";
 
+/// Begins a thought, in templates that do so whatever they are told.
+const THOUGHT: &str = "<think>";
+
+/// Ends it before it begins.
+const NO_THOUGHT: &str = "\n\n</think>\n\n";
+
 /// The chat template of a model.
 #[derive(Debug, Clone)]
 pub struct ChatTemplate {
@@ -42,6 +50,11 @@ pub struct ChatTemplate {
     begin: String,
     end: String,
     shape: Shape,
+    knobs: Knobs,
+    /// Names of the variables that it reads, macros and builtins among them.
+    variables: Arc<HashSet<String>>,
+    /// It shows tools by itself.
+    shows_tools: bool,
     limits: Limits,
 }
 
@@ -80,8 +93,11 @@ impl ChatTemplate {
         on_large_stack(trial, || {
             let environment = Arc::new(environment(checked)?);
             let (begin, end) = (begin.to_owned(), end.to_owned());
-            let mut template = Self { environment, begin, end, shape: SHAPES[0], limits };
-            template.shape = template.find_shape();
+            let variables = variables(&environment)?;
+            let knobs = Knobs::of(source, &variables);
+            let (variables, shape, shows_tools) = (Arc::new(variables), SHAPES[0], false);
+            let mut template = Self { environment, begin, end, shape, knobs, variables, shows_tools, limits };
+            template.learn(source.contains("</think>"));
             Ok(template)
         })
     }
@@ -95,29 +111,59 @@ impl ChatTemplate {
             Some(_) => (&input.messages[..], false),
             None => (&input.messages[..], true),
         };
-        let rendering = Rendering {
-            messages,
-            shape: self.shape,
-            tools: &input.tools,
-            arguments: &input.arguments,
-            add_generation_prompt: begin_message,
-            now: input.now,
-        };
-        let mut prompt = on_large_stack(self.limits, || self.run(&rendering))?;
+        let mut prompt = self.render_as(input, messages, begin_message)?;
         if let Some(content) = continued {
             prompt.truncate(end_of_last(&prompt, content)?);
+        } else if input.reasoning.enabled == Some(false) && prompt.trim_end().ends_with(THOUGHT) {
+            // A thought that the template opens whatever it is told is over before it begins.
+            prompt.push_str(NO_THOUGHT);
         }
         Ok(prompt)
     }
 
+    /// Refuses arguments that the template does not read, except those that clients send to every model.
+    pub fn check_arguments(&self, input: &ChatInput) -> Result<(), TemplateError> {
+        let is_unknown = |name: &&String| !self.variables.contains(*name) && !Knobs::is_common(name);
+        match input.arguments.keys().find(is_unknown) {
+            Some(name) => Err(TemplateError::UnknownArgument { name: name.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it shows tools by itself.
+    pub fn shows_tools(&self) -> bool {
+        self.shows_tools
+    }
+
+    /// Whether it can be asked to reason or not to.
+    pub fn switches_reasoning(&self) -> bool {
+        self.knobs.can_switch()
+    }
+
     /// The conversation as it is, with the beginning of an answer behind it or without.
-    pub(crate) fn render_turns(&self, input: &ChatInput, begin_answer: bool) -> Result<String, TemplateError> {
+    #[cfg(test)]
+    pub(crate) fn render_turns(
+        &self,
+        input: &ChatInput,
+        begin_answer: bool,
+    ) -> Result<String, TemplateError> {
+        self.render_as(input, &input.messages, begin_answer)
+    }
+
+    fn render_as(
+        &self,
+        input: &ChatInput,
+        messages: &[Message],
+        begin_message: bool,
+    ) -> Result<String, TemplateError> {
+        let mut arguments = input.arguments.clone();
+        self.knobs.set(&input.reasoning, &mut arguments);
         let rendering = Rendering {
-            messages: &input.messages,
+            messages,
             shape: self.shape,
             tools: &input.tools,
-            arguments: &input.arguments,
-            add_generation_prompt: begin_answer,
+            arguments: &arguments,
+            add_generation_prompt: begin_message,
             now: input.now,
         };
         on_large_stack(self.limits, || self.run(&rendering))
@@ -161,18 +207,41 @@ impl ChatTemplate {
         Value::from_pairs(variables)
     }
 
-    /// The first shape in which everything of a trial conversation is seen; one with tools if any is, or else any.
-    fn find_shape(&self) -> Shape {
-        let (messages, tools, needles) = shape::trial();
+    /// Learns by trial which form messages have: the first shape in which everything of a conversation is seen; one
+    /// with tools if any is, or else any.
+    fn learn(&mut self, tags_thoughts: bool) {
+        let (mut messages, tools, needles) = shape::trial();
         let (short, needle) = shape::short_trial();
-        self.first_that_shows(&messages, &tools, &needles)
-            .or_else(|| self.first_that_shows(&short, &Json::Null, &[needle]))
-            .unwrap_or(SHAPES[0])
+        let with_tools = self.first_that_shows(&SHAPES, &messages, &tools, &needles);
+        let found = with_tools.or_else(|| self.first_that_shows(&SHAPES, &short, &Json::Null, &[needle]));
+        self.shape = found.unwrap_or(SHAPES[0]);
+        self.shows_tools = self
+            .first_that_shows(&[self.shape], &short, &tools, &[needle, shape::TOOL_DESCRIPTION])
+            .is_some();
+        let long_ids = shape::with_long_ids(&messages);
+        if with_tools.is_some() && self.first_that_shows(&[self.shape], &long_ids, &tools, &needles).is_none()
+        {
+            self.shape = self.shape.with_short_ids();
+        }
+        let thought = shape::think(&mut messages);
+        let needles = [needles.as_slice(), &[thought]].concat();
+        let fields = self.shape.with_thought_fields();
+        let shown = self.first_that_shows(&fields, &messages, &tools, &needles).or_else(|| {
+            let (messages, needle) = shape::thinking_trial();
+            self.first_that_shows(&fields, &messages, &Json::Null, &[needle])
+        });
+        self.shape = shown.unwrap_or_else(|| self.shape.with_thoughts_in_text(tags_thoughts));
     }
 
-    fn first_that_shows(&self, messages: &[Message], tools: &Json, needles: &[&str]) -> Option<Shape> {
+    fn first_that_shows(
+        &self,
+        shapes: &[Shape],
+        messages: &[Message],
+        tools: &Json,
+        needles: &[&str],
+    ) -> Option<Shape> {
         let arguments = Map::new();
-        for shape in SHAPES {
+        for &shape in shapes {
             let (arguments, now) = (&arguments, Local::now());
             let rendering = Rendering { messages, shape, tools, arguments, add_generation_prompt: true, now };
             match self.run(&rendering) {
@@ -184,6 +253,12 @@ impl ChatTemplate {
         }
         None
     }
+}
+
+/// What the template reads from outside.
+fn variables(environment: &Environment<'_>) -> Result<HashSet<String>, TemplateError> {
+    let template = environment.get_template(NAME).map_err(TemplateError::Compile)?;
+    Ok(template.undeclared_variables(false))
 }
 
 /// The environment that Hugging Face templates expect, with the template in it.

@@ -9,11 +9,11 @@ use impetus_proto::{
     },
 };
 
-use super::score;
+use super::{Conversation, score};
 use crate::{
     engine::{TokenId, Vocabulary},
     output::{Output, StopParams},
-    prompt::{ChatInput, ChatTemplate, InfillTokens, TemplateError},
+    prompt::{ChatInput, InfillTokens, TemplateError},
     sampling::{MAX_TOP, Sampler, SamplingError, SamplingParams},
 };
 
@@ -63,7 +63,7 @@ pub(super) struct Spelling {
 /// What makes prompts of inputs.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
-    pub(super) template: Result<&'a ChatTemplate, &'a TemplateError>,
+    pub(super) model: &'a Conversation,
     pub(super) vocabulary: &'a dyn Vocabulary,
     pub(super) infill: Option<&'a InfillTokens>,
     pub(super) context_tokens: u32,
@@ -198,8 +198,9 @@ impl Reader<'_> {
             Input::Infill(infill, max_tokens) => return self.infill(&infill, max_tokens),
             Input::Text(text) => (text, !spelling.plain),
             Input::Chat(chat) => {
-                let template = self.template.map_err(refused)?;
+                let template = self.model.template.as_ref().map_err(refused)?;
                 let input = ChatInput::new(&chat, chrono::Local::now()).map_err(|error| refused(&error))?;
+                template.check_arguments(&input).map_err(|error| refused(&error))?;
                 (template.render(&input).map_err(|error| refused(&error))?, true)
             }
         };
@@ -235,7 +236,8 @@ fn refused(error: &TemplateError) -> Error {
     let param = match error {
         TemplateError::Json { field: "tools_json", .. } => "tools",
         TemplateError::Json { field: "template_arguments_json", .. }
-        | TemplateError::ReservedArgument { .. } => "chat_template_kwargs",
+        | TemplateError::ReservedArgument { .. }
+        | TemplateError::UnknownArgument { .. } => "chat_template_kwargs",
         _ => "messages",
     };
     Error::invalid(param, error.to_string())

@@ -9,8 +9,8 @@ use crate::{
         Limits,
         fake::{ByteVocabulary, FakeEmbedding},
     },
-    prompt::TemplateError,
     scheduler::Counters,
+    service::Conversation,
 };
 
 const LIMITS: EmbeddingLimits = EmbeddingLimits {
@@ -37,8 +37,9 @@ fn service() -> Service {
 
 fn of_work(work: Work, counters: Arc<Counters>) -> Service {
     let description = Description { model: "m".into(), ..Description::default() };
-    let template = Err(TemplateError::NoChatTemplate);
-    Service::new(description, Arc::new(ByteVocabulary::default()), template, work, counters)
+    let vocabulary = Arc::new(ByteVocabulary::default());
+    let conversation = Conversation::absent(vocabulary.clone());
+    Service::new(description, vocabulary, conversation, work, counters)
 }
 
 fn text(text: &str) -> EmbedInput {

@@ -9,8 +9,8 @@ use crate::{
         Pair,
         fake::{ByteVocabulary, FakeRanking},
     },
-    prompt::TemplateError,
     scheduler::Counters,
+    service::Conversation,
 };
 
 const LIMITS: EmbeddingLimits = EmbeddingLimits {
@@ -33,8 +33,9 @@ fn service() -> Service {
         embedding::drive_ranking(&mut engine, &submitted, of_engine);
     });
     let description = Description { model: "m".into(), ..Description::default() };
-    let (template, work) = (Err(TemplateError::NoChatTemplate), Work::Rerank { limits: LIMITS, inputs });
-    Service::new(description, Arc::new(ByteVocabulary::default()), template, work, counters)
+    let (vocabulary, work) = (Arc::new(ByteVocabulary::default()), Work::Rerank { limits: LIMITS, inputs });
+    let conversation = Conversation::absent(vocabulary.clone());
+    Service::new(description, vocabulary, conversation, work, counters)
 }
 
 fn request(query: &str, documents: &[&str]) -> RerankRequest {

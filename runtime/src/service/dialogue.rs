@@ -1,0 +1,188 @@
+//! How the answer of a chat is read and held: the model's format, the tools, the thought.
+
+use std::sync::Arc;
+
+use impetus_proto::{
+    Error,
+    worker::{GenerateRequest, generate_request, structure},
+};
+use serde_json::{Value as Json, json};
+
+use super::tools;
+use crate::{
+    engine::Vocabulary,
+    output::{
+        Beginning, Format, Output, Rules, Tool,
+        format::{Plain, Tags},
+    },
+    prompt::{ChatTemplate, TemplateError},
+    sampling::grammar::{Constraint, Grammar, Grammars, Source, structure as content},
+};
+
+/// Bytes of the prompt's end that a format looks at.
+const TAIL_BYTES: usize = 256;
+
+/// What a model was made to converse with.
+pub(crate) struct Conversation {
+    pub(crate) template: Result<ChatTemplate, TemplateError>,
+    pub(crate) format: Arc<dyn Format>,
+    tags: Tags,
+    vocabulary: Arc<dyn Vocabulary>,
+}
+
+/// What a request asks of its output.
+pub(super) struct Dialogue {
+    is_chat: bool,
+    rules: Rules,
+    structure: Option<structure::Structure>,
+    continued: String,
+    in_text: bool,
+    budget_tokens: Option<u32>,
+}
+
+/// How an output is read, and what it is held to.
+pub(super) struct Held {
+    pub(super) output: Output,
+    pub(super) constraint: Option<Constraint>,
+}
+
+impl Conversation {
+    /// A conversation in `format` over this template.
+    pub(crate) fn new(
+        template: Result<ChatTemplate, TemplateError>,
+        format: Arc<dyn Format>,
+        vocabulary: Arc<dyn Vocabulary>,
+    ) -> Self {
+        let tags = Tags::of(&*vocabulary, format.control_tokens());
+        Self { template, format, tags, vocabulary }
+    }
+}
+
+#[cfg(test)]
+impl Conversation {
+    /// That of a model which converses with nobody.
+    pub(crate) fn absent(vocabulary: Arc<dyn Vocabulary>) -> Self {
+        Self::new(Err(TemplateError::NoChatTemplate), Arc::new(Plain), vocabulary)
+    }
+}
+
+impl Dialogue {
+    /// What `request` asks for. Fails on tools that cannot be.
+    pub(super) fn check(request: &GenerateRequest) -> Result<Self, Error> {
+        let structure = request.structure.clone().and_then(|structure| structure.structure);
+        let Some(generate_request::Input::Chat(chat)) = &request.input else {
+            let (rules, continued) = (Rules::default(), String::new());
+            return Ok(Self {
+                is_chat: false,
+                rules,
+                structure,
+                continued,
+                in_text: false,
+                budget_tokens: None,
+            });
+        };
+        let mut rules = tools::rules(chat)?;
+        bind(&mut rules)?;
+        let last = chat.messages.last().filter(|_| chat.continue_last);
+        let reasoning = chat.reasoning.clone().unwrap_or_default();
+        Ok(Self {
+            is_chat: true,
+            rules,
+            structure,
+            continued: last.map(|message| message.content.clone()).unwrap_or_default(),
+            in_text: reasoning.in_text,
+            budget_tokens: reasoning.budget_tokens,
+        })
+    }
+
+    /// The output read as the model writes it, and held to what is asked. Blocks while it compiles.
+    pub(super) fn begin(
+        mut self,
+        prompt: &str,
+        output: Output,
+        model: &Conversation,
+        grammars: &Grammars,
+    ) -> Result<Held, Error> {
+        let format: &dyn Format = if self.is_chat { &*model.format } else { &Plain };
+        let beginning = self.beginning(prompt);
+        let ignores_end = output.ignores_end();
+        let output = output.read_as(format, &beginning, self.budget_tokens);
+        if let Some(structure) = &self.structure {
+            let content = grammars.content(structure);
+            let param = Source::of(structure).param();
+            self.rules.content = Some(content.map_err(|error| error.into_error(param))?);
+        }
+        let Some(grammar) = self.grammar(format, &beginning, &model.tags, grammars)? else {
+            return Ok(Held { output, constraint: None });
+        };
+        let mut constraint = grammar.begin(ignores_end);
+        // What the answer begins with already is part of what it has to be, unless that is a thought or a call.
+        if self.rules.content.is_some() && self.rules.tools.is_empty() && !output.is_reasoning() {
+            let tokens = model.vocabulary.encode_bare(&self.continued, false);
+            constraint.replay(&tokens.map_err(|error| Error::invalid("messages", error.to_string()))?);
+        }
+        Ok(Held { output, constraint: Some(constraint) })
+    }
+
+    fn beginning(&self, prompt: &str) -> Beginning {
+        let tail = prompt.ceil_char_boundary(prompt.len().saturating_sub(TAIL_BYTES));
+        Beginning {
+            prompt_tail: prompt[tail..].to_owned(),
+            continued: self.continued.clone(),
+            tools: self.rules.tools.clone(),
+            reasoning_in_text: self.in_text,
+        }
+    }
+
+    fn grammar(
+        &mut self,
+        format: &dyn Format,
+        beginning: &Beginning,
+        tags: &Tags,
+        grammars: &Grammars,
+    ) -> Result<Option<Grammar>, Error> {
+        let rules = &mut self.rules;
+        let compile = |rules: &Rules| {
+            let lark = format.grammar(rules, beginning, tags);
+            lark.map(|lark| grammars.compile(&lark, Source::Format)).transpose()
+        };
+        let grammar = match compile(rules) {
+            // Schemas that nobody asked to be kept to give way to those that do compile.
+            Err(_) if rules.tools.iter().any(|tool| !tool.strict) => {
+                rules.tools.iter_mut().filter(|tool| !tool.strict).for_each(loosen);
+                compile(rules)
+            }
+            compiled => compiled,
+        };
+        let param = self.structure.as_ref().map_or("tools", |structure| Source::of(structure).param());
+        grammar.map_err(|error| error.into_error(param))
+    }
+}
+
+/// Makes the schemas ones that can be enforced. One that cannot be is an error of a strict function; others are as
+/// good as asked for without theirs.
+fn bind(rules: &mut Rules) -> Result<(), Error> {
+    for (idx, tool) in rules.tools.iter_mut().enumerate() {
+        if let Some(schema) = tool.parameters.as_object_mut() {
+            schema.entry("type").or_insert_with(|| json!("object"));
+        }
+        if !tool.strict && !rules.required {
+            continue;
+        }
+        match content::json(&tool.parameters) {
+            Ok(lark) => {
+                let narrowed = lark.strip_prefix("%json ").and_then(|json| serde_json::from_str(json).ok());
+                tool.parameters = narrowed.unwrap_or_else(|| std::mem::take(&mut tool.parameters));
+            }
+            Err(error) if tool.strict => {
+                return Err(error.into_error(&format!("tools[{idx}].function.parameters")));
+            }
+            Err(_) => loosen(tool),
+        }
+    }
+    Ok(())
+}
+
+fn loosen(tool: &mut Tool) {
+    tool.parameters = Json::from_iter([("type".to_owned(), json!("object"))]);
+}
