@@ -1,8 +1,12 @@
 //! A call written as one JSON object, read while it arrives: `{"name": "f", "arguments": {...}}`.
 
+use serde_json::Value as Json;
+
 use super::{
+    Rules, Tool,
     buffer::Buffer,
     json::{Extent, Place},
+    lark,
     speech::Speech,
 };
 use crate::output::Part;
@@ -249,6 +253,16 @@ impl CallReader {
             self.argued = true;
         }
     }
+}
+
+/// The objects of all calls that `rules` allow, in a rule of a grammar: before the name and between it and the arguments
+/// stands what is given.
+pub(super) fn objects(rules: &Rules, before: &str, between: &str, behind: &str) -> String {
+    let object = |tool: &Tool| {
+        let head = format!("{before}{}{between}", Json::from(tool.name.as_str()));
+        format!("{} {} {}", lark::literal(&head), lark::arguments(tool, rules), lark::literal(behind))
+    };
+    rules.tools.iter().map(object).collect::<Vec<_>>().join(" | ")
 }
 
 #[cfg(test)]
