@@ -72,7 +72,8 @@ impl Shape for ChatCompletions {
             tool_choice: tools.choice,
             reasoning,
         };
-        Ok(Asked { shape, inputs: vec![Input::Chat(chat)], best_of: None, logprobs, echo: None })
+        let (inputs, functions) = (vec![Input::Chat(chat)], tools.paths);
+        Ok(Asked { shape, inputs, best_of: None, logprobs, echo: None, functions })
     }
 
     fn opening(&self, index: u32) -> Option<ChunkChoice> {

@@ -67,6 +67,7 @@ impl Shape for Completions {
             best_of,
             logprobs: top.map(|top| Logprobs { top }),
             echo: is_echoed.then_some(Echo { top_logprobs: top }),
+            functions: Vec::new(),
         })
     }
 

@@ -64,6 +64,8 @@ pub(super) struct Names {
     pub(super) input: &'static str,
     /// The field that asks for a structure of the output.
     pub(super) structure: Option<String>,
+    /// Where each function stands that the worker knows by its place among those that it got.
+    pub(super) functions: Vec<String>,
 }
 
 impl Delivery {
@@ -89,13 +91,23 @@ impl Delivery {
 
 impl Names {
     /// The error in the client's words.
-    pub(super) fn of(&self, mut error: Error) -> Error {
-        match (error.param.as_str(), &self.structure) {
-            ("messages" | "prompt", _) => self.input.clone_into(&mut error.param),
-            ("structure", Some(structure)) => structure.clone_into(&mut error.param),
-            _ => {}
+    pub(super) fn of(&self, error: Error) -> Error {
+        let renamed = match error.param.as_str() {
+            "messages" | "prompt" => Some(self.input.to_owned()),
+            "response_format" | "grammar" | "regex" | "choice" => self.structure.clone(),
+            param => self.function(param),
+        };
+        match renamed {
+            Some(param) => error.with_param(param),
+            None => error,
         }
-        error
+    }
+
+    /// A field of a function, from `tools[0].function.name`.
+    fn function(&self, param: &str) -> Option<String> {
+        let (place, field) = param.strip_prefix("tools[")?.split_once(']')?;
+        let path = self.functions.get(place.parse::<usize>().ok()?)?;
+        Some(format!("{path}{}", field.strip_prefix(".function").unwrap_or(field)))
     }
 }
 
@@ -110,7 +122,7 @@ pub(super) fn params<S: Shape>(body: &[u8]) -> Result<Params<S>, Error> {
     let mut fields = Fields::of_body(body)?;
     let mut ignored = Ignored::default();
     let model = fields.text("model")?.unwrap_or_default();
-    let Asked { shape, inputs, best_of, logprobs, echo } = S::read(&mut fields, &mut ignored)?;
+    let Asked { shape, inputs, best_of, logprobs, echo, functions } = S::read(&mut fields, &mut ignored)?;
     let structure = structure::structure(&mut fields, &mut ignored)?;
     let delivery = Delivery::take(&mut fields, &mut ignored)?;
     let n_kept = fields.integer("n", 1..=MAX_CHOICES)?.unwrap_or(1) as u32;
@@ -124,8 +136,8 @@ pub(super) fn params<S: Shape>(body: &[u8]) -> Result<Params<S>, Error> {
     parameter::refuse(&mut fields, parameter::COMMON)?;
     bookkeeping::accept(&mut fields)?;
     ignored.add("", &fields);
-    let names =
-        Names { input: S::INPUT, structure: structure.as_ref().map(|structure| structure.param.clone()) };
+    let structure_param = structure.as_ref().map(|structure| structure.param.clone());
+    let names = Names { input: S::INPUT, structure: structure_param, functions };
     let generate = GenerateRequest {
         sampling: Some(sampling),
         stopping: Some(stopping),
@@ -168,4 +180,30 @@ fn check_count(n_kept: u32, n_each: u32, n_prompts: usize, delivery: Delivery) -
         return Err(Error::invalid("prompt", message));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_the_fields_of_the_client() {
+        let names = Names {
+            input: "prompt",
+            structure: Some("guided_json".into()),
+            functions: vec!["tools[2].function".into(), "functions[0]".into()],
+        };
+        let check = |param: &str, expected: &str| {
+            assert_eq!(names.of(Error::invalid(param, "m")).param, expected, "{param}");
+        };
+        check("", "");
+        check("stop", "stop");
+        check("messages", "prompt");
+        check("response_format", "guided_json");
+        check("tools[0].function.parameters", "tools[2].function.parameters");
+        check("tools[1].function", "functions[0]");
+        check("tools[9].function", "tools[9].function");
+        let unstructured = Names { structure: None, ..names.clone() };
+        assert_eq!(unstructured.of(Error::invalid("grammar", "m")).param, "grammar");
+    }
 }

@@ -63,6 +63,8 @@ pub(super) struct Asked<S> {
     pub(super) best_of: Option<u32>,
     pub(super) logprobs: Option<Logprobs>,
     pub(super) echo: Option<Echo>,
+    /// Where each function that the model may call stands in the request.
+    pub(super) functions: Vec<String>,
 }
 
 /// OpenAI's word for why a choice ended.

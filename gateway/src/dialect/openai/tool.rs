@@ -34,6 +34,8 @@ pub(super) struct Tools {
     pub(super) choice: Option<ToolChoice>,
     /// They came as `functions`, which are answered with `function_call`.
     pub(super) are_functions: bool,
+    /// Where each of them stands in the request.
+    pub(super) paths: Vec<String>,
 }
 
 /// A function as a worker takes it.
@@ -42,6 +44,8 @@ struct Tool<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     function: Function<'a>,
+    #[serde(skip)]
+    path: String,
 }
 
 #[derive(Serialize)]
@@ -83,7 +87,8 @@ pub(super) fn tools(fields: &mut Fields<'_>, ignored: &mut Ignored) -> Result<To
         return without_tools(&choice);
     }
     let json = serde_json::to_string(&tools).map_err(|error| Error::internal(error.to_string()))?;
-    Ok(Tools { json, choice: Some(choice), are_functions })
+    let paths = tools.into_iter().map(|tool| tool.path).collect();
+    Ok(Tools { json, choice: Some(choice), are_functions, paths })
 }
 
 fn without_tools(choice: &ToolChoice) -> Result<Tools, Error> {
@@ -111,14 +116,16 @@ fn of_tools<'a>(value: &'a RawValue, ignored: &mut Ignored) -> Result<Vec<Tool<'
             }
         }
         let nested = fields.object("function")?;
+        let mut path = format!("tools[{i}]");
         let function = match nested {
             Some(mut function) => {
+                path.push_str(".function");
                 ignored.add("tools.", &fields);
                 of_function(&mut function, "tools.function.", ignored)?
             }
             None => of_function(&mut fields, "tools.", ignored)?,
         };
-        tools.push(Tool { kind: "function", function });
+        tools.push(Tool { kind: "function", function, path });
     }
     Ok(tools)
 }
@@ -128,8 +135,9 @@ fn of_functions<'a>(value: &'a RawValue, ignored: &mut Ignored) -> Result<Vec<To
         .into_iter()
         .enumerate()
         .map(|(i, function)| {
-            let mut fields = Fields::of(function, format!("functions[{i}]"))?;
-            Ok(Tool { kind: "function", function: of_function(&mut fields, "functions.", ignored)? })
+            let path = format!("functions[{i}]");
+            let mut fields = Fields::of(function, path.clone())?;
+            Ok(Tool { kind: "function", function: of_function(&mut fields, "functions.", ignored)?, path })
         })
         .collect()
 }

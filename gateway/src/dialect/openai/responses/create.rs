@@ -74,7 +74,8 @@ fn events(gateway: &Gateway, record: Record, params: &Params) -> Events {
         keep_alive: params.keep_alive,
     };
     let events = generation::begin(gateway.upstream.clone(), request, params.asked.is_truncated);
-    let names = Names { input: "input", structure: Some(params.structure_param.clone()) };
+    let structure = Some(params.structure_param.clone());
+    let names = Names { input: "input", structure, ..Names::default() };
     Box::pin(record.observe(0, events).map(move |event| event.map_err(|error| names.of(error))))
 }
 
