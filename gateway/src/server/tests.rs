@@ -23,6 +23,7 @@ use crate::fake::{
 
 mod access;
 mod head;
+mod openai;
 mod wire;
 
 const CHAT: &str = r#"{"messages":[{"role":"user","content":"hi"}]}"#;
@@ -119,7 +120,7 @@ async fn errors_have_one_shape() {
     check(post(CHAT_PATH, r#"{"model":"absent","messages":[{"role":"user"}]}"#), 404, "model_not_found")
         .await;
     check(post(CHAT_PATH, r#"{"messages":[{"role":"user"}],"n":129}"#), 400, "invalid_value").await;
-    check(post("/v1/completions", r#"{"prompt":"x","best_of":2}"#), 400, "unsupported_parameter").await;
+    check(post("/v1/completions", r#"{"prompt":"x","store":true}"#), 400, "unsupported_parameter").await;
     check(post("/v1/completions", r#"{"prompt":7}"#), 400, "invalid_value").await;
 }
 
