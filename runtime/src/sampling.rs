@@ -26,6 +26,7 @@ mod mirostat;
 mod params;
 mod penalty;
 mod random;
+mod softmax;
 mod temperature;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,10 @@
 //! How probable tokens are: natural logarithms of a row's softmax.
 
+use super::{BANNED, softmax};
 use crate::engine::TokenId;
+
+/// Logits that are passed over at once where none of them is among the best.
+const STRIDE: usize = 64;
 
 /// The most alternatives that are listed for a position.
 pub const MAX_TOP: u32 = 20;
@@ -20,7 +24,7 @@ impl Score {
     pub fn of(logits: &[f32], token: TokenId, top: u32) -> Self {
         let (highest, log_total) = log_total(logits);
         // Differences first: the sum of a large logit and a small logarithm would lose it.
-        let logprob = |logit: f32| ((f64::from(logit) - highest) - log_total) as f32;
+        let logprob = |logit: f32| ((f64::from(logit.min(f32::MAX)) - highest) - log_total) as f32;
         let own = logits.get(token.0 as usize).copied().filter(|logit| !logit.is_nan());
         let best = best(logits, top as usize);
         Self {
@@ -32,14 +36,12 @@ impl Score {
 
 /// The largest logit, and the logarithm of the sum of all exponentials relative to it.
 fn log_total(logits: &[f32]) -> (f64, f64) {
-    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    if highest == f32::NEG_INFINITY {
-        return (0.0, 0.0);
+    let highest = softmax::largest(logits);
+    if !highest.is_finite() {
+        // Nothing is possible, or what is infinite is certain.
+        return (f64::from(highest.clamp(f32::MIN, f32::MAX)), 0.0);
     }
-    let highest = highest.min(f32::MAX);
-    let exponentials = logits.iter().filter(|logit| !logit.is_nan());
-    let total: f64 = exponentials.map(|&logit| f64::from((logit.min(f32::MAX) - highest).exp())).sum();
-    (f64::from(highest), total.ln())
+    (f64::from(highest), softmax::total(logits, highest).ln())
 }
 
 /// The `count` largest logits in one pass: `count` is small, so a list in order costs less than a heap.
@@ -48,15 +50,20 @@ fn best(logits: &[f32], count: usize) -> Vec<(TokenId, f32)> {
     if count == 0 {
         return best;
     }
-    let mut least = super::BANNED;
-    for (token, &logit) in logits.iter().enumerate() {
-        // False for NaN. An equal logit of a later token is no better.
-        if logit > least {
-            let place = best.partition_point(|(_, other)| *other >= logit);
-            best.insert(place, (TokenId(token as u32), logit.min(f32::MAX)));
-            best.truncate(count);
-            if best.len() == count {
-                least = best[count - 1].1;
+    let mut least = BANNED;
+    for (stride, logits) in logits.chunks(STRIDE).enumerate() {
+        if softmax::largest(logits) <= least {
+            continue;
+        }
+        for (token, &logit) in (stride * STRIDE..).zip(logits) {
+            // False for NaN. An equal logit of a later token is no better.
+            if logit > least {
+                let place = best.partition_point(|(_, other)| *other >= logit);
+                best.insert(place, (TokenId(token as u32), logit.min(f32::MAX)));
+                best.truncate(count);
+                if best.len() == count {
+                    least = best[count - 1].1;
+                }
             }
         }
     }
@@ -90,6 +97,7 @@ mod tests {
         check(&[f32::NEG_INFINITY, 3.0, f32::NEG_INFINITY], 1, 5, 0.0, &[(1, 0.0)]);
         check(&[f32::NEG_INFINITY, 3.0], 0, 1, f32::NEG_INFINITY, &[(1, 0.0)]);
         check(&[f32::NAN, 1e30, 1.0], 1, 1, 0.0, &[(1, 0.0)]);
+        check(&[f32::INFINITY, 1.0], 0, 1, 0.0, &[(0, 0.0)]);
         check(&[1.0], 9, 0, f32::NEG_INFINITY, &[]);
     }
 

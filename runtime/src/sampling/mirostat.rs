@@ -3,7 +3,8 @@
 //!
 //! The bound, mu, moves with every token by how surprising that token was, so it is a function of the tokens and of
 //! their logits. A sequence that goes on with another worker's tokens has no logits for them, therefore those of the
-//! resumed tokens are computed again and shown to [`learn`](Mirostat::learn); nothing but tokens is carried over.
+//! resumed tokens are computed again and shown to [`learn`](Mirostat::learn)
+//! (docs/adr/0013-samplers-that-remember-logits.md).
 
 use impetus_proto::worker;
 

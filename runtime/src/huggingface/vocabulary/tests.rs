@@ -49,6 +49,10 @@ fn texts_begin_once_and_control_tokens_are_text_unless_asked_for() {
     assert_eq!(ids(&vocabulary, "<s>a", true), [0, 3]);
     assert_eq!(ids(&vocabulary, "a</s>", true), [0, 3, 1]);
     assert!(!ids(&vocabulary, "a</s>", false).contains(&1));
+    let bare = |text: &str, special: bool| vocabulary.encode_bare(text, special).unwrap();
+    assert_eq!(bare("a a", true), [3, 4, 3].map(TokenId));
+    assert_eq!(bare("a</s>", true), [3, 1].map(TokenId));
+    assert!(!bare("a</s>", false).contains(&TokenId(1)));
     assert_eq!((vocabulary.begin_text(), vocabulary.end_text()), ("<s>", "</s>"));
 
     let without = load(&marked(), &[("tokenizer_config.json", json!({"add_bos_token": false}))], 8).unwrap();
