@@ -17,7 +17,10 @@ mod trie;
 
 use std::sync::{Arc, OnceLock};
 
-use llguidance::{Matcher, ParserFactory, api::TopLevelGrammar};
+use llguidance::{
+    Matcher, ParserFactory,
+    api::{StopReason, TopLevelGrammar},
+};
 
 pub use constraint::{Constraint, ConstraintError};
 pub use error::{GrammarError, Source};
@@ -140,7 +143,7 @@ pub fn check(lark: &str, vocabulary: Arc<dyn Vocabulary>) -> Result<Grammar, Gra
 fn begin(factory: &ParserFactory, lark: String) -> Result<Matcher, String> {
     let mut matcher = Matcher::new(factory.create_parser(TopLevelGrammar::from_lark(lark)));
     // A grammar that nothing satisfies shows only in its first mask.
-    if matcher.compute_mask_or_eos().is_err() && matcher.get_error().is_none() {
+    if matcher.compute_mask_or_eos().is_err() && matcher.stop_reason() == StopReason::NoExtensionBias {
         return Err("nothing satisfies it".to_owned());
     }
     matcher.get_error().map_or(Ok(matcher), Err)

@@ -1,3 +1,6 @@
+mod suite;
+mod vocabularies;
+
 use std::sync::Arc;
 
 use super::*;

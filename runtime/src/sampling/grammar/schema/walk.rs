@@ -16,6 +16,9 @@ const MAX_DEPTH: usize = 64;
 /// Parts of one schema.
 const MAX_PARTS: usize = 20_000;
 
+/// The largest integer that every reader of JSON reads as it is.
+const MAX_INTEGER: i64 = (1 << 53) - 1;
+
 /// What is known of a schema while it is walked over.
 pub(super) struct Walk {
     references: References,
@@ -162,6 +165,14 @@ impl Part<'_> {
             let reason =
                 "cannot be enforced beyond one more than the required properties; name them in `required`";
             return Err(self.place.refused("minProperties", reason));
+        }
+        // Readers round larger numbers, and then they are multiples of something else.
+        let bounds =
+            [("minimum", "exclusiveMinimum", -MAX_INTEGER), ("maximum", "exclusiveMaximum", MAX_INTEGER)];
+        for (bound, exclusive, limit) in bounds {
+            if self.written.contains_key("multipleOf") && !self.has(&[bound, exclusive]) {
+                self.write(bound, Json::from(limit));
+            }
         }
         Ok(())
     }

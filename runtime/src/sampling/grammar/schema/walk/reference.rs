@@ -51,8 +51,22 @@ impl References {
 
     /// Points every reference at where its part is written.
     pub(super) fn settle(&self, written: &mut Json) -> Result<(), GrammarError> {
+        let mut targets = HashMap::new();
         for (place, target) in &self.wanted {
-            let to = self.resolve(place, target)?;
+            targets.insert(place.from.clone(), self.resolve(place, target)?.0);
+        }
+        for (place, target) in &self.wanted {
+            let mut at = &place.from;
+            for _ in 0..=targets.len() {
+                match targets.get(at) {
+                    Some(target) => at = target,
+                    None => break,
+                }
+            }
+            if targets.contains_key(at) {
+                return Err(place.refused("$ref", "refers to itself and to nothing else"));
+            }
+            let (_, to) = self.resolve(place, target)?;
             let part = match place.to.as_str() {
                 "#" => Some(&mut *written),
                 // A part that was itself left out needs no target.
@@ -65,7 +79,8 @@ impl References {
         Ok(())
     }
 
-    fn resolve(&self, place: &Place, target: &str) -> Result<String, GrammarError> {
+    /// Where the part that `target` refers to stands, and where it is written.
+    fn resolve(&self, place: &Place, target: &str) -> Result<(String, String), GrammarError> {
         let refused = |reason: String| Err(place.refused("$ref", reason));
         let local = match (&self.id, target) {
             (Some(id), target) if !id.is_empty() => target.strip_prefix(id.as_str()).unwrap_or(target),
@@ -93,7 +108,7 @@ impl References {
             return Err(error.clone());
         }
         match self.parts.get(&from) {
-            Some(to) => Ok(encoded(to)),
+            Some(to) => Ok((from.clone(), encoded(to))),
             None => refused(format!("refers to `{target}`, where there is no schema")),
         }
     }

@@ -5,8 +5,8 @@ use serde_json::Value as Json;
 use crate::sampling::grammar::GrammarError;
 use crate::sampling::grammar::schema::place::Place;
 
-/// The largest magnitude below which every integer is a double.
-const MAX_NUMBER: f64 = 9_007_199_254_740_992.0;
+/// The magnitude below which every integer is a double.
+pub(super) const MAX_NUMBER: f64 = 9_007_199_254_740_992.0;
 
 /// Constants within constants.
 const MAX_CONSTANT_DEPTH: usize = 32;
@@ -39,7 +39,7 @@ pub(super) fn check_constant(
 pub(super) fn check_number(value: &Json, keyword: &str, place: &Place) -> Result<f64, GrammarError> {
     let number = value.as_f64().ok_or_else(|| place.refused(keyword, "is not a number"))?;
     let is_small = number != 0.0 && number.abs() < 1e-9;
-    if number.abs() > MAX_NUMBER || is_small {
+    if number.abs() >= MAX_NUMBER || is_small {
         return Err(place.refused(
             keyword,
             "has a number that cannot be enforced exactly: magnitudes from 1e-9 to 2^53 can",
