@@ -7,6 +7,8 @@ mod embed;
 mod request;
 mod rerank;
 mod score;
+#[cfg(test)]
+mod tests;
 mod tools;
 
 use std::{
