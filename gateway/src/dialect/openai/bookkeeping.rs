@@ -90,3 +90,69 @@ pub(super) fn prediction(fields: &mut Fields<'_>) -> Result<(), Error> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use impetus_proto::Code;
+
+    use super::*;
+
+    fn error_of<T: std::fmt::Debug>(
+        fields: &str,
+        read: impl Fn(&mut Fields<'_>) -> Result<T, Error>,
+    ) -> Option<(Code, String)> {
+        let body = format!("{{{fields}}}");
+        let error = read(&mut Fields::of_body(body.as_bytes()).unwrap()).err()?;
+        Some((error.code(), error.param))
+    }
+
+    #[test]
+    fn metadata_is_held_to_the_apis_limits() {
+        let check = |metadata: &str, is_valid: bool| {
+            let expected = (!is_valid).then(|| (Code::InvalidRequest, "metadata".to_owned()));
+            assert_eq!(error_of(&format!(r#""metadata":{metadata}"#), accept), expected, "{metadata:.60}");
+        };
+        let pairs = |n: usize| {
+            let pairs: Vec<String> = (0..n).map(|i| format!(r#""{i}":"v""#)).collect();
+            format!("{{{}}}", pairs.join(","))
+        };
+        let pair = |key: usize, value: usize| format!(r#"{{"{}":"{}"}}"#, "ä".repeat(key), "ö".repeat(value));
+        check("{}", true);
+        check(&pairs(16), true);
+        check(&pairs(17), false);
+        check(&pair(64, 512), true);
+        check(&pair(65, 1), false);
+        check(&pair(1, 513), false);
+        check(r#"{"k":1}"#, false);
+        check("[]", false);
+    }
+
+    #[test]
+    fn a_prediction_is_content() {
+        let check = |value: &str, param: Option<&str>| {
+            let expected = param.map(|param| (Code::InvalidRequest, param.to_owned()));
+            assert_eq!(error_of(&format!(r#""prediction":{value}"#), prediction), expected, "{value}");
+        };
+        check("null", None);
+        check(r#"{"type":"content","content":"x"}"#, None);
+        check(r#"{"type":"content","content":[{"type":"text","text":"x"}]}"#, None);
+        check(r#"{"type":"other","content":"x"}"#, Some("prediction.type"));
+        check(r#"{"type":"content"}"#, Some("prediction.content"));
+        check(r#"{"type":"content","content":7}"#, Some("prediction.content"));
+        check("7", Some("prediction"));
+    }
+
+    #[test]
+    fn there_is_one_tier() {
+        let check = |tier: &str, expected: Result<Option<&'static str>, Code>| {
+            let body = format!(r#"{{"service_tier":{tier}}}"#);
+            let taken = service_tier(&mut Fields::of_body(body.as_bytes()).unwrap());
+            assert_eq!(taken.map_err(|error| error.code()), expected, "{tier}");
+        };
+        check("null", Ok(None));
+        check(r#""auto""#, Ok(Some("default")));
+        check(r#""default""#, Ok(Some("default")));
+        check(r#""flex""#, Err(Code::UnsupportedParameter));
+        check(r#""gold""#, Err(Code::InvalidRequest));
+    }
+}

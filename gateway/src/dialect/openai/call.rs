@@ -39,13 +39,12 @@ pub(super) fn new_id() -> String {
     rand::rng().sample_iter(rand::distr::Alphanumeric).take(ID_CHARS).map(char::from).collect()
 }
 
-/// Adds a piece to the calls that it belongs to.
+/// Adds a piece to the calls, which are those that were begun, in the order of their indices.
 pub(super) fn add(calls: &mut Vec<Call>, begun: &mut Begun, piece: ToolCallDelta) {
+    let place = begun.0.range(..piece.index).count();
     if let Some(id) = begun.id(&piece) {
-        calls.push(Call { id, name: piece.name, arguments: piece.arguments });
-    } else if let Some(place) = begun.0.iter().position(|index| *index == piece.index)
-        && let Some(call) = calls.get_mut(place)
-    {
+        calls.insert(place, Call { id, name: piece.name, arguments: piece.arguments });
+    } else if let Some(call) = calls.get_mut(place) {
         call.arguments.push_str(&piece.arguments);
     }
 }

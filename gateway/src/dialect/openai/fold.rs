@@ -1,6 +1,6 @@
 //! A unary answer: the events of a stream, taken together.
 
-use std::{cmp::Reverse, sync::Arc};
+use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
 use impetus_proto::{
@@ -62,33 +62,10 @@ impl Completed {
         let choices = std::mem::take(&mut self.choices);
         for of_prompt in choices.chunks(n_each as usize) {
             let mut of_prompt = of_prompt.to_vec();
-            of_prompt.sort_by_key(|choice| Reverse(Ordered(choice.mean_logprob())));
+            of_prompt.sort_by(|one, other| other.mean_logprob().total_cmp(&one.mean_logprob()));
             of_prompt.truncate(n_kept as usize);
             self.choices.append(&mut of_prompt);
         }
-    }
-}
-
-/// A number with the total order of its bits.
-struct Ordered(f64);
-
-impl PartialEq for Ordered {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Ordered {}
-
-impl PartialOrd for Ordered {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Ordered {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
     }
 }
 

@@ -94,3 +94,6 @@ fn role(fields: &mut Fields<'_>) -> Result<(String, bool), Error> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

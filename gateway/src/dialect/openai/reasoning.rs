@@ -12,6 +12,9 @@ use super::{
 /// The efforts that somebody defines; a template that does not know one leaves it aside. `none` is not to think.
 pub(super) const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
+/// llama.cpp's words for where a thought goes, and Groq's.
+const FORMATS: &[&str] = &["auto", "none", "deepseek", "deepseek-legacy", "parsed", "raw", "hidden"];
+
 const MAX_TOKENS: i64 = i32::MAX as i64;
 
 /// What a request says of reasoning.
@@ -107,7 +110,6 @@ fn placement(fields: &mut Fields<'_>, reasoning: &mut Reasoning) -> Result<bool,
     if fields.flag("separate_reasoning")? == Some(false) {
         reasoning.in_text = true;
     }
-    const FORMATS: &[&str] = &["auto", "none", "deepseek", "deepseek-legacy", "parsed", "raw", "hidden"];
     match fields.word("reasoning_format", FORMATS)? {
         Some("none" | "raw") => reasoning.in_text = true,
         Some("hidden") => is_hidden = true,

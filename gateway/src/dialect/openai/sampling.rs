@@ -76,3 +76,6 @@ fn logit_bias(fields: &mut Fields<'_>) -> Result<Vec<LogitBias>, Error> {
     biases.sort_unstable_by_key(|bias| bias.token);
     Ok(biases)
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,6 +78,28 @@ impl<S: Shape> Head<S> {
             frame(&Chunk::<()> { envelope, choices: &[], usage, timings, obfuscation: None })
         })
     }
+
+    /// What an event of the choice `index` is to the client.
+    fn chunks(&self, index: u32, event: Event, said: &mut S::Said, cost: &mut Cost) -> Vec<S::Chunk> {
+        let prompt = self.count.prompt_of(index);
+        match event {
+            Event::Accepted { prompt_tokens, .. } => {
+                cost.accepted(prompt, index, prompt_tokens);
+                Vec::new()
+            }
+            Event::Prompt(prompt) => self.shape.prompt(index, said, prompt).into_iter().collect(),
+            Event::Delta(delta) => {
+                cost.went_on(index, delta.n_tokens);
+                self.shape.delta(index, said, delta)
+            }
+            Event::Finished(finished) => {
+                cost.add(prompt, index, &finished);
+                let mut chunks = self.shape.delta(index, said, finished.rest);
+                chunks.push(self.shape.end(index, said, finished.reason));
+                chunks
+            }
+        }
+    }
 }
 
 /// The body of a streamed answer. It ends with `[DONE]` when every choice is whole and with an error otherwise.
@@ -127,30 +149,6 @@ pub(super) fn body<S: Shape>(
     }
 }
 
-impl<S: Shape> Head<S> {
-    /// What an event of the choice `index` is to the client.
-    fn chunks(&self, index: u32, event: Event, said: &mut S::Said, cost: &mut Cost) -> Vec<S::Chunk> {
-        let prompt = self.count.prompt_of(index);
-        match event {
-            Event::Accepted { prompt_tokens, .. } => {
-                cost.accepted(prompt, index, prompt_tokens);
-                Vec::new()
-            }
-            Event::Prompt(prompt) => self.shape.prompt(index, said, prompt).into_iter().collect(),
-            Event::Delta(delta) => {
-                cost.went_on(index, delta.n_tokens);
-                self.shape.delta(index, said, delta)
-            }
-            Event::Finished(finished) => {
-                cost.add(prompt, index, &finished);
-                let mut chunks = self.shape.delta(index, said, finished.rest);
-                chunks.push(self.shape.end(index, said, finished.reason));
-                chunks
-            }
-        }
-    }
-}
-
 /// Random characters that bring a frame of `bytes` to a length that says little of its text.
 fn padding(bytes: usize) -> String {
     let padded = (bytes + PADDING_FIELD_BYTES).next_multiple_of(PADDED_BYTES);
@@ -159,7 +157,7 @@ fn padding(bytes: usize) -> String {
 }
 
 /// One server-sent event.
-fn frame(chunk: &impl Serialize) -> Bytes {
+pub(super) fn frame(chunk: &impl Serialize) -> Bytes {
     let mut frame = BytesMut::with_capacity(256);
     frame.put_slice(b"data: ");
     serde_json::to_writer((&mut frame).writer(), chunk).expect("our own chunks serialize into memory");
