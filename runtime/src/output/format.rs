@@ -19,6 +19,7 @@ mod glm;
 #[cfg(test)]
 mod fixture;
 mod granite;
+mod harmony;
 mod headed;
 mod hermes;
 mod json;
