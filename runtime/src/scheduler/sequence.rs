@@ -154,7 +154,7 @@ impl Sequence {
                 sampler.accept(token);
             }
             stopped =
-                output.push(token).stopped.map(FinishReason::from).or_else(|| ended(&constraint, token));
+                output.push(token).stopped.map(FinishReason::from).or_else(|| ended(constraint.as_ref(), token));
             if stopped.is_some() {
                 break;
             }
@@ -290,7 +290,7 @@ impl Sequence {
         self.first_row = self.tokens.len() - 1;
         self.sampler.accept(token);
         let step = self.output.push(token);
-        let stopped = step.stopped.map(FinishReason::from).or_else(|| ended(&self.constraint, token));
+        let stopped = step.stopped.map(FinishReason::from).or_else(|| ended(self.constraint.as_ref(), token));
         let stopped = stopped.or_else(|| {
             let at_limit = self.max_tokens.is_some_and(|limit| self.completion_tokens() >= limit);
             (at_limit || self.tokens.len() >= context_tokens as usize).then_some(FinishReason::Length)
@@ -350,8 +350,8 @@ impl Sequence {
 }
 
 /// Under a grammar an end token ends the output whatever else was asked for: it is allowed where nothing else is.
-fn ended(constraint: &Option<Constraint>, token: TokenId) -> Option<FinishReason> {
-    constraint.as_ref().filter(|constraint| constraint.is_end(token)).map(|_| FinishReason::End)
+fn ended(constraint: Option<&Constraint>, token: TokenId) -> Option<FinishReason> {
+    constraint.filter(|constraint| constraint.is_end(token)).map(|_| FinishReason::End)
 }
 
 impl From<Stopped> for FinishReason {
