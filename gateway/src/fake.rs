@@ -21,7 +21,7 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tonic::Status;
 
 pub(crate) use call::Call;
-pub(crate) use script::{Step, accepted, completion, delta, finished, of_another_model, rest};
+pub(crate) use script::{Step, accepted, completion, delta, finished, of_another_model, rest, saying_parts};
 
 use crate::{
     server::Gateway,
@@ -264,7 +264,15 @@ impl Fake {
     }
 
     pub(crate) fn gateway(&self) -> Gateway {
-        Gateway::new(&Config::default(), &self.socket()).unwrap()
+        self.gateway_with(|_| {})
+    }
+
+    /// With other settings than the defaults. What is kept is kept with the fake.
+    pub(crate) fn gateway_with(&self, set: impl FnOnce(&mut Config)) -> Gateway {
+        let mut config = Config::default();
+        config.supervisor.state_dir = self.dir.path().join("state");
+        set(&mut config);
+        Gateway::new(&config, &self.socket()).unwrap()
     }
 }
 

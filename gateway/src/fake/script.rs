@@ -47,6 +47,12 @@ pub(crate) fn delta(index: u32, tokens: &[u32], text: &str) -> Step {
     event(index, tokens, Event::Delta(saying(text)))
 }
 
+/// The tokens from `index` on, standing for these parts.
+pub(crate) fn saying_parts(index: u32, tokens: &[u32], parts: impl IntoIterator<Item = part::Part>) -> Step {
+    let parts = parts.into_iter().map(|part| Part { part: Some(part) }).collect();
+    event(index, tokens, Event::Delta(Delta { parts, logprobs: Vec::new() }))
+}
+
 pub(crate) fn finished(index: u32, tokens: &[u32], text: &str) -> Step {
     let completion_tokens = index + tokens.len() as u32;
     let usage = Usage { prompt_tokens: 5, cached_tokens: 3, completion_tokens, reasoning_tokens: 0 };

@@ -23,6 +23,7 @@ use crate::fake::{
 
 mod access;
 mod head;
+mod responses;
 mod openai;
 mod wire;
 

@@ -14,7 +14,7 @@ mod item;
 mod keeper;
 mod output;
 mod params;
-mod query;
+pub(super) mod query;
 mod response;
 mod store;
 mod stored;
@@ -61,6 +61,11 @@ pub(super) fn routes() -> Routes {
         .route("/v1/responses/{id}", get(stored::get).delete(stored::delete))
         .route("/v1/responses/{id}/cancel", post(stored::cancel))
         .route("/v1/responses/{id}/input_items", get(stored::input_items))
+}
+
+/// Reads a body and leaves it at that.
+pub(super) fn check(body: &[u8]) -> Result<(), impetus_proto::Error> {
+    params::Params::read(body).map(drop)
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub(super) struct Asked {
 /// How to reason.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Reasoning {
-    pub(super) effort: Option<Box<RawValue>>,
+    pub(super) effort: Option<String>,
     /// Asked for: the thought goes into `summary` then, since it is the best summary of itself that there is.
     pub(super) summary: Option<&'static str>,
 }

@@ -75,7 +75,8 @@ fn events(gateway: &Gateway, record: Record, params: &Params) -> Events {
     };
     let events = generation::begin(gateway.upstream.clone(), request, params.asked.is_truncated);
     let structure = Some(params.structure_param.clone());
-    let names = Names { input: "input", structure, ..Names::default() };
+    let functions = params.tools.paths.clone();
+    let names = Names { input: "input", structure, functions };
     Box::pin(record.observe(0, events).map(move |event| event.map_err(|error| names.of(error))))
 }
 

@@ -10,7 +10,7 @@ use super::{
     conversation::Conversation,
     item::{Item, Said},
     params::{self, Params},
-    store::Store,
+    store::{Gap, Store},
 };
 use crate::{dialect::openai::ignored::Ignored, error::Failure};
 
@@ -51,7 +51,7 @@ async fn turns(store: &Store, previous: &str, caller: &str) -> Result<Vec<String
             format!("Previous response with id '{previous}' is still in progress; wait for its end.");
         return Err(Error::invalid("previous_response_id", message).into());
     }
-    store.conversation(previous, caller).await?.map_err(|missing| no_such_response(&missing))
+    store.conversation(previous, caller).await?.map_err(|gap| cannot_go_on(&gap))
 }
 
 fn read(json: &str) -> Result<Item, Error> {
@@ -60,8 +60,16 @@ fn read(json: &str) -> Result<Item, Error> {
     Item::read(value, "previous_response_id".to_owned(), &mut Ignored::default())
 }
 
-fn no_such_response(id: &str) -> Failure {
-    let message = format!("Previous response with id '{}' not found.", short(id));
+fn cannot_go_on(gap: &Gap) -> Failure {
+    let id = match gap {
+        Gap::Missing(id) => short(id),
+        Gap::TooLong => {
+            let message = "the conversation up to previous_response_id is longer than one request can be; send its items \
+                           as input instead, those that still matter";
+            return Error::invalid("previous_response_id", message).into();
+        }
+    };
+    let message = format!("Previous response with id '{id}' not found.");
     let failure = Failure::from(Error::invalid("previous_response_id", message));
     Failure { status: StatusCode::BAD_REQUEST, code: "previous_response_not_found", ..failure }
 }

@@ -6,21 +6,17 @@ use impetus_proto::{
 };
 use serde_json::value::RawValue;
 
-use super::{
-    asked::{Asked, Reasoning},
-    choice,
-    item::Item,
-    tool::Tools,
-};
+use super::{asked::Asked, item::Item, tool::Tools};
 use crate::dialect::openai::{
     bookkeeping,
     field::{Fields, elements, kind, wrong_type},
     ignored::Ignored,
     keep_alive, parameter,
     parameter::Parameter,
-    reasoning, sampling, structure,
+    sampling, structure,
 };
 
+mod chat;
 mod include;
 mod text;
 
@@ -95,7 +91,7 @@ impl Params {
         let is_obfuscated = stream_options(&mut fields, &mut ignored)?;
         let include = Include::take(&mut fields, &mut ignored)?;
         let mut asked = Asked::default();
-        let (tools, mut chat) = of_chat(&mut fields, &mut asked, &mut ignored)?;
+        let (tools, mut chat) = chat::take(&mut fields, &mut asked, &mut ignored)?;
         text::take(&mut fields, &mut chat, &mut asked, &mut ignored)?;
         let (structure, structure_param) = constraint(&mut fields, &asked, &mut ignored)?;
         asked.top_logprobs = fields.integer("top_logprobs", 0..=MAX_TOP_LOGPROBS)?.unwrap_or(0) as u32;
@@ -155,56 +151,6 @@ fn input(fields: &mut Fields<'_>, ignored: &mut Ignored) -> Result<Vec<Item>, Er
             .collect(),
         _ => Err(wrong_type("input", expected, value)),
     }
-}
-
-/// Takes what is said to the template beside the messages: instructions, tools and how to reason.
-fn of_chat(
-    fields: &mut Fields<'_>,
-    asked: &mut Asked,
-    ignored: &mut Ignored,
-) -> Result<(Tools, Chat), Error> {
-    asked.instructions = fields.text("instructions")?;
-    asked.previous_response_id = short(fields, "previous_response_id")?;
-    let declared = fields.raw("tools");
-    let tools = Tools::read(declared, ignored)?;
-    let chosen = fields.raw("tool_choice");
-    asked.parallel_tool_calls = fields.flag("parallel_tool_calls")?.unwrap_or(true);
-    let tool_choice = choice::read(chosen, &tools, !asked.parallel_tool_calls, ignored)?;
-    (asked.tools, asked.tool_choice) = (declared.map(RawValue::to_owned), chosen.map(RawValue::to_owned));
-    let mut worker = impetus_proto::worker::Reasoning::default();
-    if let Some(mut nested) = fields.object("reasoning")? {
-        let effort = nested.raw("effort").map(RawValue::to_owned);
-        if let Some(effort) = &effort {
-            let object = format!(r#"{{"effort":{}}}"#, effort.get());
-            let object: &RawValue =
-                serde_json::from_str(&object).map_err(|error| Error::internal(error.to_string()))?;
-            let mut fields = Fields::of(object, "reasoning".to_owned())?;
-            reasoning::effort(&mut fields, "effort", &mut worker)?;
-        }
-        let summaries = &["auto", "concise", "detailed"];
-        // The second is the former name of the first.
-        let summary = nested.word("summary", summaries)?.or(nested.word("generate_summary", summaries)?);
-        asked.reasoning = Reasoning { effort, summary };
-        ignored.add("reasoning.", &nested);
-    }
-    let thought = reasoning::thought(fields, ignored)?;
-    let reasoning = match (worker == impetus_proto::worker::Reasoning::default(), thought.reasoning) {
-        (true, extended) => extended,
-        (false, None) => Some(worker),
-        (false, Some(extended)) => Some(impetus_proto::worker::Reasoning {
-            enabled: worker.enabled.or(extended.enabled),
-            effort: if worker.effort.is_empty() { extended.effort } else { worker.effort },
-            ..extended
-        }),
-    };
-    let chat = Chat {
-        tools_json: tools.json.clone(),
-        tool_choice,
-        reasoning,
-        template_arguments_json: thought.template_arguments_json,
-        ..Chat::default()
-    };
-    Ok((tools, chat))
 }
 
 /// What the output has to be, by `text.format` or by an extension that other servers have, and the field that says so.

@@ -9,11 +9,11 @@ use crate::dialect::openai::ignored::Ignored;
 
 /// Parameters that nobody has taken yet.
 #[derive(Debug)]
-pub(super) struct Query(Vec<(String, String)>);
+pub(in crate::dialect::openai) struct Query(Vec<(String, String)>);
 
 impl Query {
     /// The parameters of a query, without its question mark.
-    pub(super) fn read(query: Option<&str>) -> Result<Self, Error> {
+    pub(in crate::dialect::openai) fn read(query: Option<&str>) -> Result<Self, Error> {
         let refused = || Error::invalid("", "the query of the path cannot be read");
         let uri: Uri = format!("/?{}", query.unwrap_or_default()).parse().map_err(|_| refused())?;
         let AxumQuery(pairs) = AxumQuery::try_from_uri(&uri).map_err(|_| refused())?;
@@ -21,7 +21,7 @@ impl Query {
     }
 
     /// Takes a text. Of several of one name the last one counts; an empty one is absent.
-    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+    pub(in crate::dialect::openai) fn text(&mut self, name: &str) -> Option<String> {
         let place = self.0.iter().rposition(|(key, _)| key == name)?;
         let (_, value) = self.0.remove(place);
         self.drop(&[name]);
@@ -29,14 +29,18 @@ impl Query {
     }
 
     /// Takes `true` or `false`.
-    pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, Error> {
+    pub(in crate::dialect::openai) fn flag(&mut self, name: &str) -> Result<Option<bool>, Error> {
         let words = &["true", "false", "True", "False", "1", "0"];
         let word = self.word(name, words)?;
         Ok(word.map(|word| matches!(word, "true" | "True" | "1")))
     }
 
     /// Takes an integer within `range`.
-    pub(super) fn number(&mut self, name: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, Error> {
+    pub(in crate::dialect::openai) fn number(
+        &mut self,
+        name: &str,
+        range: RangeInclusive<u64>,
+    ) -> Result<Option<u64>, Error> {
         let Some(text) = self.text(name) else { return Ok(None) };
         match text.parse() {
             Ok(number) if range.contains(&number) => Ok(Some(number)),
@@ -49,7 +53,7 @@ impl Query {
     }
 
     /// Takes one of `words`.
-    pub(super) fn word(
+    pub(in crate::dialect::openai) fn word(
         &mut self,
         name: &str,
         words: &'static [&'static str],
@@ -63,12 +67,12 @@ impl Query {
     }
 
     /// Leaves out parameters that change nothing here.
-    pub(super) fn drop(&mut self, names: &[&str]) {
+    pub(in crate::dialect::openai) fn drop(&mut self, names: &[&str]) {
         self.0.retain(|(key, _)| !names.contains(&key.as_str()));
     }
 
     /// What nobody took.
-    pub(super) fn rest(self) -> Ignored {
+    pub(in crate::dialect::openai) fn rest(self) -> Ignored {
         let mut ignored = Ignored::default();
         for (name, _) in self.0 {
             ignored.name("", &name);

@@ -17,7 +17,7 @@ use impetus_proto::{Code, Error};
 use tokio::sync::{Semaphore, oneshot};
 use tracing::error;
 
-pub(super) use row::{End, Order, Page, Row, Stored};
+pub(super) use row::{End, Gap, Order, Page, Row, Stored};
 
 use super::{item::Kept, response::unix_now};
 use database::{Database, DatabaseError};
@@ -92,13 +92,12 @@ impl Store {
         self.ask(move |database| database.delete(&id, &caller)).await
     }
 
-    /// The items, as JSON, of all turns up to this response, which is thereby used; `None` where one of them is missing,
-    /// with the id of that one.
+    /// The items, as JSON, of all turns up to this response, which is thereby used; or why there are none.
     pub(super) async fn conversation(
         &self,
         id: &str,
         caller: &str,
-    ) -> Result<Result<Vec<String>, String>, Error> {
+    ) -> Result<Result<Vec<String>, Gap>, Error> {
         let (id, caller) = (id.to_owned(), caller.to_owned());
         self.ask(move |database| database.conversation(&id, &caller, unix_now())).await
     }

@@ -1,33 +1,27 @@
 //! Responses that are kept: fetched, read again, cancelled, deleted, and the items of their inputs.
 
-use std::{convert::Infallible, time::Duration};
+mod events;
+
+use std::time::Duration;
 
 use axum::{
     Extension, Json,
-    body::Body,
     extract::{Path, RawQuery, State},
     response::{IntoResponse, Response as HttpResponse},
 };
-use bytes::Bytes;
-use futures::{Stream, StreamExt, stream};
 use impetus_proto::{Code, Error};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::time::sleep;
 
 use super::{
-    event::Frame,
     query::Query,
     store::{Order, Page, Store, Stored},
 };
 use crate::{
-    dialect::openai::{answer, error::Refusal, parameter::unsupported},
+    dialect::openai::{error::Refusal, parameter::unsupported},
     record::Record,
     server::Gateway,
 };
-
-/// How often it is looked whether another gateway has made a response.
-const LOOK_PERIOD: Duration = Duration::from_secs(1);
 
 /// How long whoever cancels waits for the response to be over.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
@@ -73,7 +67,7 @@ pub(in crate::dialect::openai) async fn get(
     let stored = find(store, &id, &caller.name).await?;
     let mut response = if is_streamed {
         let caller = caller.name.to_string();
-        events(&gateway, id, caller, stored, after)?
+        events::of(&gateway, id, caller, stored, after)?
     } else {
         Json(stored.object).into_response()
     };
@@ -121,7 +115,7 @@ pub(in crate::dialect::openai) async fn cancel(
             log.cancel();
             log.over().await;
         } else {
-            ended_elsewhere(store, &id, &caller.name).await;
+            events::ended_elsewhere(store, &id, &caller.name).await;
         }
     };
     // One that does not hear in time is told as it is; it will be cancelled.
@@ -175,83 +169,6 @@ async fn find(store: &Store, id: &str, caller: &str) -> Result<Stored, Error> {
         return Err(no_such_response(id));
     }
     store.get(id, caller).await?.ok_or_else(|| no_such_response(id))
-}
-
-/// The events of a response behind the one of the number `after`.
-fn events(
-    gateway: &Gateway,
-    id: String,
-    caller: String,
-    stored: Stored,
-    after: Option<u64>,
-) -> Result<HttpResponse, Refusal> {
-    if stored.object.get("background").is_none_or(|is| is != true) {
-        let message =
-            "the events of a response are kept when it was made with background = true; this one was not";
-        return Err(Error::invalid("stream", message).into());
-    }
-    let keep_alive = gateway.limits.keep_alive;
-    let body = match (stored.events, gateway.responses.background.log_of(&id)) {
-        (Some(events), _) => Body::from_stream(kept(&events, after)?),
-        (None, Some(log)) => Body::from_stream(log.follow(after, keep_alive)),
-        (None, None) => {
-            let store = gateway.responses.store.clone();
-            Body::from_stream(from_elsewhere(store, id, caller, after, keep_alive))
-        }
-    };
-    Ok(answer::event_stream(body))
-}
-
-type Events = stream::BoxStream<'static, Result<Bytes, Infallible>>;
-
-/// Events that were kept.
-fn kept(events: &str, after: Option<u64>) -> Result<Events, Error> {
-    let is_behind = move |frame: &Frame| after.is_none_or(|after| frame.sequence_number > after);
-    let frames = Frame::of_json(events)?.into_iter().filter(is_behind);
-    Ok(stream::iter(frames.map(|frame| Ok(frame.bytes))).boxed())
-}
-
-/// Events of a response that another gateway makes, which keeps them when it is over.
-fn from_elsewhere(
-    store: Store,
-    id: String,
-    caller: String,
-    after: Option<u64>,
-    keep_alive: Duration,
-) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
-    async_stream::stream! {
-        let ended = ended_elsewhere(&store, &id, &caller);
-        tokio::pin!(ended);
-        let stored = loop {
-            match tokio::time::timeout(keep_alive, &mut ended).await {
-                Ok(stored) => break stored,
-                Err(_) => yield Ok(Frame::keep_alive(after.unwrap_or(0))),
-            }
-        };
-        let Some(stored) = stored else { return };
-        match stored.events.as_deref().map(|events| kept(events, after)) {
-            Some(Ok(mut frames)) => {
-                while let Some(frame) = frames.next().await {
-                    yield frame;
-                }
-            }
-            // Its gateway has ended: there are no events but its end.
-            _ => yield Ok(Frame::lost(after.map_or(0, |after| after.saturating_add(1)), &stored.object)),
-        }
-    }
-}
-
-/// The response, when it is over; `None` when it is deleted.
-async fn ended_elsewhere(store: &Store, id: &str, caller: &str) -> Option<Stored> {
-    loop {
-        match store.get(id, caller).await {
-            Ok(Some(stored)) if stored.is_running => {}
-            Ok(stored) => return stored,
-            // The log has the cause; it may be better the next time.
-            Err(_) => {}
-        }
-        sleep(LOOK_PERIOD).await;
-    }
 }
 
 fn no_such_response(id: &str) -> Error {

@@ -30,6 +30,8 @@ const INPUT: &str = "input";
 pub(super) struct Tools {
     /// The text of a JSON array as chat completions have it, or empty.
     pub(super) json: String,
+    /// Where each of them stands in the request, in the same order.
+    pub(super) paths: Vec<String>,
     /// By the name that the worker knows.
     names: HashMap<String, Name>,
 }
@@ -65,6 +67,7 @@ struct Function {
 #[derive(Default)]
 struct Reader {
     tools: Vec<Tool>,
+    paths: Vec<String>,
     names: HashMap<String, Name>,
 }
 
@@ -94,12 +97,12 @@ impl Tools {
         for (i, tool) in elements(value, "tools", "an array of tools", MAX_TOOLS)?.into_iter().enumerate() {
             reader.tool(Fields::of(tool, format!("tools[{i}]"))?, None, ignored)?;
         }
-        let Reader { tools, names } = reader;
+        let Reader { tools, paths, names } = reader;
         if tools.is_empty() {
             return Ok(Self::default());
         }
         let json = serde_json::to_string(&tools).map_err(|error| Error::internal(error.to_string()))?;
-        Ok(Self { json, names })
+        Ok(Self { json, paths, names })
     }
 
     /// Whether there is none to call.
@@ -217,6 +220,7 @@ impl Reader {
             let message = format!("{path} is that of another tool; names must differ");
             return Err(Error::invalid(path, message));
         }
+        self.paths.push(path.strip_suffix(".name").unwrap_or(path).to_owned());
         self.tools.push(Tool { kind: "function", function: Function { name: flat, ..function } });
         Ok(())
     }

@@ -2,7 +2,6 @@
 
 use std::{fs, io, path::Path};
 
-use impetus_config::ResponsesConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
 use serde_json::{Map, Value};
 use tracing::warn;
@@ -10,26 +9,19 @@ use tracing::warn;
 use super::{
     Kept,
     presence::Presence,
-    row::{End, Order, Page, Row, Stored, bytes_of},
+    row::{End, Row, Stored, bytes_of},
     schema,
 };
 
+mod history;
+mod upkeep;
+
+pub(super) use upkeep::Bounds;
+
+use upkeep::{Total, signed};
+
 /// The name of the file in the folder, to which SQLite adds two of its own.
 const FILE: &str = "responses.db";
-
-/// The most turns of one conversation.
-const MAX_TURNS: usize = 4096;
-
-/// What a response that nobody makes any more says of itself.
-const LOST: &str = "the gateway ended before this response was whole; send the request again";
-
-/// How much is kept.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::dialect::openai::responses) struct Bounds {
-    pub(in crate::dialect::openai::responses) retention_s: u64,
-    pub(in crate::dialect::openai::responses) max_responses: u64,
-    pub(in crate::dialect::openai::responses) max_bytes: u64,
-}
 
 /// The database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -50,22 +42,6 @@ pub(super) struct Database {
     bounds: Bounds,
     /// What there is, as far as this gateway has seen.
     total: Total,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Total {
-    responses: u64,
-    bytes: u64,
-}
-
-impl From<&ResponsesConfig> for Bounds {
-    fn from(config: &ResponsesConfig) -> Self {
-        Self {
-            retention_s: config.retention_s,
-            max_responses: config.max_responses,
-            max_bytes: config.max_bytes.0,
-        }
-    }
 }
 
 impl DatabaseError {
@@ -203,83 +179,6 @@ impl Database {
         Ok(deleted.is_some())
     }
 
-    /// The items of all turns up to this response, oldest first, which are thereby used; or the id of the turn that is
-    /// missing.
-    pub(super) fn conversation(
-        &mut self,
-        id: &str,
-        caller: &str,
-        now: u64,
-    ) -> Result<Result<Vec<String>, String>, DatabaseError> {
-        let mut turns = Vec::new();
-        let mut next = Some(id.to_owned());
-        while let Some(turn) = next {
-            let found: Option<Option<String>> = self
-                .connection
-                .prepare_cached(
-                    "SELECT previous FROM response WHERE id = ?1 AND caller = ?2 AND used_s > ?3",
-                )?
-                .query_row(params![turn, caller, self.bounds.oldest(now)], |row| row.get(0))
-                .optional()?;
-            let Some(previous) = found.filter(|_| turns.len() < MAX_TURNS) else { return Ok(Err(turn)) };
-            turns.push(turn);
-            next = previous;
-        }
-        let mut items = Vec::new();
-        for turn in turns.iter().rev() {
-            for is_output in [false, true] {
-                items.extend(self.items(turn, is_output)?.into_iter().map(|item| item.json));
-            }
-        }
-        let transaction = write(&mut self.connection)?;
-        for turn in &turns {
-            transaction
-                .prepare_cached("UPDATE response SET used_s = max(used_s, ?2) WHERE id = ?1")?
-                .execute(params![turn, signed(now)])?;
-        }
-        transaction.commit()?;
-        Ok(Ok(items))
-    }
-
-    /// An item of any response of this caller's.
-    pub(super) fn item(&mut self, id: &str, caller: &str, now: u64) -> Result<Option<Kept>, DatabaseError> {
-        let mut query = self.connection.prepare_cached(
-            "SELECT item.id, json FROM item JOIN response ON response.id = item.response
-             WHERE item.id = ?1 AND caller = ?2 AND used_s > ?3 LIMIT 1",
-        )?;
-        Ok(query.query_row(params![id, caller, self.bounds.oldest(now)], kept).optional()?)
-    }
-
-    /// Some items of a response's input, and whether there are more behind them.
-    pub(super) fn inputs(
-        &mut self,
-        id: &str,
-        caller: &str,
-        page: &Page,
-        now: u64,
-    ) -> Result<Option<(Vec<Kept>, bool)>, DatabaseError> {
-        let is_there: bool = self
-            .connection
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM response WHERE id = ?1 AND caller = ?2 AND used_s > ?3)",
-            )?
-            .query_row(params![id, caller, self.bounds.oldest(now)], |row| row.get(0))?;
-        if !is_there {
-            return Ok(None);
-        }
-        let mut items = self.items(id, false)?;
-        if page.order == Order::NewestFirst {
-            items.reverse();
-        }
-        if let Some(after) = &page.after {
-            let Some(place) = items.iter().position(|item| item.id == *after) else { return Ok(None) };
-            items.drain(..=place);
-        }
-        let has_more = items.len() > page.limit;
-        items.truncate(page.limit);
-        Ok(Some((items, has_more)))
-    }
-
     /// Whoever makes this response is to stop.
     pub(super) fn ask_to_cancel(&mut self, id: &str) -> Result<(), DatabaseError> {
         self.connection
@@ -298,64 +197,6 @@ impl Database {
         Ok(asked.unwrap_or(true))
     }
 
-    /// Removes what is too old or too much, and ends what nobody makes any more.
-    pub(super) fn sweep(&mut self, now: u64) -> Result<(), DatabaseError> {
-        self.fail_orphans()?;
-        self.connection.execute(
-            "DELETE FROM response WHERE used_s <= ?1 AND status NOT IN ('queued', 'in_progress')",
-            params![self.bounds.oldest(now)],
-        )?;
-        let count = "SELECT count(*), coalesce(sum(bytes), 0) FROM response";
-        self.total = self.connection.query_row(count, [], |row| {
-            Ok(Total { responses: unsigned(row.get(0)?), bytes: unsigned(row.get(1)?) })
-        })?;
-        self.make_room()?;
-        // Gives free pages back to the file system.
-        self.connection.execute_batch("PRAGMA incremental_vacuum")?;
-        Ok(())
-    }
-
-    /// Removes what was used longest ago until the rest is within bounds. What is being made stays.
-    fn make_room(&mut self) -> Result<(), DatabaseError> {
-        while self.total.responses > self.bounds.max_responses || self.total.bytes > self.bounds.max_bytes {
-            let oldest = "DELETE FROM response WHERE id = (
-                    SELECT id FROM response WHERE status NOT IN ('queued', 'in_progress')
-                    ORDER BY used_s, created_s LIMIT 1
-                ) RETURNING bytes";
-            let bytes = self.connection.prepare_cached(oldest)?.query_row([], |row| row.get(0)).optional()?;
-            if bytes.is_none() {
-                break;
-            }
-            self.total.gone(bytes);
-        }
-        Ok(())
-    }
-
-    /// Responses whose gateway is gone have failed.
-    fn fail_orphans(&mut self) -> Result<(), DatabaseError> {
-        let mut query = self.connection.prepare_cached(
-            "SELECT DISTINCT gateway FROM response WHERE status IN ('queued', 'in_progress')",
-        )?;
-        let makers = query.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
-        drop(query);
-        for maker in makers.iter().filter(|maker| !self.presence.is_alive(maker)) {
-            self.fail("gateway", maker)?;
-        }
-        Ok(())
-    }
-
-    /// What runs and has this `value` in `column` has failed.
-    fn fail(&self, column: &'static str, value: &str) -> Result<(), DatabaseError> {
-        let error = serde_json::json!({"code": "server_error", "message": LOST}).to_string();
-        let update = format!(
-            "UPDATE response SET status = 'failed',
-                object = json_set(object, '$.status', 'failed', '$.error', json(?2))
-             WHERE {column} = ?1 AND status IN ('queued', 'in_progress')"
-        );
-        self.connection.prepare_cached(&update)?.execute(params![value, error])?;
-        Ok(())
-    }
-
     fn items(&self, response: &str, is_output: bool) -> Result<Vec<Kept>, DatabaseError> {
         let mut query = self.connection.prepare_cached(
             "SELECT id, json FROM item WHERE response = ?1 AND is_output = ?2 ORDER BY place",
@@ -363,31 +204,6 @@ impl Database {
         let items = query.query_map(params![response, is_output], kept)?.collect::<Result<_, _>>()?;
         Ok(items)
     }
-}
-
-impl Bounds {
-    /// The time up to which what was used last is too old.
-    fn oldest(self, now: u64) -> i64 {
-        signed(now).saturating_sub(signed(self.retention_s))
-    }
-}
-
-impl Total {
-    fn gone(&mut self, bytes: Option<i64>) {
-        if let Some(bytes) = bytes {
-            self.responses = self.responses.saturating_sub(1);
-            self.bytes = self.bytes.saturating_sub(unsigned(bytes));
-        }
-    }
-}
-
-/// A count as SQLite has it.
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn unsigned(count: i64) -> u64 {
-    u64::try_from(count).unwrap_or(0)
 }
 
 fn kept(row: &rusqlite::Row<'_>) -> rusqlite::Result<Kept> {

@@ -35,6 +35,15 @@ pub(in crate::dialect::openai::responses) struct Stored {
     pub(in crate::dialect::openai::responses) is_running: bool,
 }
 
+/// Why a conversation cannot go on from where a client says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::dialect::openai::responses) enum Gap {
+    /// The turn of this id is not kept.
+    Missing(String),
+    /// It has more turns or bytes than one request may.
+    TooLong,
+}
+
 /// Which items of an input are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::dialect::openai::responses) struct Page {
