@@ -15,6 +15,7 @@ mod command_r7b;
 mod deepseek;
 mod deepseek_v4;
 mod firefunction;
+mod gemma;
 mod glm;
 #[cfg(test)]
 mod fixture;

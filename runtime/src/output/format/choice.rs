@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{
     Format, apertus::Apertus, command_r::CommandR, command_r7b::CommandR7b, deepseek::DeepSeek,
-    deepseek_v4::DeepSeekV4, firefunction::FireFunction, glm::Glm, granite::Granite, harmony::Harmony,
-    hermes::Hermes, kimi::Kimi, minimax::MiniMax, nemotron::Nemotron, phi4::Phi4, plain::Plain,
-    qwen3_coder::Qwen3Coder, seed_oss::SeedOss,
+    deepseek_v4::DeepSeekV4, firefunction::FireFunction, gemma::Gemma, glm::Glm, granite::Granite,
+    harmony::Harmony, hermes::Hermes, kimi::Kimi, minimax::MiniMax, nemotron::Nemotron, phi4::Phi4,
+    plain::Plain, qwen3_coder::Qwen3Coder, seed_oss::SeedOss,
 };
 
 /// The source of a chat template, as far as formats look at it.
@@ -49,6 +49,7 @@ const KINDS: &[Kind] = &[
     Kind { name: "deepseek", detects: DeepSeek::detects, make: |template| Arc::new(DeepSeek::of(template)) },
     Kind { name: "deepseek_v4", detects: DeepSeekV4::detects, make: |_| Arc::new(DeepSeekV4) },
     Kind { name: "harmony", detects: Harmony::detects, make: |_| Arc::new(Harmony) },
+    Kind { name: "gemma", detects: Gemma::detects, make: |_| Arc::new(Gemma) },
     Kind { name: "plain", detects: |_| true, make: |_| Arc::new(Plain) },
 ];
 
