@@ -27,7 +27,7 @@ pub struct KeyEntry {
     pub name: String,
     /// The key itself. Only the source of a configuration has it: loading leaves its digest in `key_sha256`.
     #[serde(default)]
-    pub(crate) key: Option<String>,
+    pub key: Option<String>,
     /// The SHA-256 of the key, in hexadecimal digits.
     #[serde(default)]
     pub key_sha256: Option<String>,
@@ -59,6 +59,21 @@ pub enum Scope {
 }
 
 impl KeyEntry {
+    /// A key for using all models, without bounds, known by its digest.
+    pub fn new(name: String, digest: [u8; 32]) -> Self {
+        let key_sha256 = Some(digest.iter().map(|byte| format!("{byte:02x}")).collect());
+        Self {
+            name,
+            key: None,
+            key_sha256,
+            scopes: inference(),
+            expires: None,
+            models: Vec::new(),
+            requests_per_minute: None,
+            tokens_per_minute: None,
+        }
+    }
+
     /// The digest of the key; `None` where `key_sha256` holds none, which loading refuses.
     pub fn digest(&self) -> Option<[u8; 32]> {
         parse_digest(self.key_sha256.as_deref()?)
@@ -68,6 +83,11 @@ impl KeyEntry {
 impl Scope {
     /// All that there are.
     pub const ALL: [Self; 2] = [Self::Inference, Self::Admin];
+
+    /// The scope of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.name() == name)
+    }
 
     /// The word for it.
     pub fn name(self) -> &'static str {

@@ -23,7 +23,7 @@ mod supervisor;
 mod validate;
 mod workers;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,11 @@ impl Config {
     /// The names of all sections.
     pub(crate) const SECTIONS: &[&str] =
         &["gateway", "auth", "responses", "supervisor", "models", "budget", "workers", "log", "model"];
+
+    /// Where log files are.
+    pub fn log_dir(&self) -> PathBuf {
+        self.log.dir.clone().unwrap_or_else(|| self.supervisor.state_dir.join("logs"))
+    }
 }
 
 impl Default for Config {

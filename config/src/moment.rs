@@ -1,6 +1,6 @@
 //! A point in time, as people write it.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
 use toml::value::{Datetime, Offset};
@@ -18,6 +18,15 @@ pub(crate) const EXPECTED: &str =
     "a date or a time since 1970 in quotes, such as \"2030-01-31\" or \"2030-01-31T18:00:00Z\"";
 
 const DAY_S: i64 = 24 * 3600;
+
+impl Moment {
+    /// As this machine's clock has it.
+    pub fn now() -> Self {
+        // A clock before 1970 is wrong; that nothing has expired by then is not.
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self(since_1970.map_or(0, |since| since.as_secs()))
+    }
+}
 
 impl FromStr for Moment {
     type Err = &'static str;

@@ -1,9 +1,11 @@
 //! Who may come in: the names that clients ask for, the web pages that they are, the keys that they have, and what
 //! each key opens. Decided before anything of a request but its head is read.
 
+mod address;
 mod bucket;
 mod caller;
 mod credential;
+mod follow;
 mod glob;
 mod host;
 mod key;
@@ -15,10 +17,14 @@ use std::{sync::Arc, time::SystemTime};
 
 use axum::http::{Method, request::Parts};
 use impetus_config::{Config, Scope};
+use impetus_proto::key::{KeySet, KeyUse};
 use tokio::{sync::watch, time::Instant};
 use tower_http::cors::CorsLayer;
 
+pub(crate) use address::Addresses;
+pub(crate) use bucket::Bucket;
 pub(crate) use caller::Caller;
+pub(crate) use follow::follow;
 pub(crate) use quota::Standing;
 pub(crate) use refused::{Reason, Refused};
 
@@ -87,6 +93,16 @@ impl Access {
             caller.take_request(Instant::now())?;
         }
         Ok(caller)
+    }
+
+    /// The keys that were made are these from now on; those that stay keep what is left of their minute.
+    pub(crate) fn set_keys(&self, made: KeySet, now: Instant) {
+        self.keys.send_modify(|keys| *keys = Arc::new(keys.with_made(made, now)));
+    }
+
+    /// When keys were last used, those that were since this was asked before.
+    pub(crate) fn new_uses(&self) -> Vec<KeyUse> {
+        self.keys.borrow().new_uses()
     }
 
     /// Whether requests without a key are refused.

@@ -67,6 +67,15 @@ impl Failure {
         Self::request(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", message)
     }
 
+    /// The body is said to be something else than JSON.
+    pub(crate) fn body_not_json(kind: &str) -> Self {
+        let kind: String = kind.chars().take(100).collect();
+        let message = format!(
+            "the body is said to be {kind:?}; send JSON, with the header Content-Type: application/json"
+        );
+        Self::request(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+    }
+
     /// The connection broke while the body was read.
     pub(crate) fn body_broken(cause: &str) -> Self {
         let message = format!("the request body could not be read: {cause}");
@@ -197,6 +206,7 @@ mod tests {
             Failure::body_too_large(1),
             Failure::body_too_slow(1),
             Failure::body_broken("reset"),
+            Failure::body_not_json("text/plain"),
             Failure::malformed_request(),
             Failure::headers_too_large(1),
         ]);

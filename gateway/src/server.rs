@@ -9,6 +9,7 @@ mod probe;
 mod refusal;
 mod request_id;
 mod routes;
+mod tls;
 mod write_timeout;
 
 use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -21,8 +22,13 @@ use axum::{
 };
 use futures::FutureExt;
 use impetus_config::Config;
+use impetus_proto::key::KeySet;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::{net::TcpListener, sync::watch, time::MissedTickBehavior};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    time::{Instant, MissedTickBehavior},
+};
 use tower::{Layer, ServiceExt, service_fn};
 use tracing::{Instrument, error, field::Empty, info_span};
 
@@ -32,10 +38,13 @@ pub(crate) use routes::Routes;
 
 pub(crate) use crate::access::Caller;
 
+use connection::Door;
+use refusal::Seen;
 use routes::Table;
+use tls::{Tls, TlsError};
 
 use crate::{
-    access::{Access, Need},
+    access::{self, Access, Addresses, Need},
     dialect::{self, Responses},
     error::Failure,
     metrics::{self, MetricsError},
@@ -58,7 +67,20 @@ pub(crate) struct Gateway {
     pub(crate) truncate_inputs: bool,
     pub(crate) responses: Responses,
     access: Arc<Access>,
+    addresses: Arc<Addresses>,
+    tls: Option<Tls>,
+    /// Of the supervisor.
+    socket: Arc<str>,
     metrics: PrometheusHandle,
+}
+
+/// A gateway cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GatewayError {
+    #[error("metrics cannot be set up: {0}")]
+    Metrics(#[from] MetricsError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// What requests go through: who may come in, then the handlers.
@@ -76,6 +98,12 @@ pub(crate) struct Limits {
     pub(crate) body_timeout: Duration,
     /// Silence after which a stream gets an event that carries nothing.
     pub(crate) keep_alive: Duration,
+    /// How deep objects and lists of a body may be nested.
+    pub(crate) max_depth: usize,
+    /// The most objects in one list of a body.
+    pub(crate) max_messages: usize,
+    max_headers: usize,
+    max_header_bytes: usize,
     max_connections: usize,
     header_timeout: Duration,
     write_timeout: Duration,
@@ -83,10 +111,11 @@ pub(crate) struct Limits {
 
 impl Gateway {
     /// A gateway for the supervisor that listens on `socket`.
-    pub(crate) fn new(config: &Config, socket: &str) -> Result<Self, MetricsError> {
+    pub(crate) fn new(config: &Config, socket: &str) -> Result<Self, GatewayError> {
         let upstream = Arc::new(Upstream::new(socket, config.into()));
         let access = Arc::new(Access::new(config));
         let responses = Responses::new(config);
+        let addresses = Arc::new(Addresses::new(&config.auth));
         let config = &config.gateway;
         let seconds = |value: u64| Duration::from_secs(value.max(1));
         Ok(Self {
@@ -95,6 +124,10 @@ impl Gateway {
                 max_body_bytes: config.max_body_bytes,
                 body_timeout: seconds(config.body_timeout_s),
                 keep_alive: seconds(config.keep_alive_s),
+                max_depth: config.max_depth,
+                max_messages: config.max_messages,
+                max_headers: config.max_headers,
+                max_header_bytes: config.max_header_bytes,
                 max_connections: config.max_connections.max(1),
                 header_timeout: seconds(config.header_timeout_s),
                 write_timeout: seconds(config.write_timeout_s),
@@ -102,8 +135,16 @@ impl Gateway {
             truncate_inputs: config.truncate_inputs,
             responses,
             access,
+            addresses,
+            tls: Tls::load(&config.tls)?,
+            socket: socket.into(),
             metrics: metrics::install()?,
         })
+    }
+
+    /// The keys that were made so far. Later ones are learned while it serves.
+    pub(crate) fn set_keys(&self, keys: KeySet) {
+        self.access.set_keys(keys, Instant::now());
     }
 }
 
@@ -119,7 +160,7 @@ impl App {
                 let Ok(response) = cors.layer(inner).oneshot(Request::from_parts(head, body)).await;
                 response
             }
-            Err(refused) => refusal::answer(refused),
+            Err(refused) => refusal::answer(refused, &Seen::of(&head)),
         }
     }
 
@@ -127,7 +168,7 @@ impl App {
         let (mut head, body) = request.into_parts();
         let caller = match self.access.admit(&head, need) {
             Ok(caller) => caller,
-            Err(refused) => return refusal::answer(refused),
+            Err(refused) => return refusal::answer(refused, &Seen::of(&head)),
         };
         record.identify(caller.clone());
         head.extensions.insert(caller.clone());
@@ -141,15 +182,24 @@ impl App {
 /// Serves as long as `course` says so, then until every request that has begun is finished, those included that nobody
 /// waits for.
 pub(crate) async fn serve(listener: TcpListener, gateway: Gateway, course: watch::Receiver<Course>) {
-    let limits = gateway.limits;
-    let app = app(gateway.clone());
+    let Gateway { limits, addresses, tls, access, socket, responses, metrics, .. } = gateway.clone();
+    let door = Door { limits, addresses, tls: tls.clone() };
+    let app = app(gateway);
     let finished = async {
-        connection::accept(listener, limits, course, move |request| answer(app.clone(), request)).await;
-        gateway.responses.idle().await;
+        connection::accept(listener, door, course, move |request| answer(app.clone(), request)).await;
+        responses.idle().await;
+    };
+    let certificates = async {
+        match &tls {
+            Some(tls) => tls.follow().await,
+            None => std::future::pending().await,
+        }
     };
     tokio::select! {
         () = finished => {}
-        () = upkeep(gateway.metrics) => {}
+        () = upkeep(metrics) => {}
+        () = access::follow(access, socket.to_string()) => {}
+        () = certificates => {}
     }
 }
 

@@ -16,19 +16,23 @@ use impetus_config::Config;
 use impetus_proto::{
     adoption::Adoption,
     channel::{self, CHANNEL_FD},
+    key::KeySet,
     launch::{GatewaySpec, LogSpec, Report, Serving, report},
 };
-use impetus_telemetry::{Format, TelemetryError};
+use impetus_telemetry::{Format, Guard, Rotation, TelemetryError, file::RotatedFile};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 use tracing::{info, warn};
 
-use crate::server::{self, Course, Gateway};
+use crate::server::{self, Course, Gateway, GatewayError};
 
 /// The listening socket, the one descriptor passed after the channel.
 const LISTENER_FD: RawFd = CHANNEL_FD + 1;
+
+/// The name of the file of refusals; what was done is in the supervisor's own.
+const AUDIT_FILE: &str = "audit-gateway";
 
 /// The gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +53,8 @@ pub(crate) enum StartError {
     Adoption(#[source] io::Error),
     #[error("the runtime cannot start: {0}")]
     Runtime(#[source] io::Error),
-    #[error("metrics cannot be set up: {0}")]
-    Metrics(#[from] crate::metrics::MetricsError),
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
 }
 
 /// Everything inherited, read and checked before anything is served.
@@ -59,7 +63,10 @@ pub(crate) struct Start {
     listener: TcpListener,
     config: Config,
     supervisor_socket: String,
+    keys: KeySet,
     adoption: Option<Adoption>,
+    /// Of the audit log.
+    guard: Option<Guard>,
 }
 
 impl Start {
@@ -74,8 +81,9 @@ impl Start {
             unsafe { (UnixStream::from_raw_fd(CHANNEL_FD), TcpListener::from_raw_fd(LISTENER_FD)) };
         let spec: GatewaySpec =
             channel::read(&mut channel).map_err(StartError::Channel)?.ok_or(StartError::NoSpec)?;
-        init_telemetry(&spec.log.clone().unwrap_or_default())?;
-        Self::new(channel, listener, spec)
+        let config: Config = serde_json::from_str(&spec.config_json)?;
+        let guard = init_telemetry(&spec.log.clone().unwrap_or_default(), &config)?;
+        Ok(Self { guard, ..Self::new(channel, listener, spec)? })
     }
 
     fn new(channel: UnixStream, listener: TcpListener, spec: GatewaySpec) -> Result<Self, StartError> {
@@ -83,7 +91,8 @@ impl Start {
         listener.local_addr().map_err(StartError::Listener)?;
         let adoption = spec.adoption.as_ref().map(Adoption::listen).transpose();
         let adoption = adoption.map_err(StartError::Adoption)?;
-        Ok(Self { channel, listener, config, supervisor_socket: spec.supervisor_socket, adoption })
+        let (supervisor_socket, keys) = (spec.supervisor_socket, spec.keys.unwrap_or_default());
+        Ok(Self { channel, listener, config, supervisor_socket, keys, adoption, guard: None })
     }
 
     /// Serves until SIGTERM, or until SIGUSR1 says that another gateway serves now, then until the last request has
@@ -95,6 +104,8 @@ impl Start {
         let terminate = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
         let retire = signal(SignalKind::user_defined1()).map_err(StartError::Runtime)?;
         let gateway = Gateway::new(&self.config, &self.supervisor_socket)?;
+        gateway.set_keys(std::mem::take(&mut self.keys));
+        let _guard = self.guard.take();
 
         let serving = Report { message: Some(report::Message::Serving(Serving::default())) };
         channel::write(&mut self.channel, &serving).map_err(StartError::Channel)?;
@@ -141,10 +152,24 @@ fn is_open(fd: RawFd) -> io::Result<()> {
     Ok(())
 }
 
-fn init_telemetry(log: &LogSpec) -> Result<(), TelemetryError> {
+/// A gateway that cannot write its audit log serves all the same, as it does when the disk is full later.
+fn init_telemetry(log: &LogSpec, config: &Config) -> Result<Option<Guard>, TelemetryError> {
     let format = if log.format == "text" { Format::Text } else { Format::Json };
     let level = if log.level.is_empty() { "info" } else { &log.level };
-    impetus_telemetry::init("gateway", level, format)
+    let rotation = match config.log.rotation {
+        impetus_config::Rotation::Minutely => Rotation::Minutely,
+        impetus_config::Rotation::Hourly => Rotation::Hourly,
+        impetus_config::Rotation::Daily => Rotation::Daily,
+        impetus_config::Rotation::Never => Rotation::Never,
+    };
+    match RotatedFile::open(&config.log_dir(), AUDIT_FILE, rotation, config.log.keep) {
+        Ok(file) => impetus_telemetry::init_audited("gateway", level, format, file).map(Some),
+        Err(error) => {
+            impetus_telemetry::init("gateway", level, format)?;
+            warn!(%error, "refusals are written to this log alone");
+            Ok(None)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -172,6 +197,7 @@ mod tests {
             supervisor_socket: "/nonexistent/supervisor.sock".into(),
             log: None,
             adoption: None,
+            keys: None,
         }
     }
 
@@ -192,7 +218,10 @@ mod tests {
 
     async fn health(running: &Running) -> String {
         let mut stream = TcpStream::connect(running.address).await.unwrap();
-        stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+        stream
+            .write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            .await
+            .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         answer

@@ -2,8 +2,8 @@
 //! process boundary, the framing of the inherited channel and what comes with it, how a child finds its next
 //! supervisor, and the settings every client shares.
 //!
-//! `worker` is what a worker serves, `supervisor` what the supervisor serves, `launch` what travels on the
-//! descriptor that a child inherits.
+//! `worker` is what a worker serves, `supervisor` what the supervisor serves, `key` what it serves of keys,
+//! `launch` what travels on the descriptor that a child inherits.
 
 pub mod adoption;
 pub mod channel;
@@ -12,7 +12,7 @@ mod error;
 pub mod passing;
 
 pub use error::{Code, Error};
-pub use impetus::{launch::v1 as launch, supervisor::v1 as supervisor, worker::v1 as worker};
+pub use impetus::{key::v1 as key, launch::v1 as launch, supervisor::v1 as supervisor, worker::v1 as worker};
 
 /// The metadata key under which a request's id follows it through the processes.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -27,6 +27,11 @@ mod impetus {
     pub mod error {
         pub mod v1 {
             tonic::include_proto!("impetus.error.v1");
+        }
+    }
+    pub mod key {
+        pub mod v1 {
+            tonic::include_proto!("impetus.key.v1");
         }
     }
     pub mod launch {

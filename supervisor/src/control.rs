@@ -1,7 +1,9 @@
 //! What the supervisor serves on its control socket, to gateways and to `supervisorctl`: one verb, one file.
 
 mod acquire;
+mod audit;
 mod configured;
+mod keys;
 mod load;
 mod logs;
 mod models;
@@ -25,6 +27,7 @@ use futures::Stream;
 use impetus_proto::{
     MAX_MESSAGE_BYTES,
     endpoint::{self, Incoming},
+    key::keys_server::KeysServer,
     supervisor::{
         AcquireEvent, AcquireRequest, LoadReply, LoadRequest, LogLines, LogsRequest, ModelsReply,
         ModelsRequest, ReloadReply, ReloadRequest, RestartReply, RestartRequest, StatusReply, StatusRequest,
@@ -76,10 +79,12 @@ pub fn bind(path: &Path) -> Result<Incoming, ControlError> {
 pub async fn serve(incoming: Incoming, control: Control) -> Result<(), tonic::transport::Error> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<SupervisorServer<Control>>().await;
+    let keys = KeysServer::new(keys::KeyService(control.configured.clone()))
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let service = SupervisorServer::new(control)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    Server::builder().add_service(health_service).add_service(service).serve_with_incoming(incoming).await
+    Server::builder().add_service(health_service).add_service(service).add_service(keys).serve_with_incoming(incoming).await
 }
 
 #[tonic::async_trait]
@@ -109,23 +114,42 @@ impl Supervisor for Control {
     }
 
     async fn load(&self, request: Request<LoadRequest>) -> Result<Response<LoadReply>, Status> {
-        Ok(Response::new(self.answer_load(request.into_inner()).await?))
+        let request = request.into_inner();
+        let model = request.model.clone();
+        let done = self.answer_load(request).await;
+        audit::attempt("load", &model, &done);
+        Ok(Response::new(done?))
     }
 
     async fn unload(&self, request: Request<UnloadRequest>) -> Result<Response<UnloadReply>, Status> {
-        Ok(Response::new(self.answer_unload(request.into_inner()).await?))
+        let request = request.into_inner();
+        let model = request.model.clone();
+        let done = self.answer_unload(request).await;
+        audit::attempt("unload", &model, &done);
+        Ok(Response::new(done?))
     }
 
     async fn restart(&self, request: Request<RestartRequest>) -> Result<Response<RestartReply>, Status> {
-        Ok(Response::new(self.answer_restart(request.into_inner()).await?))
+        let request = request.into_inner();
+        let target = request.target.clone();
+        let done = self.answer_restart(request).await;
+        audit::attempt("restart", &target, &done);
+        Ok(Response::new(done?))
     }
 
     async fn swap(&self, request: Request<SwapRequest>) -> Result<Response<SwapReply>, Status> {
-        Ok(Response::new(self.answer_swap(request.into_inner()).await?))
+        let request = request.into_inner();
+        let subject = format!("{} to {}", request.alias, request.model);
+        let done = self.answer_swap(request).await;
+        audit::attempt("swap", &subject, &done);
+        Ok(Response::new(done?))
     }
 
     async fn reload(&self, _: Request<ReloadRequest>) -> Result<Response<ReloadReply>, Status> {
-        Ok(Response::new(self.answer_reload().await?))
+        let done = self.answer_reload().await;
+        let changed = done.as_ref().map(|reply| reply.changed.join(" ")).unwrap_or_default();
+        audit::attempt("reload", &changed, &done);
+        Ok(Response::new(done?))
     }
 
     async fn logs(&self, request: Request<LogsRequest>) -> Result<Response<Self::LogsStream>, Status> {

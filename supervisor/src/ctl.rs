@@ -2,6 +2,7 @@
 
 mod connect;
 mod failure;
+mod key;
 mod load;
 mod logs;
 mod models;
@@ -73,6 +74,9 @@ enum Verb {
         /// A model's name or alias.
         model: String,
     },
+    /// Makes, lists and revokes the keys that clients need.
+    #[command(subcommand)]
+    Key(key::Verb),
     /// Has the server read its configuration again; only what changed is touched.
     Reload,
     /// Shows what the processes log.
@@ -110,6 +114,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Verb::Unload { model } => unload::run(&server, model).await,
         Verb::Restart { target } => restart::run(&server, target).await,
         Verb::Swap { alias, model } => swap::run(&server, alias, model).await,
+        Verb::Key(verb) => key::run(&server, verb).await,
         Verb::Reload => reload::run(&server).await,
         Verb::Logs(arguments) => logs::run(&server, arguments).await,
         Verb::Version => version::run(&server).await,

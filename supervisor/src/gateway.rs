@@ -24,7 +24,7 @@ pub use entrance::Entrance;
 pub use port::{Holder, holder_of};
 pub use socket::{ListenError, listen};
 
-use crate::{adoption::Records, launch::Launcher, logs::Logs, policy::restart::Limits, shutdown::Phase};
+use crate::{adoption::Records, keys::Keys, launch::Launcher, logs::Logs, policy::restart::Limits, shutdown::Phase};
 
 /// The gateway's name wherever a process is named.
 pub const NAME: &str = "gateway";
@@ -41,6 +41,8 @@ pub struct GatewaySettings {
     pub working_dir: PathBuf,
     /// What it is told.
     pub spec: GatewaySpec,
+    /// What else it is told: the keys of the moment.
+    pub keys: Keys,
     /// Where it is written down for the next supervisor.
     pub records: Records,
     /// The delays between its starts.

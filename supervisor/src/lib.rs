@@ -15,6 +15,7 @@ pub mod ctl;
 pub mod fleet;
 pub mod footprints;
 pub mod gateway;
+pub mod keys;
 pub mod launch;
 pub mod leases;
 pub mod limit;

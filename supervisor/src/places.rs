@@ -73,7 +73,7 @@ impl Places {
         Ok(Self {
             runtime_dir: settings.runtime_dir.clone(),
             state_dir: settings.state_dir.clone(),
-            log_dir: config.log.dir.clone().unwrap_or_else(|| settings.state_dir.join("logs")),
+            log_dir: config.log_dir(),
             program_dir: program.parent().map(Path::to_path_buf).unwrap_or_default(),
         })
     }

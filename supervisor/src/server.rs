@@ -21,6 +21,7 @@ use crate::{
     fleet::{self, Inherited, Legacy},
     footprints::Footprints,
     gateway::{self, Entrance},
+    keys::Keys,
     launch::Launcher,
     lock::FolderLock,
     logs::Logs,
@@ -42,6 +43,8 @@ pub fn run(loaded: Loaded) -> Result<()> {
     let places = Places::new(config)?;
     places.prepare_state()?;
     let _state = FolderLock::take(&places.state_dir, "lock", "supervisor.state_dir")?;
+    let keys = Keys::load(&places.state_dir)?;
+    keys.check_exposure(config)?;
     places.prepare_runtime()?;
     // Of its own: supervisors with other state folders must not take each other's children for orphans.
     let _runtime = FolderLock::take(&places.runtime_dir, "supervisor.lock", "supervisor.runtime_dir")?;
@@ -59,7 +62,7 @@ pub fn run(loaded: Loaded) -> Result<()> {
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?;
-    let configured = Arc::new(Configured::new(loaded, places));
+    let configured = Arc::new(Configured::new(loaded, places, keys));
     let served = runtime.block_on(serve(configured, (entrance, inherited), library, &logs));
     // A task that hangs in a system call must not keep a stopped server alive.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -90,7 +93,8 @@ async fn serve(
         cgroups: Cgroups::for_workers(config.budget.cgroups, &places.runtime_dir),
     };
     let gateway_settings =
-        settings::of_gateway(config, places).context("cannot tell the gateway its configuration")?;
+        settings::of_gateway(config, places, &configured.keys)
+            .context("cannot tell the gateway its configuration")?;
     let (gateway, gateway_task) = gateway::start(gateway_settings, entrance, launcher, logs, phase.clone());
     let memory = measure::first(config);
     let programs =

@@ -9,6 +9,7 @@ use crate::{
     adoption::Records,
     fleet::{FleetSettings, FormatSettings},
     gateway::GatewaySettings,
+    keys::Keys,
     places::Places,
     policy::{health::Patience, restart::Limits},
     worker::Timeouts,
@@ -37,17 +38,23 @@ pub fn of_fleet(config: &Config, places: &Places) -> FleetSettings {
 }
 
 /// How the gateway is run.
-pub fn of_gateway(config: &Config, places: &Places) -> Result<GatewaySettings, serde_json::Error> {
+pub fn of_gateway(
+    config: &Config,
+    places: &Places,
+    keys: &Keys,
+) -> Result<GatewaySettings, serde_json::Error> {
     let spec = GatewaySpec {
         config_json: serde_json::to_string(config)?,
         supervisor_socket: places.control_socket().to_string_lossy().into_owned(),
         log: Some(log_spec(config)),
         adoption: None,
+        keys: None,
     };
     Ok(GatewaySettings {
         program: places.program(&config.gateway.command),
         working_dir: places.state_dir.clone(),
         spec,
+        keys: keys.clone(),
         records: records(config, places),
         restart: limits(config),
         drain: seconds(config.supervisor.drain_timeout_s),

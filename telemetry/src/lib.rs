@@ -11,4 +11,4 @@ mod subscriber;
 pub use error::TelemetryError;
 pub use escape::escape;
 pub use file::Rotation;
-pub use subscriber::{Format, Guard, init, init_supervisor};
+pub use subscriber::{AUDIT, Format, Guard, init, init_audited, init_supervisor};

@@ -6,6 +6,7 @@ use tracing::Subscriber;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     Layer, Registry,
+    filter::{LevelFilter, filter_fn},
     fmt::{MakeWriter, layer},
     layer::SubscriberExt,
     registry::LookupSpan,
@@ -16,6 +17,9 @@ use crate::{TelemetryError, level, panic};
 
 /// Lines that may wait to be written; more are dropped, so that a stuck disk or terminal stops nobody.
 const PENDING_LINES: usize = 8192;
+
+/// The target of what goes to the audit log: what was done by whoever may, and what was refused.
+pub const AUDIT: &str = "audit";
 
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +33,7 @@ pub enum Format {
 /// Writes out, when it is dropped, the lines that still wait.
 #[derive(Debug)]
 #[must_use = "lines are lost when this is dropped before the process ends"]
-pub struct Guard(#[expect(dead_code, reason = "held for its Drop")] [WorkerGuard; 2]);
+pub struct Guard(#[expect(dead_code, reason = "held for its Drop")] Vec<WorkerGuard>);
 
 /// Sets up logging of a child process: every line goes straight to standard error, so that the words before a
 /// crash arrive; the supervisor reads the other end. `level` is a level or directives (`info,hyper=off`).
@@ -40,10 +44,29 @@ pub fn init(process: &'static str, level: &str, format: Format) -> Result<(), Te
     Ok(())
 }
 
+/// The same, and what has the target [`AUDIT`] goes to `audit` besides, as JSON, whatever `level` says.
+pub fn init_audited(
+    process: &'static str,
+    level: &str,
+    format: Format,
+    audit: impl io::Write + Send + 'static,
+) -> Result<Guard, TelemetryError> {
+    let filter = level::parse(level)?;
+    let (audit, guard) = background(audit);
+    Registry::default()
+        .with(lines(format, false, io::stderr).with_filter(filter))
+        .with(audited(audit))
+        .try_init()?;
+    panic::install(process);
+    Ok(Guard(vec![guard]))
+}
+
 /// Sets up logging of the supervisor: to `file`, which is a [`RotatedFile`](crate::file::RotatedFile) or wraps one,
-/// in `format`, and to standard error as text.
+/// in `format`, and to standard error as text; what has the target [`AUDIT`] goes to `audit` besides, as JSON, whatever
+/// `level` says.
 pub fn init_supervisor(
     file: impl io::Write + Send + 'static,
+    audit: impl io::Write + Send + 'static,
     level: &str,
     format: Format,
 ) -> Result<Guard, TelemetryError> {
@@ -52,13 +75,13 @@ pub fn init_supervisor(
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let (file, file_guard) = background(file);
     let (stderr, stderr_guard) = background(io::stderr());
+    let (audit, audit_guard) = background(audit);
     Registry::default()
-        .with(filter)
-        .with(lines(format, false, file))
-        .with(lines(Format::Text, colours, stderr))
+        .with(lines(format, false, file).and_then(lines(Format::Text, colours, stderr)).with_filter(filter))
+        .with(audited(audit))
         .try_init()?;
     panic::install("supervisor");
-    Ok(Guard([file_guard, stderr_guard]))
+    Ok(Guard(vec![file_guard, stderr_guard, audit_guard]))
 }
 
 fn background(writer: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
@@ -67,6 +90,13 @@ fn background(writer: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGu
         .buffered_lines_limit(PENDING_LINES)
         .thread_name("log")
         .finish(writer)
+}
+
+/// Spans are let through for the sake of what is audited within them.
+fn audited<S: Subscriber + for<'a> LookupSpan<'a>>(writer: NonBlocking) -> impl Layer<S> {
+    let is_audited = filter_fn(|metadata| metadata.target() == AUDIT || metadata.is_span());
+    let only_important = is_audited.with_max_level_hint(LevelFilter::INFO);
+    lines(Format::Json, false, writer).with_filter(only_important)
 }
 
 fn lines<S, W>(format: Format, colours: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>

@@ -5,6 +5,7 @@ mod control;
 mod ctl;
 mod generation;
 mod http;
+mod https;
 mod python;
 mod raw;
 mod server;

@@ -7,7 +7,7 @@ use crate::{
     harness::{RawConnection, Server, Setup, chat},
 };
 
-const HEAD: &str = "POST /v1/chat/completions HTTP/1.1\r\nhost: test\r\nconnection: close\r\n";
+const HEAD: &str = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";
 
 /// What a badly behaved client was answered.
 async fn answer_to(server: &Server, sent: &str) -> String {
@@ -73,7 +73,7 @@ async fn what_is_not_http_is_no_harm() {
         let answer = answer_to(&server, sent).await;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{sent:?}: {answer:?}");
     }
-    let huge = format!("GET /health HTTP/1.1\r\nhost: test\r\nx: {}\r\n\r\n", "y".repeat(100_000));
+    let huge = format!("GET /health HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "y".repeat(100_000));
     let answer = answer_to(&server, &huge).await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer:?}");
     assert_eq!(server.http.get("/health").await.status(), 200);

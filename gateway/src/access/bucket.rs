@@ -8,7 +8,7 @@ const MINUTE_S: f64 = 60.0;
 
 /// Holds what is left of an allowance. It may be in debt: then time has to pay first.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     per_minute: f64,
     level: f64,
     /// When `level` was so.
@@ -17,18 +17,18 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// A full one.
-    pub(super) fn new(per_minute: u32, now: Instant) -> Self {
+    pub(crate) fn new(per_minute: u32, now: Instant) -> Self {
         Self { per_minute: per_minute.into(), level: per_minute.into(), at: now }
     }
 
     /// The time until there is at least one again; `None` when there is one now.
-    pub(super) fn wait(&mut self, now: Instant) -> Option<Duration> {
+    pub(crate) fn wait(&mut self, now: Instant) -> Option<Duration> {
         self.fill(now);
         (self.level < 1.0).then(|| Duration::from_secs_f64((1.0 - self.level) / self.per_minute * MINUTE_S))
     }
 
     /// Takes `n`, whether there are so many or not.
-    pub(super) fn take(&mut self, n: u64, now: Instant) {
+    pub(crate) fn take(&mut self, n: u64, now: Instant) {
         self.fill(now);
         self.level -= n as f64;
     }

@@ -1,10 +1,20 @@
 //! Keys and what each opens. What is known of a key is its digest: 256 random bits cannot be guessed from that however
 //! fast it is computed, so a slow hash would cost every request and protect nothing.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::SystemTime,
+};
 
 use impetus_config::{KeyEntry, Scope};
-use impetus_proto::Code;
+use impetus_proto::{
+    Code,
+    key::{self, KeySet, KeyUse},
+};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
@@ -20,23 +30,47 @@ pub(super) struct Key {
     /// Patterns of the names of models that it opens; empty: all.
     pub(super) models: Vec<String>,
     pub(super) quota: Quota,
+    /// Seconds since 1970, 0 when it never was; and what of it was told to the supervisor.
+    used: AtomicU64,
+    told: AtomicU64,
 }
 
 /// All keys.
 #[derive(Debug, Default)]
 pub(super) struct Keyring {
-    keys: Vec<Arc<Key>>,
+    declared: Vec<Arc<Key>>,
+    made: Vec<Arc<Key>>,
+    is_in_use: bool,
 }
 
 impl Keyring {
     /// Those that the configuration declares.
     pub(super) fn declared(entries: &[KeyEntry]) -> Self {
-        Self { keys: entries.iter().filter_map(Key::declared).map(Arc::new).collect() }
+        Self { declared: entries.iter().filter_map(Key::declared).map(Arc::new).collect(), ..Self::default() }
     }
 
     /// Whether there is any key, be its time over or not.
     pub(super) fn is_in_use(&self) -> bool {
-        !self.keys.is_empty()
+        self.is_in_use || self.all().next().is_some()
+    }
+
+    /// With these as the keys that were made.
+    pub(super) fn with_made(&self, set: KeySet, now: Instant) -> Self {
+        let made = set.keys.into_iter().filter_map(|made| {
+            let key = Key::made(made, now)?;
+            let known = self.made.iter().find(|known| known.is_same(&key));
+            Some(known.cloned().unwrap_or_else(|| Arc::new(key)))
+        });
+        Self { declared: self.declared.clone(), made: made.collect(), is_in_use: set.in_use }
+    }
+
+    /// When keys were last used, those that were since this was asked before.
+    pub(super) fn new_uses(&self) -> Vec<KeyUse> {
+        self.all().filter_map(|key| key.new_use()).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.declared.iter().chain(&self.made)
     }
 
     /// The first key of those `presented` that is one. All are compared with all, in constant time each.
@@ -48,7 +82,10 @@ impl Keyring {
         let mut refused = None;
         for key in presented {
             match self.by_digest(&Sha256::digest(key)) {
-                Some(key) if !key.is_expired(now) => return Ok(key),
+                Some(key) if !key.is_expired(now) => {
+                    key.used.store(unix_s(now), Ordering::Relaxed);
+                    return Ok(key);
+                }
                 Some(key) => refused = Some(expired(&key)),
                 None => refused = refused.or_else(|| Some(unknown())),
             }
@@ -58,7 +95,7 @@ impl Keyring {
 
     fn by_digest(&self, digest: &[u8]) -> Option<Arc<Key>> {
         let mut found = None;
-        for key in &self.keys {
+        for key in self.all() {
             if bool::from(key.digest.ct_eq(digest)) {
                 found = Some(key.clone());
             }
@@ -76,13 +113,44 @@ impl Key {
             expires_unix_s: entry.expires.map(|moment| moment.0),
             models: entry.models.clone(),
             quota: Quota::new(entry.requests_per_minute, entry.tokens_per_minute, Instant::now()),
+            used: AtomicU64::new(0),
+            told: AtomicU64::new(0),
         })
     }
 
+    /// `None` for one without a digest, which opens nothing.
+    fn made(made: key::Key, now: Instant) -> Option<Self> {
+        let bound = |n: u32| (n > 0).then_some(n);
+        Some(Self {
+            name: made.name.into(),
+            digest: made.sha256.try_into().ok()?,
+            scopes: made.scopes.iter().filter_map(|name| Scope::of_name(name)).collect(),
+            expires_unix_s: (made.expires_unix_s > 0).then_some(made.expires_unix_s),
+            models: made.models,
+            quota: Quota::new(bound(made.requests_per_minute), bound(made.tokens_per_minute), now),
+            used: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+        })
+    }
+
+    /// Whether `other` is this key, and opens the same.
+    fn is_same(&self, other: &Self) -> bool {
+        self.digest == other.digest
+            && self.name == other.name
+            && self.scopes == other.scopes
+            && self.expires_unix_s == other.expires_unix_s
+            && self.models == other.models
+            && self.quota.is_like(&other.quota)
+    }
+
+    fn new_use(&self) -> Option<KeyUse> {
+        let used = self.used.load(Ordering::Relaxed);
+        let is_new = self.told.swap(used, Ordering::Relaxed) != used;
+        is_new.then(|| KeyUse { name: self.name.to_string(), last_used_unix_s: used })
+    }
+
     fn is_expired(&self, now: SystemTime) -> bool {
-        // A clock before 1970 is no reason to let anybody in.
-        let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(u64::MAX, |since| since.as_secs());
-        self.expires_unix_s.is_some_and(|end| end <= now)
+        self.expires_unix_s.is_some_and(|end| end <= unix_s(now))
     }
 }
 
@@ -91,6 +159,11 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// A clock before 1970 is no reason to let anybody in.
+fn unix_s(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(u64::MAX, |since| since.as_secs())
 }
 
 fn absent() -> Refused {

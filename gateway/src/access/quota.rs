@@ -53,11 +53,11 @@ impl Quota {
         Self { requests: requests.map(allowance), tokens: tokens.map(allowance) }
     }
 
-    /// Whether the numbers are these.
-    pub(super) fn is(&self, requests: Option<u32>, tokens: Option<u32>) -> bool {
+    /// Whether the numbers are the same, whatever is left of them.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
         let numbers =
             |allowance: &Option<Allowance>| allowance.as_ref().map(|allowance| allowance.per_minute);
-        (numbers(&self.requests), numbers(&self.tokens)) == (requests, tokens)
+        numbers(&self.requests) == numbers(&other.requests) && numbers(&self.tokens) == numbers(&other.tokens)
     }
 
     /// Takes one request, if there is one and not all tokens are gone.

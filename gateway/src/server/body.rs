@@ -1,10 +1,12 @@
 //! Reading a request's body within its limits.
 
+mod shape;
+
 use axum::{
     body::Body,
     http::{
-        Request,
-        header::{CONTENT_LENGTH, EXPECT},
+        HeaderMap, Request,
+        header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT},
     },
 };
 use bytes::{Bytes, BytesMut};
@@ -19,6 +21,7 @@ const TRUSTED_BYTES: usize = 64 << 10;
 
 /// The whole body, or why not.
 pub(crate) async fn read(request: Request<Body>, limits: Limits) -> Result<Bytes, Failure> {
+    refuse_other_types(request.headers())?;
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let waits_for_continue = request.headers().contains_key(EXPECT);
     let limit = limits.max_body_bytes;
@@ -35,7 +38,19 @@ pub(crate) async fn read(request: Request<Body>, limits: Limits) -> Result<Bytes
         Err(Failure::body_too_large(limit))
     };
     let seconds = limits.body_timeout.as_secs();
-    timeout(limits.body_timeout, read).await.unwrap_or_else(|_| Err(Failure::body_too_slow(seconds)))
+    let bytes =
+        timeout(limits.body_timeout, read).await.unwrap_or_else(|_| Err(Failure::body_too_slow(seconds)))?;
+    shape::check(&bytes, limits.max_depth, limits.max_messages)?;
+    Ok(bytes)
+}
+
+/// A page of another site can have a browser send a form without asking first, but no JSON.
+fn refuse_other_types(headers: &HeaderMap) -> Result<(), Failure> {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let text = value.to_str().unwrap_or_default();
+    let kind = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"));
+    if is_json { Ok(()) } else { Err(Failure::body_not_json(&kind)) }
 }
 
 /// `None` when the body is longer than `limit`.

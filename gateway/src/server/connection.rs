@@ -1,42 +1,55 @@
-//! Accepting connections and serving each under its limits. HTTP/1.1 only: HTTP/2 needs limits of its own, and
-//! its clients speak it over TLS.
+//! Accepting connections and serving each under its limits: HTTP/1.1, and over TLS HTTP/2 to those who prefer it.
 
-use std::{convert::Infallible, future::Future, io, sync::Arc, time::Duration};
+mod http1;
+mod http2;
+
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Request, Response, header::CONNECTION},
+    http::{Request, Response},
 };
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tracing::{debug, warn};
 
-use super::{Course, Limits, plain_refusal::PlainRefusal, write_timeout::WriteTimeout};
+use super::{Course, Limits, refusal, tls::Tls, write_timeout::WriteTimeout};
+use crate::access::{Addresses, Reason};
 
-/// Room for what is written but not yet read by the client, in bytes; also the limit of a request's headers.
+/// Room for what is written but not yet read by the client, in bytes.
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// The pause after a connection could not be accepted, as when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What every connection goes through.
+#[derive(Debug, Clone)]
+pub(super) struct Door {
+    pub(super) limits: Limits,
+    pub(super) addresses: Arc<Addresses>,
+    pub(super) tls: Option<Tls>,
+}
+
+/// The other end of the connection that a request came over; an extension of every request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
 /// Accepts as long as `course` says so, then waits until the connections have finished what they were asked.
 pub(super) async fn accept<H, F>(
     listener: TcpListener,
-    limits: Limits,
+    door: Door,
     mut course: watch::Receiver<Course>,
     handler: H,
 ) where
-    H: Fn(Request<Body>) -> F + Clone + Send + 'static,
+    H: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
 {
-    let room = Arc::new(Semaphore::new(limits.max_connections));
+    let room = Arc::new(Semaphore::new(door.limits.max_connections));
     let mut connections = JoinSet::new();
     loop {
         let next = async {
@@ -49,8 +62,13 @@ pub(super) async fn accept<H, F>(
             next = next => next,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let connection = serve(stream, limits, course.clone(), handler.clone());
+            // Nothing is said to it, and nothing of it is read.
+            Ok((_, peer)) if !door.addresses.admit(peer.ip()) => {
+                refusal::note_connection(Reason::Address, peer)
+            }
+            Ok((stream, peer)) => {
+                let (course, handler) = (course.clone(), handler.clone());
+                let connection = serve(stream, peer, door.clone(), course, handler);
                 connections.spawn(async move {
                     connection.await;
                     drop(permit);
@@ -69,43 +87,34 @@ pub(super) async fn accept<H, F>(
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve<H, F>(stream: TcpStream, limits: Limits, mut course: watch::Receiver<Course>, handler: H)
-where
-    H: Fn(Request<Body>) -> F + Send,
-    F: Future<Output = Result<Response<Body>, Infallible>> + Send,
+async fn serve<H, F>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    door: Door,
+    course: watch::Receiver<Course>,
+    handler: H,
+) where
+    H: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
 {
     if let Err(error) = prepare(&stream) {
         debug!(%error, "a connection was gone before it was served");
         return;
     }
-    let present = course.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (answer, present) = (handler(request.map(Body::new)), present.clone());
-        async move {
-            let mut response = answer.await?;
-            if *present.borrow() != Course::Serve {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, Infallible>(response)
-        }
-    });
-    let stream = PlainRefusal::new(WriteTimeout::new(stream, limits.write_timeout), BUFFER_BYTES);
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_header_size(BUFFER_BYTES)
-        .max_buf_size(BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = left(&mut course, |course| course == Course::Stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+    let limits = door.limits;
+    let stream = WriteTimeout::new(stream, limits.write_timeout);
+    let handler = move |mut request: Request<Body>| {
+        request.extensions_mut().insert(Peer(peer));
+        handler(request)
     };
-    if let Err(error) = ended {
-        debug!(%error, "connection ended");
+    let Some(tls) = door.tls else { return http1::serve(stream, limits, course, handler).await };
+    match timeout(limits.header_timeout, tls.acceptor().accept(stream)).await {
+        Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+            Box::pin(http2::serve(stream, limits, course, handler)).await;
+        }
+        Ok(Ok(stream)) => Box::pin(http1::serve(stream, limits, course, handler)).await,
+        Ok(Err(error)) => debug!(%error, %peer, "no TLS came about"),
+        Err(_elapsed) => debug!(%peer, "no TLS came about in time"),
     }
 }
 

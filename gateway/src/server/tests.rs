@@ -23,8 +23,10 @@ use crate::fake::{
 
 mod access;
 mod head;
-mod responses;
+mod limits;
 mod openai;
+mod responses;
+mod tls;
 mod wire;
 
 const CHAT: &str = r#"{"messages":[{"role":"user","content":"hi"}]}"#;
@@ -181,7 +183,11 @@ async fn a_head_is_not_kept_waiting_for_a_worker() {
 #[tokio::test]
 async fn ids_are_kept_and_passed_on() {
     let fake = Fake::start();
-    let request = Request::post(CHAT_PATH).header(HOST, "localhost").header("x-request-id", "mine-1").body(Body::from(CHAT)).unwrap();
+    let request = Request::post(CHAT_PATH)
+        .header(HOST, "localhost")
+        .header("x-request-id", "mine-1")
+        .body(Body::from(CHAT))
+        .unwrap();
     assert_eq!(send(&fake, request).await.headers["x-request-id"], "mine-1");
     assert_eq!(fake.request_ids(), ["mine-1", "mine-1"]);
 }

@@ -9,7 +9,7 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 
-use crate::{aliases::AliasFile, places::Places, settings, worker::Timeouts};
+use crate::{aliases::AliasFile, keys::Keys, places::Places, settings, worker::Timeouts};
 
 /// Settings that only a start takes note of: what is open, locked or inherited by now stays as it is.
 const FROM_THE_START: &[&str] = &[
@@ -33,6 +33,8 @@ pub struct Configured {
     pub places: Places,
     /// Where swapped aliases are kept.
     pub aliases: AliasFile,
+    /// The keys that open the server.
+    pub keys: Keys,
 }
 
 /// What reading the configuration again has brought.
@@ -47,7 +49,7 @@ pub(super) struct Change {
 
 impl Configured {
     /// `loaded` is in force from the start.
-    pub fn new(loaded: Loaded, places: Places) -> Self {
+    pub fn new(loaded: Loaded, places: Places, keys: Keys) -> Self {
         Self {
             in_force: watch::Sender::new(Arc::new(loaded.config.clone())),
             timeouts: watch::Sender::new(settings::timeouts(&loaded.config)),
@@ -55,6 +57,7 @@ impl Configured {
             first: loaded,
             aliases: AliasFile::new(&places.state_dir),
             places,
+            keys,
         }
     }
 

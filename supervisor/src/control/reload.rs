@@ -46,13 +46,14 @@ impl Control {
     /// What is to be done, after everything has been checked that can be wrong with it.
     fn plan(&self, former: &Loaded, change: &Change) -> Result<Plan, Error> {
         self.check_programs(&former.config, &change.config)?;
+        self.configured.keys.check_exposure(&change.config).map_err(|error| refused(&error.to_string()))?;
         let names = self.library.names_of(&change.config).map_err(|error| refused(&error.to_string()))?;
         let (old, new) = (&former.config.gateway, &change.config.gateway);
         let gateway = if old.listen != new.listen {
             let (socket, listen) =
                 gateway::listen(new.listen).map_err(|error| refused(&error.to_string()))?;
             Gateway::Elsewhere(socket, listen)
-        } else if old != new || former.config.responses != change.config.responses {
+        } else if old != new || is_other_door(&former.config, &change.config) {
             Gateway::Another
         } else {
             Gateway::Stays
@@ -76,6 +77,11 @@ impl Control {
         }
         Ok(())
     }
+}
+
+/// Whether the gateway is told something else in other sections than its own.
+fn is_other_door(former: &Config, config: &Config) -> bool {
+    former.auth != config.auth || former.responses != config.responses
 }
 
 fn refused(why: &str) -> Error {

@@ -12,6 +12,7 @@ use crate::{
     budget::{Memory, Pools},
     fleet::{self, Legacy, Wanted},
     footprints::Footprints,
+    keys::Keys,
     leases::Lease,
     logs::LogSettings,
     places::Places,
@@ -70,7 +71,7 @@ impl Server {
             fleet,
             gateway: GatewayHandle::agreeable(),
             library,
-            configured: Arc::new(Configured::new(loaded, places)),
+            configured: Arc::new(Configured::new(loaded, places, Keys::load(dir.path()).unwrap())),
             logs: Logs::start(logs).unwrap(),
             started: Instant::now(),
         };

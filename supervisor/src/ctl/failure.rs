@@ -6,6 +6,8 @@ use impetus_config::ConfigError;
 use impetus_proto::{Code, Error};
 use tonic::Status;
 
+use crate::{keys::KeyFileError, lock::LockError};
+
 /// Something is not running.
 pub(super) const NOT_RUNNING: u8 = 3;
 
@@ -23,6 +25,12 @@ pub(super) enum Failure {
     Config(#[from] ConfigError),
     #[error("{0}")]
     Refused(Error),
+    #[error("{0}")]
+    Keys(#[from] KeyFileError),
+    #[error("{0}")]
+    Locked(#[from] LockError),
+    #[error("the system has no random numbers to make a key of: {0}")]
+    Random(String),
     #[error("the server ended the connection: {0}; look at its log")]
     Lost(String),
     #[error("cannot write the answer: {0}")]
@@ -37,7 +45,7 @@ impl Failure {
     pub(super) fn exit_code(&self) -> ExitCode {
         match self {
             Self::NotRunning { .. } => ExitCode::from(NOT_RUNNING),
-            Self::Refused(error) if error.code() == Code::ModelNotFound => ExitCode::from(NO_SUCH_THING),
+            Self::Refused(error) if matches!(error.code(), Code::ModelNotFound | Code::NotFound) => ExitCode::from(NO_SUCH_THING),
             _ => ExitCode::FAILURE,
         }
     }

@@ -145,7 +145,8 @@ impl Driver {
         let kind = Kind::Gateway { config: self.settings.spec.config_json.clone() };
         let name = format!("{NAME}-{}", process.pid());
         let adoption = process.keep(&self.settings.records, &name, kind);
-        let _ = process.send(&GatewaySpec { adoption, ..self.settings.spec.clone() }).await;
+        let keys = Some(self.settings.keys.now());
+        let _ = process.send(&GatewaySpec { adoption, keys, ..self.settings.spec.clone() }).await;
     }
 
     async fn live(&mut self, mut process: Process, socket: &mut Option<TcpListener>) -> Ended {

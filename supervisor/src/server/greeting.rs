@@ -37,18 +37,19 @@ async fn say_where(control: Control) {
     let is_ready = |state: &GatewayState| state.stage == Stage::Ready;
     // An error means that the server stops before its gateway ever served.
     let Ok(listen) = gateway.wait_for(is_ready).await.map(|state| state.listen) else { return };
-    tracing::info!("listening on http://{listen}");
+    let scheme = if control.configured.now().gateway.tls.cert.is_some() { "https" } else { "http" };
+    tracing::info!("listening on {scheme}://{listen}");
     if let Some(model) = control.library.default_model() {
-        tracing::info!("try: {}", example(&listen.to_string(), &model));
+        tracing::info!("try: {}", example(&format!("{scheme}://{listen}"), &model));
     }
 }
 
 /// A command to paste. A model's name has no character that a shell or JSON would take otherwise.
-fn example(listen: &str, model: &str) -> String {
+fn example(url: &str, model: &str) -> String {
     let body = format!(
         r#"{{"model":"{model}","stream":true,"messages":[{{"role":"user","content":"count from 1 to 20"}}]}}"#
     );
-    format!("curl -N http://{listen}/v1/chat/completions -H 'content-type: application/json' -d '{body}'")
+    format!("curl -N {url}/v1/chat/completions -H 'content-type: application/json' -d '{body}'")
 }
 
 #[cfg(test)]
@@ -57,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_example_can_be_pasted() {
-        let command = example("127.0.0.1:8080", "impetus-tiny");
+        let command = example("http://127.0.0.1:8080", "impetus-tiny");
         assert_eq!(
             command,
             "curl -N http://127.0.0.1:8080/v1/chat/completions -H 'content-type: application/json' -d '{\"model\":\

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use impetus_config::{Config, LogFormat, Rotation as ConfiguredRotation};
-use impetus_telemetry::{Format, Guard, Rotation, TelemetryError, file::RotatedFile};
+use impetus_telemetry::{AUDIT, Format, Guard, Rotation, TelemetryError, file::RotatedFile};
 
 use super::NAME;
 use crate::{
@@ -42,8 +42,9 @@ pub(super) fn init(config: &Config, places: &Places, logs: &Logs) -> Result<Guar
         LogFormat::Text => Format::Text,
     };
     let file = RotatedFile::open(&places.log_dir, NAME, rotation(config), config.log.keep)?;
+    let audit = RotatedFile::open(&places.log_dir, AUDIT, rotation(config), config.log.keep)?;
     let kept = Kept { file, source: logs.source(NAME, None) };
-    impetus_telemetry::init_supervisor(kept, &config.log.level, format)
+    impetus_telemetry::init_supervisor(kept, audit, &config.log.level, format)
 }
 
 fn rotation(config: &Config) -> Rotation {

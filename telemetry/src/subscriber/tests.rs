@@ -94,12 +94,19 @@ fn a_panic_is_one_line_with_its_place() {
 fn the_supervisor_writes_to_its_file_and_children_can_be_set_up_once() {
     let dir = tempfile::tempdir().unwrap();
     let file = RotatedFile::open(dir.path(), "supervisor", Rotation::Never, 1).unwrap();
-    let guard = init_supervisor(file, "info", Format::Json).unwrap();
-    tracing::info!(place = "file", "started");
+    let audit = RotatedFile::open(dir.path(), AUDIT, Rotation::Never, 1).unwrap();
+    let guard = init_supervisor(file, audit, "warn", Format::Json).unwrap();
+    tracing::warn!(place = "file", "started");
+    tracing::info_span!("request", request_id = "r1").in_scope(|| {
+        tracing::info!(target: AUDIT, act = "load", "done");
+    });
     drop(guard);
     drop(std::panic::take_hook());
     let text = std::fs::read_to_string(dir.path().join("supervisor.log")).unwrap();
     let line: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
     assert_eq!(line["fields"]["place"], "file");
+    let audited = std::fs::read_to_string(dir.path().join("audit.log")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(audited.trim_end()).unwrap();
+    assert_eq!((&line["fields"]["act"], &line["spans"][0]["request_id"]), (&"load".into(), &"r1".into()));
     assert!(matches!(init("gateway", "info", Format::Json), Err(TelemetryError::Twice(_))));
 }

@@ -58,7 +58,7 @@ fn request(model: &BenchModel, task: Task, stream: u32) -> String {
     });
     let body = body.to_string();
     format!(
-        "POST /v1/completions HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\nconnection: close\r\n\
+        "POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
     )

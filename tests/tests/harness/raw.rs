@@ -27,7 +27,7 @@ impl RawConnection {
     /// Sends a chat or a completion.
     pub(crate) async fn send_post(&mut self, path: &str, body: &str) {
         let length = body.len();
-        let head = format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {length}\r\n\r\n");
+        let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
         self.send(&(head + body)).await;
     }
 
@@ -37,7 +37,7 @@ impl RawConnection {
 
     /// A GET that asks for the connection to be closed after its answer.
     pub(crate) async fn send_get(&mut self, path: &str) {
-        self.send(&format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")).await;
+        self.send(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).await;
     }
 
     /// Everything until the server closes the connection.

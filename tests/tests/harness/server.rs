@@ -62,6 +62,12 @@ impl Server {
         self.http = Http::new(self.listen);
     }
 
+    /// A server that listens everywhere is spoken to on this machine.
+    pub(crate) fn reach_by_loopback(&mut self) {
+        self.listen.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+        self.http = Http::new(self.listen);
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -153,3 +153,65 @@ async fn tokens_are_paid_for_when_they_are_known() {
     tokio::time::advance(Duration::from_secs((tokens - 6 + 1) * 10)).await;
     assert_eq!(ask().await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn keys_that_are_made_open_at_once_and_those_revoked_no_more() {
+    use impetus_proto::key::{Key, KeySet};
+    use sha2::{Digest, Sha256};
+
+    let fake = Fake::start();
+    let gateway = fake.gateway();
+    let status = async |key: Option<&str>| {
+        send_to(gateway.clone(), request(Method::GET, "/v1/models", key)).await.status.as_u16()
+    };
+    assert_eq!(status(None).await, 200, "without keys, this machine is trusted");
+    let made = |per_minute: u32| KeySet {
+        keys: vec![Key {
+            name: "a".into(),
+            sha256: Sha256::digest("sk-made").to_vec(),
+            scopes: vec!["inference".into()],
+            requests_per_minute: per_minute,
+            ..Key::default()
+        }],
+        in_use: true,
+    };
+    gateway.set_keys(made(1));
+    assert_eq!((status(None).await, status(Some("sk-made")).await), (401, 200));
+    let ask = async || {
+        let request = Request::post(CHAT_PATH).header(HOST, "localhost").header("api-key", "sk-made");
+        send_to(gateway.clone(), request.body(Body::from(CHAT)).unwrap()).await.status.as_u16()
+    };
+    assert_eq!((ask().await, ask().await), (200, 429));
+    // What else changes does not give anybody another minute.
+    gateway.set_keys(made(1));
+    assert_eq!(ask().await, 429);
+    gateway.set_keys(made(2));
+    assert_eq!(ask().await, 200);
+    gateway.set_keys(KeySet { keys: Vec::new(), in_use: true });
+    assert_eq!((status(None).await, status(Some("sk-made")).await), (401, 401));
+}
+
+#[tokio::test]
+async fn listed_pages_are_told_that_they_may() {
+    let fake = Fake::start();
+    let file = format!("gateway.cors.origins = ['https://chat.example']\n{KEYS}");
+    let gateway = Gateway::new(&config(&file), &fake.socket()).unwrap();
+    let from = |method: Method, key: Option<&str>| {
+        let mut request = request(method, CHAT_PATH, key);
+        request.headers_mut().insert("origin", "https://chat.example".parse().unwrap());
+        request
+    };
+    let mut preflight = from(Method::OPTIONS, None);
+    preflight.headers_mut().insert("access-control-request-method", "POST".parse().unwrap());
+    preflight.headers_mut().insert("access-control-request-headers", "authorization".parse().unwrap());
+    let told = send_to(gateway.clone(), preflight).await;
+    assert_eq!(told.status, StatusCode::OK);
+    assert_eq!(told.headers["access-control-allow-origin"], "https://chat.example");
+    assert_eq!(told.headers["access-control-allow-headers"], "authorization");
+    // A page has to be able to read why it is refused.
+    let refused = send_to(gateway.clone(), from(Method::POST, None)).await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(refused.headers["access-control-allow-origin"], "https://chat.example");
+    let program = send_to(gateway, request(Method::GET, "/v1/models", Some("sk-user-01234567"))).await;
+    assert!(!program.headers.contains_key("access-control-allow-origin"));
+}

@@ -4,16 +4,19 @@ use super::*;
 use crate::fake::finished;
 
 /// A gateway on a socket of its own.
-struct Served {
-    address: SocketAddr,
+pub(super) struct Served {
+    pub(super) address: SocketAddr,
     course: watch::Sender<Course>,
     server: JoinHandle<()>,
 }
 
 impl Served {
-    async fn start(fake: &Fake, config: &GatewayConfig) -> Self {
-        let config = Config { gateway: config.clone(), ..Config::default() };
-        let gateway = Gateway::new(&config, &fake.socket()).unwrap();
+    pub(super) async fn start(fake: &Fake, config: &GatewayConfig) -> Self {
+        Self::start_with(fake, &Config { gateway: config.clone(), ..Config::default() }).await
+    }
+
+    pub(super) async fn start_with(fake: &Fake, config: &Config) -> Self {
+        let gateway = Gateway::new(config, &fake.socket()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (course, followed) = watch::channel(Course::Serve);
@@ -21,14 +24,14 @@ impl Served {
         Self { address, course, server }
     }
 
-    async fn connect(&self, sent: &str) -> TcpStream {
+    pub(super) async fn connect(&self, sent: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(sent.as_bytes()).await.unwrap();
         stream
     }
 
     /// Everything that the server says to `sent` until it closes.
-    async fn exchange(&self, sent: &str) -> String {
+    pub(super) async fn exchange(&self, sent: &str) -> String {
         let mut answer = Vec::new();
         self.connect(sent).await.read_to_end(&mut answer).await.unwrap();
         String::from_utf8(answer).unwrap()
@@ -58,8 +61,9 @@ async fn a_chat_over_a_connection() {
 async fn slow_and_oversized_clients_are_turned_away() {
     let fake = Fake::start();
     let served = Served::start(&fake, &quick()).await;
-    let head =
-        |headers: &str| format!("POST {CHAT_PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
+    let head = |headers: &str| {
+        format!("POST {CHAT_PATH} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n")
+    };
     let big = "x".repeat(1500);
     let chunked = format!("{}5dc\r\n{big}\r\n0\r\n\r\n", head("transfer-encoding: chunked\r\n"));
     for (sent, expected) in [
@@ -159,7 +163,8 @@ async fn connections_past_the_limit_wait() {
     fake.script([accepted(), delta(0, &[1], "a"), Step::Stall]);
     let first = served.connect(&chat(STREAMED)).await;
     fake.until_busy().await;
-    let mut second = served.connect("GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+    let mut second =
+        served.connect("GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
     let mut answer = String::new();
     let early = tokio::time::timeout(Duration::from_millis(100), second.read_to_string(&mut answer)).await;
     assert!(early.is_err() && answer.is_empty(), "{answer}");

@@ -102,7 +102,7 @@ impl Control {
     }
 
     async fn renew_gateway(&self, config: &Config, gateway: Gateway) -> Result<(), Error> {
-        let settings = settings::of_gateway(config, &self.configured.places)
+        let settings = settings::of_gateway(config, &self.configured.places, &self.configured.keys)
             .map_err(|error| Error::internal(format!("the gateway cannot be told its settings: {error}")))?;
         match gateway {
             Gateway::Stays => self.gateway.configure(settings).await,
