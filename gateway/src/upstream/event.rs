@@ -64,6 +64,7 @@ impl Delta {
     }
 
     /// The text of all parts that are text.
+    #[cfg(test)]
     pub(crate) fn text(&self) -> String {
         let text = |part: &Part| match part {
             Part::Text(text) => Some(text.clone()),

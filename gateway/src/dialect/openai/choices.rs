@@ -80,9 +80,9 @@ pub(super) fn generate(
 
 /// The request for one of its choices, on which its random numbers depend.
 fn of_index(request: &Request, index: u32, model: Option<&str>) -> Request {
-    let generate = GenerateRequest { choice: index, ..request.generate.clone() };
     let model = model.map_or_else(|| request.model.clone(), str::to_owned);
-    Request { generate, model, ..request.clone() }
+    let generate = GenerateRequest { choice: index, ..request.generate.clone() };
+    Request { model, generate, ..request.clone() }
 }
 
 #[cfg(test)]

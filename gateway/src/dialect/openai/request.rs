@@ -49,13 +49,21 @@ pub(super) struct Params<S> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Delivery {
     pub(super) is_streamed: bool,
-    pub(super) include_usage: bool,
-    /// With every chunk, as far as it is known.
-    pub(super) continuous_usage: bool,
+    pub(super) usage: UsageAsked,
     /// Chunks are padded, so that their lengths say little of the text.
     pub(super) is_obfuscated: bool,
     /// With every chunk, as far as they are known.
     pub(super) continuous_timings: bool,
+}
+
+/// When a stream says what it costs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum UsageAsked {
+    #[default]
+    Never,
+    AtTheEnd,
+    /// With every chunk, as far as it is known.
+    Always,
 }
 
 /// What the client calls that which a worker knows by another name.
@@ -76,11 +84,14 @@ impl Delivery {
         let Some(mut options) = fields.object("stream_options")? else {
             return Ok(Self { is_streamed, continuous_timings, ..Self::default() });
         };
-        let continuous_usage = options.flag("continuous_usage_stats")?.unwrap_or(false);
+        let (at_the_end, always) = (options.flag("include_usage")?, options.flag("continuous_usage_stats")?);
         let delivery = Self {
             is_streamed,
-            include_usage: options.flag("include_usage")?.unwrap_or(false) || continuous_usage,
-            continuous_usage,
+            usage: match (at_the_end, always) {
+                (_, Some(true)) => UsageAsked::Always,
+                (Some(true), _) => UsageAsked::AtTheEnd,
+                _ => UsageAsked::Never,
+            },
             is_obfuscated: options.flag("include_obfuscation")?.unwrap_or(false),
             continuous_timings,
         };

@@ -14,7 +14,7 @@ use super::{
     answer::Envelope,
     choices::{ChoiceEvent, Count},
     error::ErrorBody,
-    request::Delivery,
+    request::{Delivery, UsageAsked},
     shape::Shape,
     usage::{ChunkUsage, Cost, Timings, Usage},
 };
@@ -53,11 +53,10 @@ struct Chunk<'a, C> {
 
 impl<S: Shape> Head<S> {
     fn chunk(&self, choice: &S::Chunk, cost: &Cost) -> Bytes {
-        let Delivery { include_usage, continuous_usage, is_obfuscated, continuous_timings, .. } =
-            self.delivery;
-        let usage = match (include_usage, continuous_usage) {
-            (true, true) => ChunkUsage::Now(Usage::of(cost)),
-            (is_asked, _) => ChunkUsage::before_the_end(is_asked),
+        let Delivery { usage, is_obfuscated, continuous_timings, .. } = self.delivery;
+        let usage = match usage {
+            UsageAsked::Always => ChunkUsage::Now(Usage::of(cost)),
+            wish => ChunkUsage::before_the_end(wish == UsageAsked::AtTheEnd),
         };
         let choices = std::slice::from_ref(choice);
         let timings = continuous_timings.then(|| Timings::of(cost));
@@ -72,7 +71,7 @@ impl<S: Shape> Head<S> {
 
     /// What the answer cost, where the client asked.
     fn usage(&self, cost: &Cost) -> Option<Bytes> {
-        self.delivery.include_usage.then(|| {
+        (self.delivery.usage != UsageAsked::Never).then(|| {
             let (usage, timings) = (ChunkUsage::Now(Usage::of(cost)), Some(Timings::of(cost)));
             let envelope = &self.envelope;
             frame(&Chunk::<()> { envelope, choices: &[], usage, timings, obfuscation: None })

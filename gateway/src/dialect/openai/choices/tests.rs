@@ -27,12 +27,11 @@ async fn said(events: ChoiceEvents, n_choices: u32) -> (Vec<String>, usize) {
             let text = &mut texts[index as usize];
             match event {
                 Event::Delta(delta) => text.push_str(&delta.text()),
-                Event::Prompt(_) => {}
                 Event::Finished(finished) => {
                     text.push_str(&finished.rest.text());
                     n_finished += 1;
                 }
-                Event::Accepted { .. } => {}
+                Event::Accepted { .. } | Event::Prompt(_) => {}
             }
             std::future::ready(())
         })

@@ -52,7 +52,7 @@ fn samplers_are_on_when_their_first_number_says_so() {
 #[test]
 fn a_completion_ends_where_the_least_of_its_limits_is() {
     let check = |fields: &str, expected: Option<u32>| {
-        assert_eq!(stop(fields).unwrap().max_tokens, expected, "{fields}")
+        assert_eq!(stop(fields).unwrap().max_tokens, expected, "{fields}");
     };
     check("", Some(16));
     check(r#""max_tokens":0"#, Some(0));

@@ -85,7 +85,8 @@ async fn written<S: Shape + Default>(
     include_usage: bool,
     events: impl Stream<Item = Result<ChoiceEvent, Error>> + Send + Unpin + 'static,
 ) -> String {
-    let delivery = Delivery { is_streamed: true, include_usage, ..Delivery::default() };
+    let usage = if include_usage { UsageAsked::AtTheEnd } else { UsageAsked::Never };
+    let delivery = Delivery { is_streamed: true, usage, ..Delivery::default() };
     let frames: Vec<_> = body(head::<S>(n_choices, delivery), events).collect().await;
     frames.into_iter().map(|Ok(frame)| String::from_utf8(frame.to_vec()).unwrap()).collect()
 }

@@ -52,12 +52,13 @@ fn tools_that_no_function_is_are_named_and_left_out() {
 
 #[test]
 fn a_choice_says_which_may_be_called() {
+    use ToolMode::{Auto, None, Required};
+
     let check = |fields: &str, mode: ToolMode, names: &[&str], single: bool| {
         let choice = with(&format!("{TWO},{fields}")).choice.unwrap();
         assert_eq!((choice.mode(), choice.single), (mode, single), "{fields}");
         assert_eq!(choice.names, names, "{fields}");
     };
-    use ToolMode::{Auto, None, Required};
     check(r#""user":"u""#, Auto, &[], false);
     check(r#""tool_choice":"auto""#, Auto, &[], false);
     check(r#""tool_choice":"none""#, None, &[], false);
