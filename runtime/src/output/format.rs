@@ -26,6 +26,8 @@ mod hermes;
 mod json;
 mod kimi;
 pub(crate) mod lark;
+#[cfg(test)]
+mod laws;
 mod list;
 mod minimax;
 mod nemotron;
