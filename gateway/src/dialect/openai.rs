@@ -12,9 +12,11 @@ mod field;
 mod fold;
 mod ignored;
 mod keep_alive;
+mod llama;
 mod logprobs;
 mod message;
 mod models;
+mod openapi;
 mod parameter;
 mod prompt;
 mod reasoning;
@@ -53,6 +55,9 @@ pub(super) fn routes() -> Routes {
         .route("/rerank", post(rerank::create))
         .route("/v1/reranking", post(rerank::create))
         .route("/reranking", post(rerank::create))
+        .route("/v1/chat/completions/input_tokens", post(llama::input_tokens))
+        .merge(llama::routes())
+        .route("/openapi.json", get(openapi::read))
         .merge(responses::routes())
 }
 

@@ -45,6 +45,8 @@ pub(crate) struct Finished {
     pub(crate) reason: FinishReason,
     /// What was still held back.
     pub(crate) rest: Delta,
+    /// The stop string that matched, or empty.
+    pub(crate) stop: String,
     pub(crate) usage: Usage,
     pub(crate) timings: Timings,
 }

@@ -150,6 +150,7 @@ impl Generation {
                 let timings = finished.timings.unwrap_or_default();
                 Some(Event::Finished(Finished {
                     reason: finished.reason(),
+                    stop: finished.stop,
                     usage: finished.usage.unwrap_or_default(),
                     timings: if self.is_resumed { self.timings() } else { timings },
                     rest: Delta::of(finished.rest.unwrap_or_default(), n_tokens),

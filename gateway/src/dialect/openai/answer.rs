@@ -14,6 +14,7 @@ use axum::{
 };
 use futures::{StreamExt, stream};
 use impetus_proto::{Error, worker::GenerateRequest};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
@@ -36,7 +37,7 @@ use crate::{
 pub(super) const FINGERPRINT: &str = concat!("impetus-", env!("CARGO_PKG_VERSION"));
 
 /// What every chunk of an answer repeats.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct Envelope {
     pub(super) id: String,
     pub(super) object: &'static str,
@@ -58,8 +59,9 @@ struct Beginning {
     said: Vec<ChoiceEvent>,
 }
 
-#[derive(Serialize)]
-struct Whole<C> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Answer{C}")]
+pub(super) struct Whole<C> {
     #[serde(flatten)]
     envelope: Envelope,
     choices: Vec<C>,

@@ -21,7 +21,8 @@ use crate::upstream::{Delta, Part};
 
 mod choice;
 
-use choice::{Answer, CallDelta, Choice, ChunkChoice, ChunkDelta, Said};
+pub(super) use choice::Choice;
+use choice::{Answer, CallDelta, ChunkChoice, ChunkDelta, Said};
 
 /// Generates the next message of a chat.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -4,6 +4,7 @@ use impetus_proto::{
     Error,
     worker::{self, Echo, FinishReason, Infill, Logprobs, generate_request::Input},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -28,7 +29,8 @@ pub(super) struct Completions {
 }
 
 /// A choice, whole or in pieces.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CompletionChoice")]
 pub(super) struct Choice {
     text: String,
     index: u32,

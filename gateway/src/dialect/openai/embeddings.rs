@@ -3,6 +3,8 @@
 mod body;
 mod input;
 
+pub(super) use body::Answer;
+
 use axum::{
     Extension,
     body::Body,
@@ -10,10 +12,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Request},
     response::Response,
 };
-use impetus_proto::{
-    Error,
-    worker::{EmbedInput, Embedding},
-};
+use impetus_proto::{Error, worker::EmbedInput};
 
 use super::{bookkeeping, error::Refusal, field::Fields, ignored::Ignored, keep_alive, parameter};
 use crate::{
@@ -76,6 +75,11 @@ pub(super) async fn create(
     let mut response = body::response(embedded, encoding);
     response.headers_mut().extend(headers);
     Ok(response)
+}
+
+/// Reads a body and leaves it at that.
+pub(super) fn check(body: &[u8]) -> Result<(), Error> {
+    params(body).map(drop)
 }
 
 fn params(body: &[u8]) -> Result<Params, Error> {

@@ -7,6 +7,7 @@ use axum::{
 };
 use bytes::Bytes;
 use impetus_proto::Error;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::Failure;
@@ -19,12 +20,14 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 pub(crate) struct Refusal(pub(crate) Failure);
 
 /// `{"error": {...}}`, as a body and as the last event of a stream that failed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
 pub(super) struct ErrorBody<'a> {
     error: Detail<'a>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ErrorDetail")]
 struct Detail<'a> {
     message: &'a str,
     #[serde(rename = "type")]

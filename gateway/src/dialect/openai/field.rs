@@ -8,7 +8,11 @@ use serde::{
     Deserialize, Deserializer,
     de::{self, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, json, value::RawValue};
+
+pub(super) mod note;
+
+use note::note;
 
 /// The most fields of one object.
 const MAX_FIELDS: usize = 256;
@@ -52,8 +56,14 @@ impl<'a> Fields<'a> {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
+    /// Whether a field is there that nobody has taken yet.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.entries.iter().any(|(key, value)| key == name && value.get() != "null")
+    }
+
     /// Takes a field as text. When a name occurs twice the last one counts, as in every JSON reader.
     pub(super) fn raw(&mut self, name: &str) -> Option<&'a RawValue> {
+        self.note(name, || json!({}));
         let last = self.entries.iter().rposition(|(key, _)| key == name)?;
         let (_, value) = self.entries.remove(last);
         self.entries.retain(|(key, _)| key != name);
@@ -66,6 +76,7 @@ impl<'a> Fields<'a> {
         name: &str,
         expected: &str,
     ) -> Result<Option<T>, Error> {
+        self.note(name, || described(expected));
         let Some(value) = self.raw(name) else { return Ok(None) };
         match serde_json::from_str(value.get()) {
             Ok(taken) => Ok(Some(taken)),
@@ -85,12 +96,14 @@ impl<'a> Fields<'a> {
 
     /// Takes a number within `range`.
     pub(super) fn number(&mut self, name: &str, range: RangeInclusive<f64>) -> Result<Option<f32>, Error> {
+        self.note(name, || json!({"type": "number", "minimum": range.start(), "maximum": range.end()}));
         let Some(value) = self.raw(name) else { return Ok(None) };
         number(value, &self.path_of(name), range).map(Some)
     }
 
     /// Takes an integer within `range`; `8.0` is one.
     pub(super) fn integer(&mut self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, Error> {
+        self.note(name, || whole_number(&range));
         let Some(value) = self.raw(name) else { return Ok(None) };
         integer(value, &self.path_of(name), range).map(Some)
     }
@@ -101,6 +114,7 @@ impl<'a> Fields<'a> {
         name: &str,
         words: &'static [&'static str],
     ) -> Result<Option<&'static str>, Error> {
+        self.note(name, || json!({"type": "string", "enum": words}));
         let Some(value) = self.raw(name) else { return Ok(None) };
         let path = self.path_of(name);
         if kind(value) != "a string" {
@@ -117,6 +131,7 @@ impl<'a> Fields<'a> {
 
     /// Takes an object.
     pub(super) fn object(&mut self, name: &str) -> Result<Option<Fields<'a>>, Error> {
+        self.note(name, || json!({"type": "object"}));
         let Some(value) = self.raw(name) else { return Ok(None) };
         Fields::of(value, self.path_of(name)).map(Some)
     }
@@ -128,14 +143,41 @@ impl<'a> Fields<'a> {
         expected: &str,
         limit: usize,
     ) -> Result<Option<Vec<&'a RawValue>>, Error> {
+        self.note(name, || json!({"type": "array", "description": expected, "maxItems": limit}));
         let Some(value) = self.raw(name) else { return Ok(None) };
         elements(value, &self.path_of(name), expected, limit).map(Some)
+    }
+
+    /// Notes what a field may be, for whoever listens.
+    pub(super) fn note(&self, name: &str, schema: impl FnOnce() -> Value) {
+        note(|| (self.path_of(name), schema()));
     }
 
     /// The names of the fields that nobody took, with their path.
     pub(super) fn rest(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|(name, _)| name.as_str())
     }
+}
+
+/// The schema of what is expected, by the words for it.
+fn described(expected: &str) -> Value {
+    match expected {
+        "a string" => json!({"type": "string"}),
+        "true or false" => json!({"type": "boolean"}),
+        _ => json!({"description": expected}),
+    }
+}
+
+/// The schema of an integer within `range`, of which the ends that bind nothing are left out.
+fn whole_number(range: &RangeInclusive<i64>) -> Value {
+    let mut schema = json!({"type": "integer"});
+    if *range.start() > i64::MIN {
+        schema["minimum"] = json!(range.start());
+    }
+    if *range.end() < i64::MAX {
+        schema["maximum"] = json!(range.end());
+    }
+    schema
 }
 
 /// A number within `range`.

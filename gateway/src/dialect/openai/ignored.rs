@@ -30,6 +30,11 @@ impl Ignored {
         }
     }
 
+    /// Leaves out a name that had an effect after all.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.0.retain(|known| known != name);
+    }
+
     /// Names them in an answer's head.
     pub(super) fn write(&self, headers: &mut HeaderMap) {
         if self.0.is_empty() {

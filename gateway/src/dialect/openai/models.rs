@@ -5,20 +5,22 @@ use axum::{
     extract::{Path, State},
 };
 use impetus_proto::supervisor::ModelStatus;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::Refusal;
 use crate::server::{Caller, Gateway};
 
 /// A list as this API writes it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ModelList")]
 pub(super) struct List {
     object: &'static str,
     data: Vec<Model>,
 }
 
 /// A model: OpenAI's fields, and ours in an object of their own.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Model {
     id: String,
     object: &'static str,
@@ -27,7 +29,8 @@ pub(super) struct Model {
     impetus: Details,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ModelDetails")]
 struct Details {
     format: String,
     /// `generate` or `embed`; empty where the files do not tell.

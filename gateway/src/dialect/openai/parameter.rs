@@ -92,6 +92,29 @@ pub(super) const EMBEDDING: &[Parameter] = &[
     ("lora", &["[]"]),
 ];
 
+/// Of llama.cpp's own completions.
+pub(super) const NATIVE: &[Parameter] = &[
+    ("n_probs", &["0"]),
+    ("post_sampling_probs", &["false"]),
+    ("min_keep", &["0"]),
+    ("n_keep", &["0"]),
+    ("n_discard", &["0"]),
+    ("return_tokens", &["false"]),
+    ("return_progress", &["false"]),
+    ("timings_per_token", &["false"]),
+    ("cache_prompt", &["true"]),
+    ("n_cache_reuse", &["0"]),
+    ("lora", &["[]"]),
+    ("image_data", &["[]"]),
+    ("multimodal_data", &["[]"]),
+    ("n", &["1"]),
+    ("n_cmpl", &["1"]),
+    ("logprobs", &["0", "false"]),
+    ("penalize_nl", &["false"]),
+    ("tfs_z", &["1"]),
+    ("top_a", &["0"]),
+];
+
 /// Of ranking: what other servers define that would change the scores if it were honoured.
 pub(super) const RERANK: &[Parameter] = &[
     ("stream", &["false"]),
@@ -109,9 +132,19 @@ pub(super) const RERANK: &[Parameter] = &[
 /// The longest value, in bytes, that can be one of the above.
 const MAX_NEUTRAL_BYTES: usize = 256;
 
+/// The schema of a parameter that is not offered: one of the values that ask for nothing, if there are such.
+fn unoffered(neutral: &[&str]) -> Value {
+    let values: Vec<Value> = neutral.iter().filter_map(|value| serde_json::from_str(value).ok()).collect();
+    match values.as_slice() {
+        [] => serde_json::json!({"not": {}, "description": "not supported"}),
+        _ => serde_json::json!({"enum": values, "description": "not supported with other values"}),
+    }
+}
+
 /// Takes `parameters` and refuses the first that asks for something.
 pub(super) fn refuse(fields: &mut Fields<'_>, parameters: &[Parameter]) -> Result<(), Error> {
     for (name, neutral) in parameters {
+        fields.note(name, || unoffered(neutral));
         let Some(value) = fields.raw(name) else { continue };
         if neutral.iter().any(|neutral| is_same(value, neutral)) {
             continue;

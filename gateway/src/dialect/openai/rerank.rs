@@ -56,6 +56,7 @@ pub(super) struct Ranking {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RankingItem")]
 struct Item {
     /// Place of the document in the request.
     index: usize,
@@ -68,6 +69,7 @@ struct Item {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RankingUsage")]
 struct Usage {
     /// Of the query with each of the documents.
     prompt_tokens: u64,
@@ -110,6 +112,11 @@ pub(super) async fn create(
     ignored.write(response.headers_mut());
     response.headers_mut().extend(names);
     Ok(response)
+}
+
+/// Reads a body and leaves it at that.
+pub(super) fn check(body: &[u8]) -> Result<(), Error> {
+    params(body).map(drop)
 }
 
 fn params(body: &[u8]) -> Result<Params, Error> {

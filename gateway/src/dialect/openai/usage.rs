@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use impetus_proto::worker;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -36,7 +37,7 @@ struct Prompt {
 }
 
 /// OpenAI's `usage`.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub(super) struct Usage {
     prompt_tokens: u32,
     completion_tokens: u32,
@@ -56,13 +57,13 @@ pub(super) enum ChunkUsage {
     Now(Usage),
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 struct PromptDetails {
     cached_tokens: u32,
     audio_tokens: u32,
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 struct CompletionDetails {
     reasoning_tokens: u32,
     audio_tokens: u32,
@@ -72,7 +73,7 @@ struct CompletionDetails {
 }
 
 /// llama.cpp's `timings`, with the time spent waiting for a slot besides. Times are in milliseconds.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub(super) struct Timings {
     queue_ms: f64,
     cache_n: u32,

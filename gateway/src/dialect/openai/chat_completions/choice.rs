@@ -1,6 +1,7 @@
 //! A choice of a chat completion, in pieces and as a whole.
 
 use impetus_proto::worker::ToolCallDelta;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::dialect::openai::{
@@ -53,7 +54,8 @@ pub(super) struct FunctionDelta {
 }
 
 /// A choice that is whole.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ChatChoice")]
 pub(in crate::dialect::openai) struct Choice {
     pub(super) index: u32,
     pub(super) message: Answer,
@@ -62,7 +64,8 @@ pub(in crate::dialect::openai) struct Choice {
 }
 
 /// What the assistant says.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AssistantMessage")]
 pub(super) struct Answer {
     role: &'static str,
     /// Null where there are only calls.
@@ -76,7 +79,8 @@ pub(super) struct Answer {
     function_call: Option<Function>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ToolCall")]
 struct CallWhole {
     id: String,
     #[serde(rename = "type")]
@@ -84,7 +88,8 @@ struct CallWhole {
     function: Function,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CalledFunction")]
 struct Function {
     name: String,
     arguments: String,

@@ -11,6 +11,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::stream;
 use impetus_proto::worker::Embedding;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Encoding;
@@ -20,21 +21,35 @@ use crate::upstream::Embedded;
 const BEGINNING: &[u8] = br#"{"object":"list","data":["#;
 const END: &[u8] = b"}";
 
-#[derive(Serialize)]
+/// The whole of an answer, for its description: it is written piece by piece.
+#[derive(JsonSchema)]
+#[schemars(rename = "Embeddings")]
+#[expect(dead_code, reason = "it is never in memory as a whole")]
+pub(in crate::dialect::openai) struct Answer {
+    object: &'static str,
+    data: Vec<Item<'static>>,
+    model: String,
+    usage: Usage,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EmbeddingItem")]
 struct Item<'a> {
     object: &'static str,
     index: usize,
     embedding: Values<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EmbeddingValues")]
 #[serde(untagged)]
 enum Values<'a> {
     Float(&'a [f32]),
     Base64(String),
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EmbeddingUsage")]
 struct Usage {
     prompt_tokens: u64,
     total_tokens: u64,

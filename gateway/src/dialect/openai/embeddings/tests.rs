@@ -1,6 +1,6 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http_body_util::BodyExt;
-use impetus_proto::Code;
+use impetus_proto::{Code, worker::Embedding};
 use serde_json::Value;
 
 use super::*;

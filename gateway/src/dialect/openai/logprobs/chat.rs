@@ -1,18 +1,20 @@
 //! `choices[].logprobs` of a chat completion.
 
 use impetus_proto::worker::{TokenLogprobs, TopLogprob};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{finite, text};
 
 /// Of every token that was generated, those of a thought and of calls among them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::dialect::openai) struct ChatLogprobs {
     content: Vec<Token>,
     refusal: Option<()>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TokenLogprob")]
 struct Token {
     token: String,
     logprob: f32,
@@ -20,7 +22,8 @@ struct Token {
     top_logprobs: Vec<Top>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TopLogprob")]
 struct Top {
     token: String,
     logprob: f32,

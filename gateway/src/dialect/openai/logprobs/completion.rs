@@ -1,6 +1,9 @@
 //! `choices[].logprobs` of a completion.
 
+use std::collections::BTreeMap;
+
 use impetus_proto::worker::{self, TokenLogprobs};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::{finite, text};
@@ -9,11 +12,12 @@ use super::{finite, text};
 const BYTES: &str = "bytes:";
 
 /// Lists of what is known of each token, all of one length.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(in crate::dialect::openai) struct CompletionLogprobs {
     tokens: Vec<String>,
     /// Null for the first token of all, which nothing stands before.
     token_logprobs: Vec<Option<f32>>,
+    #[schemars(with = "Vec<Option<BTreeMap<String, f32>>>")]
     top_logprobs: Vec<Option<Top>>,
     /// Where the token begins in the choice's text, in characters.
     text_offset: Vec<usize>,

@@ -64,7 +64,7 @@ fn end(index: u32, reason: FinishReason, text: &str) -> Result<ChoiceEvent, Erro
         prefill_us: 4_000 - 1_000 * u64::from(index),
         decode_us: 10_000 + 10_000 * u64::from(index),
     };
-    of(index, Event::Finished(Finished { reason, rest: saying(text), usage, timings }))
+    of(index, Event::Finished(Finished { reason, rest: saying(text), usage, timings, ..Finished::default() }))
 }
 
 fn lost() -> Error {

@@ -1,0 +1,107 @@
+//! `GET /openapi.json`: this dialect as an OpenAPI 3.1 document. What a request may have is noted while each endpoint's
+//! own parser reads a body (`field::note`); what an answer has, the types that are written say themselves.
+
+mod operation;
+mod sample;
+
+use std::sync::OnceLock;
+
+use axum::{
+    http::header::CONTENT_TYPE,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use impetus_proto::Error;
+use schemars::{SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use self::operation::{OPERATIONS, Operation};
+use super::error::{ErrorBody, Refusal};
+use crate::dialect::openai::field::note::schema_of;
+
+/// The document.
+pub(super) async fn read() -> Result<Response, Refusal> {
+    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
+    let bytes = match DOCUMENT.get() {
+        Some(bytes) => bytes.clone(),
+        None => {
+            let text =
+                serde_json::to_vec(&document()?).map_err(|error| Error::internal(error.to_string()))?;
+            DOCUMENT.get_or_init(|| text.into()).clone()
+        }
+    };
+    Ok(([(CONTENT_TYPE, "application/json")], bytes).into_response())
+}
+
+/// All operations by their paths, and the types that they refer to.
+pub(super) fn document() -> Result<Value, Error> {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+    });
+    let mut generator = settings.into_generator();
+    let mut paths = Map::new();
+    for operation in OPERATIONS {
+        let described = operation.describe(&mut generator)?;
+        let path = paths.entry(operation.path).or_insert_with(|| json!({}));
+        path[operation.method] = described;
+    }
+    let schemas = generator.take_definitions(true);
+    Ok(json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Impetus",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "A local inference server. Fields that are not listed are accepted and named in the header \
+                            `x-impetus-ignored`.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        // Where keys are on.
+        "security": [{}, {"key": []}],
+    }))
+}
+
+impl Operation {
+    fn describe(&self, generator: &mut SchemaGenerator) -> Result<Value, Error> {
+        let answer = (self.answer)(generator);
+        let mut content = json!({"application/json": {"schema": answer}});
+        if self.is_text {
+            content = json!({"text/plain": {"schema": {"type": "string"}}});
+        }
+        if self.streams {
+            content["text/event-stream"] = json!({"schema": {"type": "string"}});
+        }
+        let error = generator.subschema_for::<ErrorBody<'_>>();
+        let mut described = json!({
+            "operationId": self.id,
+            "summary": self.summary,
+            "responses": {
+                "200": {"description": "the answer", "content": content},
+                "default": {"description": "an error", "content": {"application/json": {"schema": error}}},
+            },
+        });
+        if let Some(request) = self.request {
+            let schema = schema_of(request)?;
+            described["requestBody"] =
+                json!({"required": true, "content": {"application/json": {"schema": schema}}});
+        }
+        let in_path = self.path.split('/').filter_map(|step| step.strip_prefix('{')?.strip_suffix('}'));
+        let in_path = in_path
+            .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
+        let in_query = self.query.iter().map(
+            |(name, kind)| json!({"name": name, "in": "query", "required": false, "schema": {"type": kind}}),
+        );
+        let parameters: Vec<Value> = in_path.chain(in_query).collect();
+        if !parameters.is_empty() {
+            described["parameters"] = Value::Array(parameters);
+        }
+        Ok(described)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! The operations, one row each.
+
+use impetus_proto::Error;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::sample;
+use crate::dialect::openai::{answer, chat_completions, completions, embeddings, llama, models, rerank};
+
+/// What a client can ask.
+pub(super) struct Operation {
+    pub(super) path: &'static str,
+    pub(super) method: &'static str,
+    pub(super) id: &'static str,
+    pub(super) summary: &'static str,
+    /// Reads a sample of its body.
+    pub(super) request: Option<fn() -> Result<(), Error>>,
+    pub(super) answer: fn(&mut SchemaGenerator) -> Schema,
+    /// It can be streamed.
+    pub(super) streams: bool,
+    /// It answers plain text.
+    pub(super) is_text: bool,
+    /// Parameters of the query, with their types.
+    pub(super) query: &'static [(&'static str, &'static str)],
+}
+
+const GET: Operation = Operation {
+    path: "",
+    method: "get",
+    id: "",
+    summary: "",
+    request: None,
+    answer: object,
+    streams: false,
+    is_text: false,
+    query: &[],
+};
+const POST: Operation = Operation { method: "post", ..GET };
+const RERANK: Operation = Operation {
+    summary: "Rank documents by how well they answer a query",
+    request: Some(sample::rerank),
+    answer: of::<rerank::Ranking>,
+    ..POST
+};
+const LLAMA: Operation = Operation { streams: true, answer: of::<llama::Completion>, ..POST };
+const STORED: &[(&str, &str)] =
+    &[("stream", "boolean"), ("starting_after", "integer"), ("include_obfuscation", "boolean")];
+const LISTED: &[(&str, &str)] = &[("after", "string"), ("limit", "integer"), ("order", "string")];
+const LOADED: &[(&str, &str)] = &[("model", "string"), ("autoload", "boolean")];
+const SLOTS: &[(&str, &str)] =
+    &[("model", "string"), ("autoload", "boolean"), ("fail_on_no_slot", "boolean")];
+
+/// All of them.
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation {
+        path: "/v1/models",
+        id: "listModels",
+        summary: "List models",
+        answer: of::<models::List>,
+        ..GET
+    },
+    Operation {
+        path: "/v1/models/{name}",
+        id: "getModel",
+        summary: "Describe a model",
+        answer: of::<models::Model>,
+        ..GET
+    },
+    Operation {
+        path: "/v1/chat/completions",
+        id: "createChatCompletion",
+        summary: "Generate the next message of a chat",
+        request: Some(sample::chat),
+        answer: of::<answer::Whole<chat_completions::Choice>>,
+        streams: true,
+        ..POST
+    },
+    Operation {
+        path: "/v1/chat/completions/input_tokens",
+        id: "countChatTokens",
+        summary: "Count the tokens of a chat",
+        request: Some(sample::chat),
+        answer: of::<llama::InputTokens>,
+        ..POST
+    },
+    Operation {
+        path: "/v1/completions",
+        id: "createCompletion",
+        summary: "Continue a text",
+        request: Some(sample::completion),
+        answer: of::<answer::Whole<completions::Choice>>,
+        streams: true,
+        ..POST
+    },
+    Operation {
+        path: "/v1/embeddings",
+        id: "createEmbedding",
+        summary: "Turn texts into vectors",
+        request: Some(sample::embedding),
+        answer: of::<embeddings::Answer>,
+        ..POST
+    },
+    Operation {
+        path: "/v1/responses",
+        id: "createResponse",
+        summary: "Answer items with items",
+        request: Some(sample::response),
+        streams: true,
+        ..POST
+    },
+    Operation {
+        path: "/v1/responses/input_tokens",
+        id: "countResponseTokens",
+        summary: "Count the tokens of a response's input",
+        request: Some(sample::response),
+        ..POST
+    },
+    Operation {
+        path: "/v1/responses/{id}",
+        id: "getResponse",
+        summary: "A stored response",
+        streams: true,
+        query: STORED,
+        ..GET
+    },
+    Operation {
+        path: "/v1/responses/{id}",
+        method: "delete",
+        id: "deleteResponse",
+        summary: "Forget a stored response",
+        ..GET
+    },
+    Operation {
+        path: "/v1/responses/{id}/cancel",
+        id: "cancelResponse",
+        summary: "Cancel a response",
+        ..POST
+    },
+    Operation {
+        path: "/v1/responses/{id}/input_items",
+        id: "listInputItems",
+        summary: "The input of a stored response",
+        query: LISTED,
+        ..GET
+    },
+    Operation { path: "/v1/rerank", id: "rerank", ..RERANK },
+    Operation { path: "/rerank", id: "rerankPlain", ..RERANK },
+    Operation { path: "/v1/reranking", id: "reranking", ..RERANK },
+    Operation { path: "/reranking", id: "rerankingPlain", ..RERANK },
+    Operation {
+        path: "/tokenize",
+        id: "tokenize",
+        summary: "The tokens of a text or of a chat",
+        request: Some(sample::tokenize),
+        answer: of::<llama::Tokenized>,
+        ..POST
+    },
+    Operation {
+        path: "/detokenize",
+        id: "detokenize",
+        summary: "The text of tokens",
+        request: Some(sample::detokenize),
+        answer: of::<llama::Detokenized>,
+        ..POST
+    },
+    Operation {
+        path: "/apply-template",
+        id: "applyTemplate",
+        summary: "The prompt that a chat becomes",
+        request: Some(sample::chat),
+        answer: of::<llama::Rendered>,
+        ..POST
+    },
+    Operation {
+        path: "/infill",
+        id: "infill",
+        summary: "Fill a hole in a text",
+        request: Some(sample::infill),
+        ..LLAMA
+    },
+    Operation {
+        path: "/completion",
+        id: "nativeCompletion",
+        summary: "Continue a text, in llama.cpp's shape",
+        request: Some(sample::native),
+        ..LLAMA
+    },
+    Operation {
+        path: "/props",
+        id: "getProps",
+        summary: "What a model and its worker are",
+        answer: of::<llama::Props>,
+        query: LOADED,
+        ..GET
+    },
+    Operation {
+        path: "/slots",
+        id: "listSlots",
+        summary: "Which slots are busy",
+        answer: of::<Vec<llama::Slot>>,
+        query: SLOTS,
+        ..GET
+    },
+    Operation { path: "/openapi.json", id: "getOpenApi", summary: "This document", ..GET },
+    Operation { path: "/health", id: "getHealth", summary: "Whether the server is up", ..GET },
+    Operation { path: "/ready", id: "getReady", summary: "Whether the default model can be served", ..GET },
+    Operation { path: "/metrics", id: "getMetrics", summary: "Prometheus metrics", is_text: true, ..GET },
+];
+
+fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// An answer whose fields the type that writes it does not tell.
+fn object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object"})
+}
