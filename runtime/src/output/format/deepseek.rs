@@ -4,7 +4,7 @@ use super::{
     Beginning, Format, Parser, Rules, Tags, Tool,
     body::Whole,
     choice::Template,
-    headed::{Head, Headed, MAX_NAME_BYTES, Syntax},
+    headed::{Head, Headed, MAX_NAME_BYTES, Syntax, Written},
     lark,
     reader::{Miss, Reader},
     thought::THINK,
@@ -64,11 +64,12 @@ impl Format for DeepSeek {
         };
         let plain = |tool: &Tool| format!("{} {separator}", lark::literal(&tool.name));
         let thought = THINK.lark(beginning, tags);
-        if self.is_fenced {
-            SYNTAX.grammar((&fenced, "\n```", "\n"), &thought, rules, tags)
+        let call = if self.is_fenced {
+            Written { head: &fenced, behind: "\n```", between: "\n" }
         } else {
-            SYNTAX.grammar((&plain, "", ""), &thought, rules, tags)
-        }
+            Written { head: &plain, behind: "", between: "" }
+        };
+        SYNTAX.grammar(&call, &thought, rules, tags)
     }
 }
 

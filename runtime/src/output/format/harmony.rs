@@ -152,7 +152,7 @@ impl HarmonyParser {
             // Two messages of a kind are two paragraphs.
             Kind::Text if self.last_kind == Some(Kind::Text) => self.speech.text("\n\n", parts),
             Kind::Reasoning if self.last_kind == Some(Kind::Reasoning) => {
-                self.speech.reasoning("\n\n", parts)
+                self.speech.reasoning("\n\n", parts);
             }
             Kind::Text if self.in_text || self.last_kind.is_none() => {}
             Kind::Text | Kind::Reasoning => self.speech.turn(),

@@ -34,6 +34,16 @@ pub(super) struct Head {
     pub(super) id: String,
 }
 
+/// What a grammar has to know of how calls are written.
+pub(super) struct Written<'a> {
+    /// Writes what stands between the tag before a call and its arguments.
+    pub(super) head: &'a dyn Fn(&Tool) -> String,
+    /// Between the arguments and the tag behind them.
+    pub(super) behind: &'a str,
+    /// Between two calls.
+    pub(super) between: &'a str,
+}
+
 /// Takes an answer with such calls apart.
 #[derive(Debug)]
 pub(super) struct Headed {
@@ -142,15 +152,14 @@ impl Body for Headed {
 
 impl Syntax {
     /// The grammar of an answer in which tools may be called, behind a thought that the rules `thought` are about.
-    /// `head` writes what stands between the tag before a call and its arguments; `behind` stands between these and
-    /// the tag behind them, `between` two calls.
     pub(super) fn grammar(
         &self,
-        (head, behind, between): (&dyn Fn(&Tool) -> String, &str, &str),
+        call: &Written<'_>,
         thought: &str,
         rules: &Rules,
         tags: &Tags,
     ) -> Option<String> {
+        let Written { head, behind, between } = call;
         let (begin, close) = (tags.lark(self.begin), tags.lark(self.close));
         let end = format!("{} {}", lark::literal(behind), self.end.first().map(|end| tags.lark(end))?);
         let function = |tool: &Tool| format!("{} {}", head(tool), lark::arguments(tool, rules));

@@ -4,7 +4,7 @@ use super::{
     Beginning, Format, Parser, Rules, Tags, Tool,
     body::Whole,
     choice::Template,
-    headed::{Head, Headed, MAX_NAME_BYTES, Syntax},
+    headed::{Head, Headed, MAX_NAME_BYTES, Syntax, Written},
     lark,
     reader::{Miss, Reader},
     thought::THINK,
@@ -57,7 +57,8 @@ impl Format for Kimi {
             let name = lark::literal(&format!("functions.{}:", tool.name));
             format!("{name} /[0-9]{{1,3}}/ {}", tags.lark(ARGUMENTS))
         };
-        SYNTAX.grammar((&head, "", ""), &THINK.lark(beginning, tags), rules, tags)
+        let call = Written { head: &head, behind: "", between: "" };
+        SYNTAX.grammar(&call, &THINK.lark(beginning, tags), rules, tags)
     }
 }
 

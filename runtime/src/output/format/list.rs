@@ -50,7 +50,7 @@ pub(super) struct List {
 enum State {
     Text,
     /// In a call; what was taken for the beginning of the list goes before it if it is none.
-    Call(String, CallReader),
+    Call(String, Box<CallReader>),
     /// Behind a call.
     Behind,
     /// Behind the list.
@@ -91,7 +91,7 @@ impl List {
                         answer.skip(1);
                         Some(State::Behind)
                     }
-                    b'{' => Some(State::Call(String::new(), CallReader::new(self.syntax.keys))),
+                    b'{' => Some(State::Call(String::new(), Box::new(CallReader::new(self.syntax.keys)))),
                     b']' => {
                         answer.skip(1);
                         Some(State::Closing)
@@ -125,7 +125,7 @@ impl List {
         match opening(tags[which], answer.reader()) {
             Ok(bytes) => {
                 let opening = answer.buffer.take(bytes).to_owned();
-                Some(State::Call(opening, CallReader::new(self.syntax.keys)))
+                Some(State::Call(opening, Box::new(CallReader::new(self.syntax.keys))))
             }
             Err(Miss::Short) => None,
             Err(Miss::Wrong) => {

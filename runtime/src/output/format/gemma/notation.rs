@@ -166,7 +166,7 @@ impl Notation {
                 self.state = if first == b'{' { State::Key } else { State::Value };
                 json.push(first.into());
             }
-            (State::Key, b'}') | (State::Behind, b'}') if in_object => return self.close(buffer, json),
+            (State::Key | State::Behind, b'}') if in_object => return self.close(buffer, json),
             (State::Value | State::Behind, b']') if !in_object && !self.open.is_empty() => {
                 return self.close(buffer, json);
             }
