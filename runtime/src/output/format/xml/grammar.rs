@@ -35,25 +35,22 @@ impl Syntax {
         let bound = rules.required || tool.strict;
         let listed = tool.parameters.get("properties").and_then(Json::as_object);
         let free = tool.parameters.get("additionalProperties") != Some(&Json::Bool(false));
-        match listed.filter(|listed| bound && !(free && listed.is_empty())) {
-            Some(listed) => {
-                let required = tool.parameters.get("required").and_then(Json::as_array);
-                for (name, schema) in listed {
-                    let argument = self.listed(tool, name, schema, tags);
-                    let is_required = required.is_some_and(|names| names.iter().any(|other| other == name));
-                    let mark = if is_required { "" } else { "?" };
-                    write!(rule, " ({argument}){mark}").expect("a string takes everything");
-                }
+        if let Some(listed) = listed.filter(|listed| bound && !(free && listed.is_empty())) {
+            let required = tool.parameters.get("required").and_then(Json::as_array);
+            for (name, schema) in listed {
+                let argument = self.listed(tool, name, schema, tags);
+                let is_required = required.is_some_and(|names| names.iter().any(|other| other == name));
+                let mark = if is_required { "" } else { "?" };
+                write!(rule, " ({argument}){mark}").expect("a string takes everything");
             }
-            None => {
-                let key = format!("/[^{}\\n]{{1,64}}/", lark::regex(&self.parameter.1.to_string()));
-                let any = format!("%json {{}} {}", self.value_tags(tags));
-                let argument = self.typed().map(|(tag, typing)| {
-                    self.rule(&key, tag, if *typing == Typing::Json { &any } else { "value" }, tags)
-                });
-                let argument = argument.collect::<Vec<_>>().join(" | ");
-                write!(rule, " ({argument})*").expect("a string takes everything");
-            }
+        } else {
+            let key = format!("/[^{}\\n]{{1,64}}/", lark::regex(&self.parameter.1.to_string()));
+            let any = format!("%json {{}} {}", self.value_tags(tags));
+            let argument = self.typed().map(|(tag, typing)| {
+                self.rule(&key, tag, if *typing == Typing::Json { &any } else { "value" }, tags)
+            });
+            let argument = argument.collect::<Vec<_>>().join(" | ");
+            write!(rule, " ({argument})*").expect("a string takes everything");
         }
         format!("{rule} {}", tags.lark(self.function_end))
     }
