@@ -41,7 +41,8 @@ def tool():
 
 def structured():
     person = create(instructor.Mode.JSON_SCHEMA)
-    need(person, Person(name="Ada", age=36), "person")
+    # It is of a class that instructor makes of the one given.
+    need((person.name, person.age), ("Ada", 36), "person")
     return person
 
 
