@@ -49,6 +49,9 @@ pub struct ModelEntry {
     /// RAM that its worker is given, in place of what is computed from the file and measured.
     #[serde(default)]
     pub memory: Option<Size>,
+    /// The syntax of its tool calls and reasoning, such as `hermes`; absent: as its chat template tells.
+    #[serde(default)]
+    pub output_format: Option<String>,
     /// Settings of its format, over those of `[workers.<format>.options]`.
     #[serde(default)]
     pub options: BTreeMap<String, String>,

@@ -449,6 +449,7 @@ fn the_example_shows_every_setting_with_its_default() {
         ttl: Some(0),
         preload: false,
         memory: Some(Size(6 << 30)),
+        output_format: Some("hermes".into()),
         options: BTreeMap::new(),
     });
     assert_eq!(toml::from_str::<Config>(&shown).unwrap(), known);

@@ -14,8 +14,12 @@ mod command_r;
 mod command_r7b;
 mod deepseek;
 mod deepseek_v4;
+#[cfg(test)]
+mod detection;
 mod firefunction;
+mod functionary;
 mod gemma;
+mod generic;
 mod glm;
 #[cfg(test)]
 mod fixture;
@@ -29,11 +33,15 @@ pub(crate) mod lark;
 #[cfg(test)]
 mod laws;
 mod list;
+mod llama3;
 mod minimax;
+mod mistral;
+mod named;
 mod nemotron;
 mod phi4;
 mod plain;
 mod python;
+mod pythonic;
 mod qwen3_coder;
 mod reader;
 mod seed_oss;

@@ -177,7 +177,7 @@ impl Names {
         let worker = self.workers.get(&model.format).cloned().unwrap_or_default();
         let entry = self.entries.get(model.name.as_str());
         WorkerSpec {
-            output_format: String::new(),
+            output_format: entry.and_then(|entry| entry.output_format.clone()).unwrap_or_default(),
             model: model.name.to_string(),
             path: model.path.to_string_lossy().into_owned(),
             root: model.root.to_string_lossy().into_owned(),

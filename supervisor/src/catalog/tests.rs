@@ -35,6 +35,7 @@ fn entry(name: &str) -> ModelEntry {
         ttl: None,
         preload: false,
         memory: None,
+        output_format: None,
         options: BTreeMap::new(),
     }
 }
@@ -50,15 +51,23 @@ fn folder(files: &[&str]) -> tempfile::TempDir {
 #[tokio::test]
 async fn a_model_gets_its_formats_settings_and_its_own() {
     let dir = folder(&["small.toy", "big.toy"]);
-    let big =
-        ModelEntry { slots: Some(8), ttl: Some(60), pin: true, aliases: vec!["main".into()], ..entry("big") };
+    let big = ModelEntry {
+        slots: Some(8),
+        ttl: Some(60),
+        pin: true,
+        aliases: vec!["main".into()],
+        output_format: Some("hermes".into()),
+        ..entry("big")
+    };
     let library = library(dir.path(), vec![big], None).await;
     let small = library.find("small").await.unwrap();
     assert_eq!((small.spec.slots, small.spec.context_tokens, small.spec.threads), (2, 512, 3));
     assert_eq!((small.format.as_str(), small.pin, small.ttl), ("toy", false, None));
+    assert_eq!(small.spec.output_format, "");
     let big = library.find("main").await.unwrap();
     assert_eq!((big.spec.model.as_str(), big.spec.slots, big.spec.context_tokens), ("big", 8, 512));
     assert_eq!((big.pin, big.ttl), (true, Some(Duration::from_mins(1))));
+    assert_eq!(big.spec.output_format, "hermes");
     assert_eq!(Path::new(&big.spec.path), dir.path().join("big.toy"));
 }
 

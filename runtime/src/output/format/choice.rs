@@ -3,10 +3,30 @@
 use std::sync::Arc;
 
 use super::{
-    Format, apertus::Apertus, command_r::CommandR, command_r7b::CommandR7b, deepseek::DeepSeek,
-    deepseek_v4::DeepSeekV4, firefunction::FireFunction, gemma::Gemma, glm::Glm, granite::Granite,
-    harmony::Harmony, hermes::Hermes, kimi::Kimi, minimax::MiniMax, nemotron::Nemotron, phi4::Phi4,
-    plain::Plain, qwen3_coder::Qwen3Coder, seed_oss::SeedOss,
+    Format,
+    apertus::Apertus,
+    command_r::CommandR,
+    command_r7b::CommandR7b,
+    deepseek::DeepSeek,
+    deepseek_v4::DeepSeekV4,
+    firefunction::FireFunction,
+    functionary::{Functionary31, Functionary32},
+    gemma::Gemma,
+    generic::Generic,
+    glm::Glm,
+    granite::Granite,
+    harmony::Harmony,
+    hermes::Hermes,
+    kimi::Kimi,
+    llama3::Llama3,
+    minimax::MiniMax,
+    mistral::Mistral,
+    nemotron::Nemotron,
+    phi4::Phi4,
+    plain::Plain,
+    pythonic::Pythonic,
+    qwen3_coder::Qwen3Coder,
+    seed_oss::SeedOss,
 };
 
 /// The source of a chat template, as far as formats look at it.
@@ -49,7 +69,13 @@ const KINDS: &[Kind] = &[
     Kind { name: "deepseek", detects: DeepSeek::detects, make: |template| Arc::new(DeepSeek::of(template)) },
     Kind { name: "deepseek_v4", detects: DeepSeekV4::detects, make: |_| Arc::new(DeepSeekV4) },
     Kind { name: "harmony", detects: Harmony::detects, make: |_| Arc::new(Harmony) },
+    Kind { name: "mistral", detects: Mistral::detects, make: |template| Arc::new(Mistral::of(template)) },
+    Kind { name: "functionary_v3_1", detects: Functionary31::detects, make: |_| Arc::new(Functionary31) },
+    Kind { name: "functionary_v3_2", detects: Functionary32::detects, make: |_| Arc::new(Functionary32) },
+    Kind { name: "pythonic", detects: Pythonic::detects, make: |template| Arc::new(Pythonic::of(template)) },
+    Kind { name: "llama3", detects: Llama3::detects, make: |_| Arc::new(Llama3) },
     Kind { name: "gemma", detects: Gemma::detects, make: |_| Arc::new(Gemma) },
+    Kind { name: "generic", detects: |template| !template.is_empty(), make: |_| Arc::new(Generic) },
     Kind { name: "plain", detects: |_| true, make: |_| Arc::new(Plain) },
 ];
 
@@ -57,6 +83,11 @@ impl<'a> Template<'a> {
     /// The template of this source, empty if there is none.
     pub fn new(source: &'a str) -> Self {
         Self { source }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.source.trim().is_empty()
     }
 
     /// Whether `text` stands in it.

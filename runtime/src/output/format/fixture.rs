@@ -3,7 +3,7 @@
 //! and what the format's own template shows of calls in a history is read back as these calls.
 //!
 //! A file is a JSON object:
-//! - `format`: its name; `templates`: stems of files in the collection of templates, of which each is detected as this
+//! - `format`: its name; `source`: what of a template it is made for, where it depends on that; `templates`: stems of files in the collection of templates, of which each is detected as this
 //!   format and round-tripped; `ends`: texts that end a turn in them; `arguments`: further template variables; `single:
 //!   true` where they show no two calls at once.
 //! - `fixtures`: `output`, and what is expected of it as `parts` (`{"text": ..}`, `{"reasoning": ..}`,
@@ -35,6 +35,8 @@ use crate::{
 #[serde(deny_unknown_fields)]
 struct File {
     format: String,
+    #[serde(default)]
+    source: Option<String>,
     #[serde(default)]
     templates: Vec<String>,
     #[serde(default)]
@@ -196,7 +198,8 @@ fn template(stem: &str) -> Option<String> {
 
 impl File {
     fn format(&self) -> Arc<dyn Format> {
-        let source = self.templates.first().and_then(|stem| template(stem)).unwrap_or_default();
+        let first = || self.templates.first().and_then(|stem| template(stem));
+        let source = self.source.clone().or_else(first).unwrap_or_default();
         named(&self.format, &Template::new(&source)).unwrap()
     }
 }
@@ -350,8 +353,8 @@ fn calls_in_a_history_are_read_back() {
             assert_eq!(format.name(), file.format, "the format of {stem}");
             let compiled = ChatTemplate::compile(&source, "<s>", "</s>").unwrap();
             for calls in histories().into_iter().filter(|calls| calls.len() == 1 || !file.single) {
-                let shown = shown(&file, &compiled, &calls);
-                let beginning = Beginning { tools: tools(), ..Beginning::default() };
+                let (prompt_tail, shown) = shown(&file, &compiled, &calls);
+                let beginning = Beginning { prompt_tail, tools: tools(), ..Beginning::default() };
                 let mut read_back: BTreeMap<u32, (String, String)> = BTreeMap::new();
                 for part in read(&*format, &beginning, std::iter::once(shown.as_str())) {
                     if let Part::ToolCall(call) = part {
@@ -372,8 +375,9 @@ fn calls_in_a_history_are_read_back() {
     }
 }
 
-/// What the template shows of an assistant's calls, from where an answer begins to the end of the turn.
-fn shown(file: &File, template: &ChatTemplate, calls: &[(&str, Json)]) -> String {
+/// What the template shows of an assistant's calls, from where an answer begins to the end of the turn, and what stands
+/// before it.
+fn shown(file: &File, template: &ChatTemplate, calls: &[(&str, Json)]) -> (String, String) {
     let call = |(idx, (name, arguments)): (usize, &(&str, Json))| {
         json!({"id": format!("call1234{idx}"), "type": "function",
             "function": {"name": name, "arguments": arguments.to_string()}})
@@ -416,5 +420,5 @@ fn shown(file: &File, template: &ChatTemplate, calls: &[(&str, Json)]) -> String
     let begins = (0..=common).rev().filter(|&at| after.is_char_boundary(at)).find(is_whole).unwrap_or(0);
     let answer = &after[begins..];
     let end = file.ends.iter().filter_map(|end| answer.find(end.as_str())).min();
-    answer[..end.unwrap_or(answer.len())].to_owned()
+    (after[..begins].to_owned(), answer[..end.unwrap_or(answer.len())].to_owned())
 }

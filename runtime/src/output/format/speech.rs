@@ -64,11 +64,6 @@ impl Speech {
         parts.push(Part::ToolCall(ToolCallDelta { index, arguments, ..ToolCallDelta::default() }));
     }
 
-    /// Calls so far.
-    pub(super) fn calls(&self) -> u32 {
-        self.calls
-    }
-
     /// Says the white space that an answer without calls ends with.
     pub(super) fn finish(&mut self, parts: &mut Vec<Part>) {
         let held = std::mem::take(&mut self.held);

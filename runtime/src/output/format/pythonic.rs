@@ -1,0 +1,317 @@
+//! Calls as a list in Python, `[f(a=1), g(b="x")]`: Llama 3.2 and 4, and LFM 2 between tags.
+
+use serde_json::Value as Json;
+
+use super::{
+    Beginning, Format, Parser, Rules, Tags, Tool,
+    body::{Answer, Body, Whole},
+    choice::Template,
+    lark, python,
+    thought::THINK,
+};
+
+const OPEN: &str = "<|tool_call_start|>";
+const CLOSE: &str = "<|tool_call_end|>";
+
+/// The longest call. It is looked at as a whole, and again for every token that it is longer.
+const MAX_CALL_BYTES: usize = 64 << 10;
+
+/// See the module.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pythonic {
+    /// Lists stand between tags, anywhere in an answer, instead of being the whole of it.
+    is_tagged: bool,
+}
+
+#[derive(Debug)]
+struct Calls {
+    is_tagged: bool,
+    names: Vec<String>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Where an answer may be a list.
+    Beginning,
+    /// In a list, before a call.
+    Call,
+    /// Behind a call.
+    Behind,
+    /// Behind the list.
+    Closing,
+    Text,
+}
+
+/// What a list's element is.
+enum Element<'a> {
+    /// A call of this function with these arguments, and its length.
+    Call(&'a str, String, usize),
+    /// It is not complete.
+    Short,
+    Wrong,
+}
+
+impl Pythonic {
+    /// Whether a template shows calls like this.
+    pub(super) fn detects(template: &Template<'_>) -> bool {
+        template.has("[func_name1(") || Self::of(template).is_tagged
+    }
+
+    /// The format that `template` shows.
+    pub(super) fn of(template: &Template<'_>) -> Self {
+        Self { is_tagged: template.has(OPEN) || template.has("List of tools: [") }
+    }
+}
+
+impl Format for Pythonic {
+    fn name(&self) -> &'static str {
+        "pythonic"
+    }
+
+    fn control_tokens(&self) -> &'static [&'static str] {
+        &[OPEN, CLOSE, "<|python_start|>", "<|python_end|>", "<think>", "</think>"]
+    }
+
+    fn parser(&self, beginning: &Beginning) -> Box<dyn Parser> {
+        let names = beginning.tools.iter().map(|tool| tool.name.clone()).collect();
+        let state = if self.is_tagged || !beginning.continued.trim().is_empty() {
+            State::Text
+        } else {
+            State::Beginning
+        };
+        Whole::parser(THINK, beginning, Calls { is_tagged: self.is_tagged, names, state })
+    }
+
+    fn grammar(&self, rules: &Rules, beginning: &Beginning, tags: &Tags) -> Option<String> {
+        let thought = THINK.lark(beginning, tags);
+        if rules.tools.is_empty() {
+            let content = rules.content.as_ref()?;
+            return Some(format!("start: thought content\n{thought}{content}"));
+        }
+        let functions: Vec<String> = rules.tools.iter().map(function).collect();
+        let calls = lark::calls("call", "\", \"", rules);
+        let list = format!("list: \"[\" {calls} \"]\"\ncall: {}\n{VALUES}", functions.join(" | "));
+        let (open, close) =
+            if self.is_tagged { (tags.lark(OPEN), tags.lark(CLOSE)) } else { Default::default() };
+        let start = match (&rules.content, rules.required) {
+            (_, true) => format!("start: thought {open} list {close}\n"),
+            (Some(content), false) => format!("start: thought (content | {open} list {close})\n{content}"),
+            (None, false) if self.is_tagged => {
+                let (text, lead) =
+                    (lark::text("TEXT", &[OPEN], &[], tags), lark::through("lead", OPEN, tags));
+                format!("start: thought (TEXT | lead list {close})\n{text}{lead}")
+            }
+            (None, false) => {
+                let names: Vec<String> = rules.tools.iter().map(|tool| lark::regex(&tool.name)).collect();
+                let names = names.join("|");
+                format!("start: thought (TEXT | list)\nTEXT: /(?s:.*)/ & ~/\\s*\\[({names})\\((?s:.*)/\n")
+            }
+        };
+        Some(start + &thought + &list)
+    }
+}
+
+/// Literals of Python, without the ways to write them that models do not use.
+const VALUES: &str = r#"value: STRING | NUMBER | "True" | "False" | "None" | "[" (value (", " value)*)? "]" | "{" (pair (", " pair)*)? "}"
+pair: STRING ": " value
+STRING: /"([^"\\\x00-\x1f\x7f]|\\["\\nt])*"/ | /'([^'\\\x00-\x1f\x7f]|\\['\\nt])*'/
+NUMBER: /-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?/
+"#;
+
+/// A call with the properties that the schema requires, in order, and others behind them.
+fn function(tool: &Tool) -> String {
+    let none = serde_json::Map::new();
+    let properties = tool.parameters["properties"].as_object().unwrap_or(&none);
+    let required: Vec<&str> =
+        tool.parameters["required"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    let is_word =
+        |name: &str| name.chars().all(|char| char.is_alphanumeric() || char == '_') && !name.is_empty();
+    let argument = |name: &str| {
+        let kind = properties.get(name).and_then(|property| property["type"].as_str()).unwrap_or_default();
+        let value = match kind {
+            "string" => "STRING",
+            "integer" => "/-?(0|[1-9][0-9]{0,17})/",
+            "number" => "NUMBER",
+            "boolean" => "(\"True\" | \"False\")",
+            _ => "value",
+        };
+        format!("{} {value}", lark::literal(&format!("{name}=")))
+    };
+    let first: Vec<String> =
+        required.iter().filter(|name| is_word(name)).map(|name| argument(name)).collect();
+    let others: Vec<String> = properties
+        .keys()
+        .filter(|name| is_word(name) && !required.contains(&name.as_str()))
+        .map(|name| argument(name))
+        .collect();
+    let mut arguments = first.join(" \", \" ");
+    for (idx, other) in others.iter().enumerate() {
+        // An argument that may be absent brings its comma along, unless it may be the first one.
+        let before: Vec<&str> = others[..idx].iter().map(String::as_str).collect();
+        if first.is_empty() && before.is_empty() {
+            arguments = format!("({})?", optional(&others));
+            break;
+        }
+        arguments = format!("{arguments} (\", \" {other})?");
+    }
+    format!("{} {arguments} \")\"", lark::literal(&format!("{}(", tool.name)))
+}
+
+/// Some of `arguments`, in order, at least one.
+fn optional(arguments: &[String]) -> String {
+    let from = |first: usize| {
+        let mut rest = arguments[first].clone();
+        for later in &arguments[first + 1..] {
+            rest = format!("{rest} (\", \" {later})?");
+        }
+        rest
+    };
+    (0..arguments.len()).map(from).collect::<Vec<_>>().join(" | ")
+}
+
+impl Calls {
+    /// What stands here; none if more has to come first.
+    fn step(&mut self, answer: &mut Answer<'_>) -> Option<State> {
+        match self.state {
+            State::Beginning => {
+                let text = answer.buffer.rest().trim_start();
+                if text.is_empty() && !answer.last {
+                    return None;
+                }
+                let space = answer.buffer.rest().len() - text.len();
+                self.list(answer, space)
+            }
+            State::Call => match self.element(answer.buffer.rest()) {
+                Element::Call(name, arguments, bytes) => {
+                    let name = name.to_owned();
+                    answer.skip(bytes);
+                    answer.call(&name, "");
+                    answer.arguments(&arguments);
+                    Some(State::Behind)
+                }
+                Element::Short if !answer.last => None,
+                _ => Some(State::Text),
+            },
+            State::Behind => {
+                if !answer.buffer.skip_space() {
+                    return None;
+                }
+                let next = match answer.buffer.rest().as_bytes().first()? {
+                    b',' => State::Behind,
+                    b']' => State::Closing,
+                    _ => return Some(State::Call),
+                };
+                answer.skip(1);
+                Some(next)
+            }
+            State::Closing => {
+                if !self.is_tagged {
+                    return Some(State::Text);
+                }
+                if !answer.buffer.skip_space() {
+                    return None;
+                }
+                answer.buffer.take_tag(CLOSE, answer.last).map(|_| State::Text)
+            }
+            State::Text => {
+                if !self.is_tagged {
+                    answer.text(answer.buffer.rest().len());
+                    return None;
+                }
+                answer.text_before(&[OPEN])?;
+                let behind = answer.buffer.rest()[OPEN.len()..].trim_start();
+                if behind.is_empty() && !answer.last {
+                    return None;
+                }
+                let before = answer.buffer.rest().len() - behind.len();
+                self.list(answer, before)
+            }
+        }
+    }
+
+    /// Behind the next `before` bytes a list may begin: it does if its first element is a call.
+    fn list(&self, answer: &mut Answer<'_>, before: usize) -> Option<State> {
+        let Some(list) = answer.buffer.rest()[before..].strip_prefix('[') else {
+            answer.text(before);
+            return Some(State::Text);
+        };
+        let space = list.len() - list.trim_start().len();
+        match self.element(&list[space..]) {
+            Element::Short if !answer.last => None,
+            Element::Call(..) => {
+                answer.skip(before + 1 + space);
+                Some(State::Call)
+            }
+            _ => {
+                answer.text(before + 1);
+                Some(State::Text)
+            }
+        }
+    }
+
+    /// What the text begins with.
+    fn element<'a>(&self, text: &'a str) -> Element<'a> {
+        let Some(open) = text.find('(') else {
+            let may_be = self.names.iter().any(|name| name.starts_with(text));
+            return if may_be { Element::Short } else { Element::Wrong };
+        };
+        let name = text[..open].trim_end();
+        if !self.names.iter().any(|known| known == name) {
+            return Element::Wrong;
+        }
+        match arguments(&text[open + 1..]) {
+            None if text.len() > MAX_CALL_BYTES => Element::Wrong,
+            Some(Ok((json, bytes))) => Element::Call(name, json, open + 1 + bytes),
+            Some(Err(())) => Element::Wrong,
+            None => Element::Short,
+        }
+    }
+}
+
+/// Keyword arguments up to the bracket that ends them, as a JSON object, and their length with it.
+fn arguments(text: &str) -> Option<Result<(String, usize), ()>> {
+    let (mut depth, mut quote, mut escaped) = (0_usize, None, false);
+    let (mut start, mut pieces) = (0, Vec::new());
+    for (at, byte) in text.bytes().enumerate() {
+        match (quote, byte) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), b'\\') => escaped = true,
+            (Some(mark), _) if byte == mark => quote = None,
+            (Some(_), _) => {}
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (None, b'(' | b'[' | b'{') => depth += 1,
+            (None, b')') if depth == 0 => {
+                pieces.push(&text[start..at]);
+                return Some(object(&pieces).map(|json| (json, at + 1)).ok_or(()));
+            }
+            (None, b')' | b']' | b'}') => depth = depth.saturating_sub(1),
+            (None, b',') if depth == 0 => {
+                pieces.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The JSON object of arguments like `a=1`; none if one is something else.
+fn object(arguments: &[&str]) -> Option<String> {
+    let mut members = Vec::new();
+    for argument in arguments.iter().map(|argument| argument.trim()).filter(|argument| !argument.is_empty()) {
+        let (name, value) = argument.split_once('=')?;
+        let list = python::json(&format!("[{}]", value.trim()))?;
+        let value = list.strip_prefix('[')?.strip_suffix(']')?;
+        members.push(format!("{}: {value}", Json::from(name.trim())));
+    }
+    Some(format!("{{{}}}", members.join(", ")))
+}
+
+impl Body for Calls {
+    fn read(&mut self, answer: &mut Answer<'_>) {
+        while let Some(state) = self.step(answer) {
+            self.state = state;
+        }
+    }
+}
