@@ -22,13 +22,11 @@ use crate::dialect::openai::field::note::schema_of;
 /// The document.
 pub(super) async fn read() -> Result<Response, Refusal> {
     static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
-    let bytes = match DOCUMENT.get() {
-        Some(bytes) => bytes.clone(),
-        None => {
-            let text =
-                serde_json::to_vec(&document()?).map_err(|error| Error::internal(error.to_string()))?;
-            DOCUMENT.get_or_init(|| text.into()).clone()
-        }
+    let bytes = if let Some(bytes) = DOCUMENT.get() {
+        bytes.clone()
+    } else {
+        let text = serde_json::to_vec(&document()?).map_err(|error| Error::internal(error.to_string()))?;
+        DOCUMENT.get_or_init(|| text.into()).clone()
     };
     Ok(([(CONTENT_TYPE, "application/json")], bytes).into_response())
 }

@@ -153,16 +153,12 @@ fn file(value: &RawValue, path: String, ignored: &mut Ignored) -> Result<InfillF
 /// Takes `prompt`, of which there is one.
 fn single_prompt(fields: &mut Fields<'_>) -> Result<(Input, String), Error> {
     let mut prompts = prompt::prompts(fields)?;
-    match (prompts.pop(), prompts.is_empty()) {
-        (Some(input), true) => {
-            let text = if let Input::Text(text) = &input { text.clone() } else { String::new() };
-            Ok((input, text))
-        }
-        _ => {
-            let message = "prompt must be one prompt here; POST /v1/completions takes several";
-            Err(Error::invalid("prompt", message))
-        }
+    if let (Some(input), true) = (prompts.pop(), prompts.is_empty()) {
+        let text = if let Input::Text(text) = &input { text.clone() } else { String::new() };
+        return Ok((input, text));
     }
+    let message = "prompt must be one prompt here; POST /v1/completions takes several";
+    Err(Error::invalid("prompt", message))
 }
 
 fn bounds(fields: &mut Fields<'_>, ignored: &mut Ignored) -> Result<Bounds, Error> {
