@@ -14,6 +14,7 @@ mod lexer;
 mod reasoning;
 mod rewrite;
 mod shape;
+mod telling;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -21,4 +22,5 @@ mod tests;
 pub use error::{Limit, TemplateError};
 pub use infill::InfillTokens;
 pub use input::{ChatInput, Message};
+pub use telling::Listener;
 pub use template::ChatTemplate;

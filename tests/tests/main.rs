@@ -33,5 +33,6 @@ mod sampling;
 mod shutdown;
 mod startup;
 mod tokenize;
+mod tools;
 mod tools_endpoints;
 mod tree;

@@ -8,14 +8,14 @@ use impetus_proto::{
 };
 use serde_json::{Value as Json, json};
 
-use super::tools;
+use super::{request::refused, tools};
 use crate::{
     engine::Vocabulary,
     output::{
         Beginning, Format, Output, Rules, Tool,
         format::{Plain, Tags},
     },
-    prompt::{ChatTemplate, TemplateError},
+    prompt::{ChatInput, ChatTemplate, Listener, TemplateError},
     sampling::grammar::{Constraint, Grammar, Grammars, Source, structure as content},
 };
 
@@ -55,6 +55,24 @@ impl Conversation {
     ) -> Self {
         let tags = Tags::of(&*vocabulary, format.control_tokens());
         Self { template, format, tags, vocabulary }
+    }
+
+    /// The prompt of a conversation in which `tools` may be called.
+    pub(super) fn render(&self, input: &ChatInput, tools: &[Tool]) -> Result<String, Error> {
+        let template = self.template.as_ref().map_err(refused)?;
+        let refused = |error: TemplateError| refused(&error);
+        template.check_arguments(input).map_err(refused)?;
+        let Some(instructions) = self.format.instructions(tools) else {
+            return template.render(input).map_err(refused);
+        };
+        let told = template.render(&input.told(&instructions, Listener::System));
+        match told {
+            // Many templates without tools have no system message either.
+            Err(TemplateError::Raised { .. } | TemplateError::Render(_)) => {
+                template.render(&input.told(&instructions, Listener::User)).map_err(refused)
+            }
+            told => told.map_err(refused),
+        }
     }
 }
 
@@ -119,7 +137,11 @@ impl Dialogue {
         // What the answer begins with already is part of what it has to be, unless that is a thought or a call.
         if self.rules.content.is_some() && self.rules.tools.is_empty() && !output.is_reasoning() {
             let tokens = model.vocabulary.encode_bare(&self.continued, false);
-            constraint.replay(&tokens.map_err(|error| Error::invalid("messages", error.to_string()))?);
+            let tokens = tokens.map_err(|error| Error::invalid("messages", error.to_string()))?;
+            constraint.replay(&tokens).map_err(|_| {
+                let message = "the message to be continued is no beginning of what the output has to be";
+                Error::invalid("messages", message)
+            })?;
         }
         Ok(Held { output, constraint: Some(constraint) })
     }

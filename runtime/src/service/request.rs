@@ -9,7 +9,7 @@ use impetus_proto::{
     },
 };
 
-use super::{Conversation, score};
+use super::{Conversation, score, tools};
 use crate::{
     engine::{TokenId, Vocabulary},
     output::{Output, StopParams},
@@ -198,10 +198,8 @@ impl Reader<'_> {
             Input::Infill(infill, max_tokens) => return self.infill(&infill, max_tokens),
             Input::Text(text) => (text, !spelling.plain),
             Input::Chat(chat) => {
-                let template = self.model.template.as_ref().map_err(refused)?;
                 let input = ChatInput::new(&chat, chrono::Local::now()).map_err(|error| refused(&error))?;
-                template.check_arguments(&input).map_err(|error| refused(&error))?;
-                (template.render(&input).map_err(|error| refused(&error))?, true)
+                (self.model.render(&input, &tools::rules(&chat)?.tools)?, true)
             }
         };
         let at_least = text.len() / self.vocabulary.longest_piece_bytes().max(1);
@@ -232,7 +230,8 @@ impl Reader<'_> {
     }
 }
 
-fn refused(error: &TemplateError) -> Error {
+/// What is wrong with a conversation, by the field that it is wrong in.
+pub(super) fn refused(error: &TemplateError) -> Error {
     let param = match error {
         TemplateError::Json { field: "tools_json", .. } => "tools",
         TemplateError::Json { field: "template_arguments_json", .. }
