@@ -1,5 +1,7 @@
 //! `[auth]` and `[[auth.key]]`
 
+use std::fmt::Write;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Moment, Network};
@@ -61,11 +63,10 @@ pub enum Scope {
 impl KeyEntry {
     /// A key for using all models, without bounds, known by its digest.
     pub fn new(name: String, digest: [u8; 32]) -> Self {
-        let key_sha256 = Some(digest.iter().map(|byte| format!("{byte:02x}")).collect());
         Self {
             name,
             key: None,
-            key_sha256,
+            key_sha256: Some(hex(&digest)),
             scopes: inference(),
             expires: None,
             models: Vec::new(),
@@ -109,6 +110,14 @@ pub fn parse_digest(hex: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
     }
     Some(digest)
+}
+
+/// In hexadecimal digits.
+pub(crate) fn hex(digest: &[u8]) -> String {
+    digest.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+        text
+    })
 }
 
 fn inference() -> Vec<Scope> {

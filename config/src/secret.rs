@@ -1,12 +1,10 @@
 //! Keys in settings: a digest stands for each from the moment that its source is read, so that nothing which shows,
 //! compares or passes on a configuration can tell it.
 
-use std::fmt::Write;
-
 use sha2::{Digest, Sha256};
 use toml::Value;
 
-use crate::key::Key;
+use crate::{auth::hex, key::Key};
 
 /// The fewest characters of a key that somebody thought of. Those that `supervisorctl key add` makes have more.
 pub(crate) const MIN_KEY_CHARS: usize = 16;
@@ -22,9 +20,9 @@ pub(crate) fn seal(settings: &mut Value) {
             continue;
         };
         let key = entry.get("key").and_then(Value::as_str).filter(|key| is_key(key));
-        if let Some(digest) = key.map(digest) {
+        if let Some(digest) = key.map(Sha256::digest) {
             entry.remove("key");
-            entry.insert("key_sha256".into(), Value::String(digest));
+            entry.insert("key_sha256".into(), Value::String(hex(&digest)));
         }
     }
 }
@@ -37,11 +35,4 @@ pub(crate) fn is_secret(key: &Key) -> bool {
 
 fn is_key(text: &str) -> bool {
     (MIN_KEY_CHARS..=MAX_KEY_CHARS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-fn digest(key: &str) -> String {
-    Sha256::digest(key).iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-        text
-    })
 }

@@ -77,7 +77,7 @@ impl Access {
     /// Who sent the request, if they may use a route that needs this.
     pub(crate) fn admit(&self, head: &Parts, need: Need) -> Result<Caller, Refused> {
         let keys = self.keys.borrow().clone();
-        let caller = self.identify(head, &keys);
+        let caller = identify(head, &keys);
         if need == Need::Nothing {
             return Ok(caller.unwrap_or_default());
         }
@@ -109,12 +109,12 @@ impl Access {
     fn asks_for_keys(&self, keys: &Keyring) -> bool {
         !self.allows_unauthenticated && (!self.is_local || keys.is_in_use())
     }
+}
 
-    fn identify(&self, head: &Parts, keys: &Keyring) -> Result<Caller, Refused> {
-        credential::refuse_in_query(&head.uri)?;
-        let key: Arc<Key> = keys.find(credential::presented(&head.headers), SystemTime::now())?;
-        Ok(Caller::with(key))
-    }
+fn identify(head: &Parts, keys: &Keyring) -> Result<Caller, Refused> {
+    credential::refuse_in_query(&head.uri)?;
+    let key: Arc<Key> = keys.find(credential::presented(&head.headers), SystemTime::now())?;
+    Ok(Caller::with(key))
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ const ORIGIN: &str =
     "an origin such as \"https://chat.example.org\" or \"http://localhost:*\", \"null\" or \"*\"";
 const KEY_NAME: &str = "a name of at most 64 letters, digits, '-', '_' and '.' that no other key has";
 const PATTERN: &str = "a model's name, in which * stands for any characters";
+const KEY: &str = "16 to 1024 characters of ASCII without spaces; `supervisorctl key add` makes good ones";
+const _: () = assert!(MIN_KEY_CHARS == 16, "KEY says so");
 const DIGEST: &str = "the SHA-256 of a key as 64 hexadecimal digits";
 
 /// `[gateway]`'s names, `[gateway.tls]`, `[gateway.cors]` and `[auth]`.
@@ -48,18 +50,12 @@ fn keys(entries: &[KeyEntry]) -> Checked {
         require(is_key_name(&entry.name) && taken.insert(entry.name.as_str()), at("name"), KEY_NAME)?;
         match (&entry.key, &entry.key_sha256) {
             (Some(_), Some(_)) => {
-                require(false, at("key"), "nothing beside key_sha256, which stands for it")?
+                require(false, at("key"), "nothing beside key_sha256, which stands for it")?;
             }
-            (Some(_), None) => {
-                debug_assert!(MIN_KEY_CHARS == 16, "the text says so");
-                require(
-                    false,
-                    at("key"),
-                    "16 to 1024 characters of ASCII without spaces; `supervisorctl key add` makes good ones",
-                )?;
-            }
+            // One that can be a key has given way to its digest.
+            (Some(_), None) => require(false, at("key"), KEY)?,
             (None, None) => {
-                require(false, key(&["auth", "key", &idx]), "the setting key or key_sha256 in it")?
+                require(false, key(&["auth", "key", &idx]), "the setting key or key_sha256 in it")?;
             }
             (None, Some(digest)) => require(parse_digest(digest).is_some(), at("key_sha256"), DIGEST)?,
         }

@@ -35,9 +35,8 @@ impl Hosts {
         let rule = match (is_local, allows_unauthenticated) {
             _ if listed.iter().any(|host| host == "*") => Rule::Any,
             (true, _) => Rule::Loopback,
-            (false, true) => Rule::Address,
             (false, false) if listed.is_empty() => Rule::Any,
-            (false, false) => Rule::Address,
+            (false, _) => Rule::Address,
         };
         Self { listed, rule }
     }

@@ -64,7 +64,7 @@ pub(super) async fn accept<H, F>(
         match accepted {
             // Nothing is said to it, and nothing of it is read.
             Ok((_, peer)) if !door.addresses.admit(peer.ip()) => {
-                refusal::note_connection(Reason::Address, peer)
+                refusal::note_connection(Reason::Address, peer);
             }
             Ok((stream, peer)) => {
                 let (course, handler) = (course.clone(), handler.clone());

@@ -77,7 +77,7 @@ impl Tls {
         loop {
             times.tick().await;
             let files = self.files.clone();
-            let before = known.clone();
+            let before = known;
             let looked = spawn_blocking(move || {
                 let stamps = files.stamps();
                 (stamps != before).then(|| (files.load(), stamps))

@@ -108,13 +108,13 @@ fn uses_are_noted_of_keys_that_there_are() {
 
 #[test]
 fn a_server_that_others_can_reach_needs_a_key() {
+    const OPEN: &str = "gateway.listen = '0.0.0.0:8080'";
+    const PAST: &str = "expires = '2001-01-01'";
     let dir = tempfile::tempdir().unwrap();
     let keys = Keys::load(dir.path()).unwrap();
     let check = |file: &str, expected: bool| {
         assert_eq!(keys.check_exposure(&config(file)).is_ok(), expected, "{file}");
     };
-    const OPEN: &str = "gateway.listen = '0.0.0.0:8080'";
-    const PAST: &str = "expires = '2001-01-01'";
     let key = |more: &str| format!("{OPEN}\n[[auth.key]]\nname = 'a'\nkey = '0123456789abcdef'\n{more}");
     check("", true);
     check("gateway.listen = '[::1]:8080'", true);
