@@ -89,9 +89,14 @@ impl Format for Pythonic {
             let content = rules.content.as_ref()?;
             return Some(format!("start: thought content\n{thought}{content}"));
         }
-        let functions: Vec<String> = rules.tools.iter().map(function).collect();
-        let calls = lark::calls("call", "\", \"", rules);
-        let list = format!("list: \"[\" {calls} \"]\"\ncall: {}\n{VALUES}", functions.join(" | "));
+        let functions = |before: &str| {
+            let functions: Vec<String> = rules.tools.iter().map(|tool| function(before, tool)).collect();
+            functions.join(" | ")
+        };
+        // The bracket and the name are one terminal, which is where a text that begins likewise ends.
+        let more = if rules.single { "" } else { "(\", \" call)*" };
+        let list =
+            format!("list: first {more} \"]\"\nfirst: {}\ncall: {}\n{VALUES}", functions("["), functions(""));
         let (open, close) =
             if self.is_tagged { (tags.lark(OPEN), tags.lark(CLOSE)) } else { Default::default() };
         let start = match (&rules.content, rules.required) {
@@ -119,8 +124,8 @@ STRING: /"([^"\\\x00-\x1f\x7f]|\\["\\nt])*"/ | /'([^'\\\x00-\x1f\x7f]|\\['\\nt])
 NUMBER: /-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?/
 "#;
 
-/// A call with the properties that the schema requires, in order, and others behind them.
-fn function(tool: &Tool) -> String {
+/// A call with the properties that the schema requires, in order, and others behind them; `before` stands before it.
+fn function(before: &str, tool: &Tool) -> String {
     let none = serde_json::Map::new();
     let properties = tool.parameters["properties"].as_object().unwrap_or(&none);
     let required: Vec<&str> =
@@ -155,7 +160,7 @@ fn function(tool: &Tool) -> String {
         }
         arguments = format!("{arguments} (\", \" {other})?");
     }
-    format!("{} {arguments} \")\"", lark::literal(&format!("{}(", tool.name)))
+    format!("{} {arguments} \")\"", lark::literal(&format!("{before}{}(", tool.name)))
 }
 
 /// Some of `arguments`, in order, at least one.
