@@ -1,5 +1,8 @@
 //! One sequence's way from tokens to parts of an output: text, then stop strings, then the model's format.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
@@ -199,104 +202,6 @@ impl Reading {
         let begin = vocabulary.encode("", true).map_or(0, |tokens| tokens.len());
         if let Ok(tokens) = vocabulary.encode(end, true) {
             forced.extend(tokens.into_iter().skip(begin));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use proptest::prelude::*;
-
-    use super::{Output, Step, Stopped};
-    use crate::engine::{TokenId, TokenizeError, Vocabulary};
-    use crate::output::{Part, StopParams};
-
-    /// Pieces by token; the last token ends.
-    struct Pieces(Vec<&'static [u8]>);
-
-    impl Vocabulary for Pieces {
-        fn size(&self) -> u32 {
-            self.0.len() as u32 + 1
-        }
-        fn piece(&self, token: TokenId) -> &[u8] {
-            self.0.get(token.0 as usize).copied().unwrap_or_default()
-        }
-        fn is_end(&self, token: TokenId) -> bool {
-            token.0 as usize == self.0.len()
-        }
-        fn encode(&self, _: &str, _: bool) -> Result<Vec<TokenId>, TokenizeError> {
-            Ok(Vec::new())
-        }
-        fn begin_text(&self) -> &'static str {
-            ""
-        }
-        fn end_text(&self) -> &'static str {
-            ""
-        }
-        fn longest_piece_bytes(&self) -> usize {
-            8
-        }
-    }
-
-    const END: u32 = 6;
-
-    fn vocabulary() -> Arc<dyn Vocabulary> {
-        Arc::new(Pieces(vec![b"a", b"ST", b"OP", b"\xe2\x82", b"\xac", b""]))
-    }
-
-    fn output(stop: &[&str], ignore_end: bool) -> Output {
-        let stop = stop.iter().map(ToString::to_string).collect();
-        Output::new(vocabulary(), &StopParams { stop, ignore_end, ..StopParams::default() }).unwrap()
-    }
-
-    fn parts(text: &str) -> Vec<Part> {
-        if text.is_empty() { Vec::new() } else { vec![Part::Text(text.to_owned())] }
-    }
-
-    fn step(text: &str) -> Step {
-        Step { parts: parts(text), stopped: None }
-    }
-
-    #[test]
-    fn tokens_become_text_until_a_stop() {
-        let check = |mut output: Output, tokens: &[u32], expected: &[Step], rest: &str| {
-            let steps: Vec<Step> = tokens.iter().map(|&token| output.push(TokenId(token))).collect();
-            assert_eq!(steps, expected, "tokens {tokens:?}");
-            assert_eq!(output.finish(), parts(rest), "tokens {tokens:?}");
-        };
-        let ended = Step { parts: Vec::new(), stopped: Some(Stopped::EndToken) };
-        let stopped = Step { parts: Vec::new(), stopped: Some(Stopped::StopString("STOP".to_owned())) };
-        check(output(&["STOP"], false), &[0, 1, 0], &[step("a"), step(""), step("STa")], "");
-        check(output(&["STOP"], false), &[0, 1, 2], &[step("a"), step(""), stopped], "");
-        check(output(&["STOP"], false), &[0, 1, END], &[step("a"), step(""), ended.clone()], "ST");
-        check(
-            output(&[], false),
-            &[3, 4, 5, 3],
-            &[step(""), step("\u{20ac}"), step(""), step("")],
-            "\u{fffd}",
-        );
-        check(output(&[], false), &[END], &[ended], "");
-        check(output(&[], true), &[END, 0], &[step(""), step("a")], "");
-    }
-
-    proptest! {
-        /// What a successor says after replaying a predecessor's tokens is what the predecessor would have said.
-        #[test]
-        fn replay_continues_the_text(tokens in prop::collection::vec(0..END, 0..24), split in 0..24_usize) {
-            let split = split.min(tokens.len());
-            let (sent, later) = tokens.split_at(split);
-            let mut whole = output(&["STOPST", "aa"], false);
-            let mut successor = output(&["STOPST", "aa"], false);
-            for &token in sent {
-                whole.push(TokenId(token));
-                successor.push(TokenId(token));
-            }
-            for &token in later {
-                prop_assert_eq!(successor.push(TokenId(token)), whole.push(TokenId(token)));
-            }
-            prop_assert_eq!(successor.finish(), whole.finish());
         }
     }
 }

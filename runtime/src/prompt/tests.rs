@@ -267,3 +267,68 @@ fn tool_calls_take_the_form_that_the_template_shows() {
     check("{% if m.content is none %}{{ f.arguments|tojson }}{% endif %}", "{\"city\": \"K\u{f6}ln\"}");
     check("{{ m.content + f.arguments|tojson }}", ";{\"city\": \"K\u{f6}ln\"}");
 }
+
+/// What an assistant thought stands where the template looks for it.
+#[test]
+fn thoughts_of_a_history_go_where_the_template_looks() {
+    let check = |source: &str, expected: &str| {
+        let thinking = worker::Message { reasoning: "hmm".to_owned(), ..message("assistant", "Hi.") };
+        let chat =
+            worker::Chat { messages: vec![message("user", "Hello"), thinking], ..worker::Chat::default() };
+        let source = format!("{{% for m in messages %}}{source}|{{% endfor %}}");
+        assert_eq!(render(&source, &chat).unwrap(), expected, "{source}");
+    };
+    check("{{ m.reasoning_content }}{{ m.content }}", "Hello|hmmHi.|");
+    check("{{ m.thinking }}{{ m.content }}", "Hello|hmmHi.|");
+    check("{{ m.content.split('</think>')[-1] | trim }}", "Hello|Hi.|");
+    check("{{ m.content }}{# </think> #}", "Hello|<think>\nhmm\n</think>\n\nHi.|");
+    check("{{ m.content }}", "Hello|Hi.|");
+}
+
+/// Mistral's templates refuse ids that are not nine letters and digits.
+#[test]
+fn ids_of_calls_become_those_that_the_template_accepts() {
+    let source = "{% for m in messages %}{% if m.tool_calls %}{% set c = m.tool_calls[0] %}\
+        {% if c.id | length != 9 %}{{ raise_exception('ids') }}{% endif %}{{ c.id }}{{ c.function.arguments | tojson }}\
+        {% else %}{{ m.tool_call_id }}{{ m.content }}{% endif %};{% endfor %}{{ tools | tojson }}";
+    let mut chat = tool_chat();
+    for message in &mut chat.messages {
+        message.tool_calls_json = message.tool_calls_json.replace("call12345", "call_0123456789");
+        if !message.tool_call_id.is_empty() {
+            "call_0123456789".clone_into(&mut message.tool_call_id);
+        }
+    }
+    let prompt = render(source, &chat).unwrap();
+    let ids: Vec<&str> =
+        prompt.split(';').filter_map(|part| part.split_once('{')).map(|(id, _)| id).take(2).collect();
+    assert!(ids[0] == ids[1] && ids[0].len() == 9, "{prompt}");
+    assert!(render(source, &tool_chat()).unwrap().contains("call12345{"));
+}
+
+#[test]
+fn reasoning_is_turned_off_in_the_templates_own_way() {
+    let check = |source: &str, expected: &str| {
+        let reasoning = Some(worker::Reasoning { enabled: Some(false), ..worker::Reasoning::default() });
+        let chat =
+            worker::Chat { messages: vec![message("user", "a")], reasoning, ..worker::Chat::default() };
+        assert_eq!(render(source, &chat).unwrap(), expected, "{source}");
+    };
+    let user = "{{ messages[0].content }}";
+    check(&format!("{user}{{% if enable_thinking is false %}}!{{% endif %}}"), "a!");
+    check(&format!("{user}{{% if not thinking is defined or thinking %}}<think>{{% endif %}}"), "a");
+    check(&format!("{user}<think>\n"), "a<think>\n\n</think>\n\n");
+    check(user, "a");
+}
+
+#[test]
+fn variables_that_the_template_does_not_read_are_refused() {
+    let check = |arguments: &str, expected: Option<&str>| {
+        let template_arguments_json = arguments.to_owned();
+        let chat = worker::Chat { template_arguments_json, ..chat() };
+        let template = ChatTemplate::compile("{{ messages[0].content }}{{ known }}", "", "").unwrap();
+        let refused = template.check_arguments(&input(&chat)).err().map(|error| error.to_string());
+        assert_eq!(refused.as_deref().map(|words| words.split('"').nth(1).unwrap()), expected, "{arguments}");
+    };
+    check(r#"{"known": 1, "enable_thinking": false, "reasoning_effort": "low"}"#, None);
+    check(r#"{"known": 1, "other": 2}"#, Some("other"));
+}
