@@ -81,7 +81,7 @@ fn classifier(n: u64) -> Graph {
     let table: Vec<f32> = (0..VOCABULARY * n as usize).map(|idx| idx as f32 / 100.0).collect();
     graph.weights("table", F32, &[VOCABULARY as u64, n], &export::raw(&table, F32));
     for input in ["input_ids", "attention_mask"] {
-        graph.input(input, I64, &[batch.clone(), tokens.clone()]);
+        graph.input(input, I64, &[batch, tokens]);
     }
     graph.weights("first", I64, &[], &0_i64.to_le_bytes());
     graph.node("Gather", &["table", "input_ids"], &["rows"], &[]);
