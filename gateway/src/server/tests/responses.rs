@@ -62,7 +62,9 @@ fn messages(request: &GenerateRequest) -> Vec<Message> {
 }
 
 fn roles(request: &GenerateRequest) -> String {
-    messages(request).iter().map(|message| format!("{}:{} ", message.role, message.content)).collect()
+    let messages = messages(request);
+    let shown = messages.iter().flat_map(|message| [&message.role, ":", &message.content, " "]);
+    shown.collect()
 }
 
 /// The events of a stream up to the first one of this kind.
@@ -399,10 +401,12 @@ async fn another_gateway_cancels_as_well() {
     let fake = Fake::start();
     let (gateway, other) = (fake.gateway(), fake.gateway());
     fake.script([accepted(), Step::Stall]);
-    let id = id_of(&create(&gateway, &json!({"input": "x", "background": true})).await);
-    fake.until_busy().await;
-    assert_eq!(fetch(&other, &id, "").await.json()["status"], "in_progress");
-    assert_eq!(cancel(&other, &id).await.json()["status"], "cancelled");
+    let body = json!({"input": "x", "background": true, "stream": true});
+    let response = answer(app(gateway), post(PATH, body.to_string())).await.unwrap();
+    let seen = until(&mut response.into_body().into_data_stream(), "response.in_progress").await;
+    let id = seen[0]["response"]["id"].as_str().unwrap();
+    assert_eq!(fetch(&other, id, "").await.json()["status"], "in_progress");
+    assert_eq!(cancel(&other, id).await.json()["status"], "cancelled");
     fake.until_idle().await;
 }
 

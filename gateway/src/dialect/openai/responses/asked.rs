@@ -22,15 +22,38 @@ pub(super) struct Asked {
     pub(super) store: bool,
     pub(super) temperature: f32,
     pub(super) text: Text,
-    #[serde(serialize_with = "or_auto")]
-    pub(super) tool_choice: Option<Box<RawValue>>,
-    #[serde(serialize_with = "or_empty")]
-    pub(super) tools: Option<Box<RawValue>>,
+    pub(super) tool_choice: ToolChoice,
+    pub(super) tools: AskedTools,
     pub(super) top_logprobs: u32,
     pub(super) top_p: f32,
-    #[serde(rename = "truncation", serialize_with = "truncation")]
-    pub(super) is_truncated: bool,
+    pub(super) truncation: Truncation,
     pub(super) user: Option<String>,
+}
+
+/// Which tools may or have to be called, as the client wrote it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub(super) enum ToolChoice {
+    Given(Box<RawValue>),
+    Default(&'static str),
+}
+
+/// The tools, as the client wrote them.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub(super) enum AskedTools {
+    Given(Box<RawValue>),
+    Default([(); 0]),
+}
+
+/// What becomes of a conversation that is longer than the context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Truncation {
+    /// It is refused.
+    Disabled,
+    /// Its beginning is left out.
+    Auto,
 }
 
 /// How to reason.
@@ -72,11 +95,11 @@ impl Default for Asked {
             store: true,
             temperature: 1.0,
             text: Text { format: Format::default(), verbosity: "medium" },
-            tool_choice: None,
-            tools: None,
+            tool_choice: ToolChoice::Default("auto"),
+            tools: AskedTools::Default([]),
             top_logprobs: 0,
             top_p: 1.0,
-            is_truncated: false,
+            truncation: Truncation::Disabled,
             user: None,
         }
     }
@@ -95,22 +118,4 @@ impl Serialize for Format {
 
 fn pairs<S: Serializer>(pairs: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(key, value)| (key, value)))
-}
-
-fn or_auto<S: Serializer>(given: &Option<Box<RawValue>>, serializer: S) -> Result<S::Ok, S::Error> {
-    match given {
-        Some(given) => given.serialize(serializer),
-        None => serializer.serialize_str("auto"),
-    }
-}
-
-fn or_empty<S: Serializer>(given: &Option<Box<RawValue>>, serializer: S) -> Result<S::Ok, S::Error> {
-    match given {
-        Some(given) => given.serialize(serializer),
-        None => serializer.collect_seq::<[(); 0]>([]),
-    }
-}
-
-fn truncation<S: Serializer>(is_truncated: &bool, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(if *is_truncated { "auto" } else { "disabled" })
 }

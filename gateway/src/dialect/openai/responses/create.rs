@@ -16,8 +16,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::warn;
 
 use super::{
-    background, event::Teller, generation, history, keeper::Keeper, params::Params, response::Response,
-    store, transcript::Transcript,
+    asked::Truncation, background, event::Teller, generation, history, keeper::Keeper, params::Params,
+    response::Response, store, transcript::Transcript,
 };
 use crate::{
     dialect::openai::{answer, error::Refusal, request::Names},
@@ -50,7 +50,7 @@ pub(in crate::dialect::openai) async fn create(
     let messages = history::messages(&mut params, store, &caller.name).await?;
     params.chat()?.messages = messages;
 
-    let events = events(&gateway, record, &params);
+    let events = events(&gateway, &record, &params);
     let (is_streamed, is_background) = (params.is_streamed, params.asked.background);
     let keeper = Keeper::new(store.clone(), &caller.name, &mut params);
     let mut response = if is_background {
@@ -65,7 +65,7 @@ pub(in crate::dialect::openai) async fn create(
 }
 
 /// What workers say of the request, errors in the client's words.
-fn events(gateway: &Gateway, record: Record, params: &Params) -> Events {
+fn events(gateway: &Gateway, record: &Record, params: &Params) -> Events {
     let request = upstream::Request {
         id: record.id().clone(),
         began: Instant::now(),
@@ -73,7 +73,8 @@ fn events(gateway: &Gateway, record: Record, params: &Params) -> Events {
         generate: params.generate.clone(),
         keep_alive: params.keep_alive,
     };
-    let events = generation::begin(gateway.upstream.clone(), request, params.asked.is_truncated);
+    let is_truncated = params.asked.truncation == Truncation::Auto;
+    let events = generation::begin(gateway.upstream.clone(), request, is_truncated);
     let structure = Some(params.structure_param.clone());
     let functions = params.tools.paths.clone();
     let names = Names { input: "input", structure, functions };

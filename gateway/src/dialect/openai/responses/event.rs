@@ -144,6 +144,19 @@ struct Event<'a> {
     obfuscation: Option<String>,
 }
 
+impl Say<'_> {
+    /// Whether it says nothing that a later event does not say again.
+    fn is_delta(&self) -> bool {
+        matches!(
+            self,
+            Self::TextDelta { .. }
+                | Self::ThoughtDelta { .. }
+                | Self::SummaryDelta { .. }
+                | Self::CallDelta { .. }
+        )
+    }
+}
+
 impl Teller {
     /// Nothing has been told yet; nothing is, unless it `is_heard`.
     pub(super) fn new(is_heard: bool, is_obfuscated: bool) -> Self {
@@ -153,7 +166,7 @@ impl Teller {
     /// Tells the event `kind`.
     pub(super) fn tell(&mut self, kind: &'static str, say: Say<'_>) {
         if self.is_heard {
-            let is_delta = kind.ends_with(".delta");
+            let is_delta = say.is_delta();
             let obfuscation = (is_delta && self.is_obfuscated).then(noise);
             let event = Event { kind, sequence_number: self.next_number, say, obfuscation };
             let bytes = written(kind, &event);

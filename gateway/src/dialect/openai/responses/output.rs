@@ -53,6 +53,7 @@ pub(super) enum ItemStatus {
 }
 
 /// A part of a message or of a thought.
+#[expect(clippy::enum_variant_names, reason = "these are the API's names")]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Part {
@@ -93,13 +94,13 @@ impl From<worker::TokenLogprobs> for Logprob {
     fn from(said: worker::TokenLogprobs) -> Self {
         let token = logprobs::text(&said.text, "");
         let top_logprobs = said.top.into_iter().map(TopLogprob::from).collect();
-        Self { token, bytes: said.text.to_vec(), logprob: logprobs::finite(said.logprob), top_logprobs }
+        Self { token, bytes: said.text, logprob: logprobs::finite(said.logprob), top_logprobs }
     }
 }
 
 impl From<worker::TopLogprob> for TopLogprob {
     fn from(said: worker::TopLogprob) -> Self {
         let token = logprobs::text(&said.text, "");
-        Self { token, bytes: said.text.to_vec(), logprob: logprobs::finite(said.logprob) }
+        Self { token, bytes: said.text, logprob: logprobs::finite(said.logprob) }
     }
 }

@@ -4,15 +4,18 @@ use impetus_proto::{
     Code, Error,
     worker::{Chat, GenerateRequest, Logprobs, Structure, generate_request::Input},
 };
-use serde_json::value::RawValue;
 
-use super::{asked::Asked, item::Item, tool::Tools};
+use super::{
+    asked::{Asked, Truncation},
+    item::Item,
+    tool::Tools,
+};
 use crate::dialect::openai::{
     bookkeeping,
     field::{Fields, elements, kind, wrong_type},
     ignored::Ignored,
-    keep_alive, parameter,
-    parameter::Parameter,
+    keep_alive,
+    parameter::{self, Parameter},
     sampling, structure,
 };
 
@@ -192,7 +195,9 @@ fn bookkeeping(fields: &mut Fields<'_>, asked: &mut Asked) -> Result<(), Error> 
     bookkeeping::service_tier(fields)?;
     // Only OpenAI's own tools would be counted, and none of them is called.
     asked.max_tool_calls = fields.integer("max_tool_calls", 1..=MAX_COUNT)?.map(|count| count as u32);
-    asked.is_truncated = fields.word("truncation", &["disabled", "auto"])? == Some("auto");
+    if fields.word("truncation", &["disabled", "auto"])? == Some("auto") {
+        asked.truncation = Truncation::Auto;
+    }
     asked.store = fields.flag("store")?.unwrap_or(true);
     asked.background = fields.flag("background")?.unwrap_or(false);
     if asked.background && !asked.store {

@@ -1,14 +1,16 @@
 //! What is said to the chat template beside the messages: instructions, tools and how to reason.
 
 use impetus_proto::{Error, worker};
-use serde_json::value::RawValue;
 
 use super::{Asked, Chat, Tools, short};
 use crate::dialect::openai::{
     field::Fields,
     ignored::Ignored,
     reasoning,
-    responses::{asked::Reasoning, choice},
+    responses::{
+        asked::{AskedTools, Reasoning, ToolChoice},
+        choice,
+    },
 };
 
 /// How a thought may be summed up, as the API has it.
@@ -27,7 +29,12 @@ pub(super) fn take(
     let chosen = fields.raw("tool_choice");
     asked.parallel_tool_calls = fields.flag("parallel_tool_calls")?.unwrap_or(true);
     let tool_choice = choice::read(chosen, &tools, !asked.parallel_tool_calls, ignored)?;
-    (asked.tools, asked.tool_choice) = (declared.map(RawValue::to_owned), chosen.map(RawValue::to_owned));
+    if let Some(declared) = declared {
+        asked.tools = AskedTools::Given(declared.to_owned());
+    }
+    if let Some(chosen) = chosen {
+        asked.tool_choice = ToolChoice::Given(chosen.to_owned());
+    }
     let own = own_reasoning(fields, asked, ignored)?;
     // Other servers have fields of their own for the same.
     let others = reasoning::thought(fields, ignored)?;

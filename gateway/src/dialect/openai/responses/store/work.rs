@@ -13,7 +13,7 @@ use super::database::{Bounds, Database, DatabaseError};
 use crate::dialect::openai::responses::response::unix_now;
 
 /// How often what is too old is removed.
-const SWEEP_PERIOD: Duration = Duration::from_secs(60);
+const SWEEP_PERIOD: Duration = Duration::from_mins(1);
 
 /// Where the database is, and how large.
 #[derive(Debug, Clone)]

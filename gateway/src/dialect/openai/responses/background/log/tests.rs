@@ -21,7 +21,7 @@ async fn read(log: &Arc<Log>, after: Option<u64>) -> String {
 async fn a_reader_begins_behind_what_it_has_read() {
     let log = log(0..1000);
     log.close();
-    let all: String = (0..1000).map(|number| format!("{number} ")).collect();
+    let all = (0..1000).map(|number| number.to_string()).collect::<Vec<_>>().join(" ") + " ";
     assert_eq!(read(&log, None).await, all);
     assert_eq!(read(&log, Some(997)).await, "998 999 ");
     assert_eq!(read(&log, Some(999)).await, "");
