@@ -124,7 +124,7 @@ impl Shape {
     fn call(self, call: &Json) -> Json {
         let mut call = call.clone();
         if let Some(Json::String(id)) = call.get_mut("id") {
-            *id = self.id(id);
+            self.id(id).clone_into(id);
         }
         if let Some(arguments) = call.pointer_mut("/function/arguments") {
             let changed = match (self.arguments, &*arguments) {
@@ -167,7 +167,7 @@ pub(super) fn with_long_ids(messages: &[Message]) -> Vec<Message> {
     for message in &mut messages {
         message.tool_calls.iter_mut().for_each(|call| call["id"] = long.clone());
         if !message.tool_call_id.is_empty() {
-            message.tool_call_id = long.as_str().unwrap_or_default().to_owned();
+            long.as_str().unwrap_or_default().clone_into(&mut message.tool_call_id);
         }
     }
     messages

@@ -20,7 +20,7 @@ enum State {
     #[default]
     Text,
     /// Behind the opening tag.
-    Call(CallReader),
+    Call(Box<CallReader>),
     /// Behind a call: its closing tag, or another call.
     Closing,
 }
@@ -56,17 +56,23 @@ impl Format for Hermes {
     }
 }
 
+impl State {
+    fn call() -> Self {
+        Self::Call(Box::new(CallReader::new(USUAL)))
+    }
+}
+
 impl Body for State {
     fn read(&mut self, answer: &mut Answer<'_>) {
         loop {
             *self = match self {
-                Self::Text => match answer.text_before(&[OPEN]) {
-                    None => return,
-                    Some(_) => {
-                        answer.skip(OPEN.len());
-                        Self::Call(CallReader::new(USUAL))
+                Self::Text => {
+                    if answer.text_before(&[OPEN]).is_none() {
+                        return;
                     }
-                },
+                    answer.skip(OPEN.len());
+                    Self::call()
+                }
                 Self::Call(reader) => match answer.read_call(reader) {
                     Read::More => return,
                     Read::Over => Self::Closing,
@@ -82,9 +88,7 @@ impl Body for State {
                     }
                     match answer.buffer.take_tag(CLOSE, answer.last) {
                         None => return,
-                        Some(false) if answer.buffer.rest().starts_with('{') => {
-                            Self::Call(CallReader::new(USUAL))
-                        }
+                        Some(false) if answer.buffer.rest().starts_with('{') => Self::call(),
                         Some(_) => Self::Text,
                     }
                 }

@@ -27,7 +27,7 @@ enum State {
     /// Where an answer may be a call.
     Beginning,
     /// In what may be a call; what stood before it.
-    Call(String, CallReader),
+    Call(String, Box<CallReader>),
     /// Behind a call, where another one may be.
     Behind,
     Text,
@@ -125,8 +125,8 @@ impl Objects {
         }
     }
 
-    fn reader(&self) -> CallReader {
-        CallReader::new(USUAL).among(self.names.clone())
+    fn reader(&self) -> Box<CallReader> {
+        Box::new(CallReader::new(USUAL).among(self.names.clone()))
     }
 }
 

@@ -258,7 +258,7 @@ impl Calls {
     /// What the text begins with.
     fn element<'a>(&self, text: &'a str) -> Element<'a> {
         let Some(open) = text.find('(') else {
-            let may_be = self.names.iter().any(|name| name.starts_with(text));
+            let may_be = self.names.iter().any(|name| name.starts_with(text.trim_end()));
             return if may_be { Element::Short } else { Element::Wrong };
         };
         let name = text[..open].trim_end();
@@ -266,10 +266,9 @@ impl Calls {
             return Element::Wrong;
         }
         match arguments(&text[open + 1..]) {
-            None if text.len() > MAX_CALL_BYTES => Element::Wrong,
-            Some(Ok((json, bytes))) => Element::Call(name, json, open + 1 + bytes),
-            Some(Err(())) => Element::Wrong,
-            None => Element::Short,
+            Some(Ok((json, bytes))) if bytes <= MAX_CALL_BYTES => Element::Call(name, json, open + 1 + bytes),
+            None if text.len() <= MAX_CALL_BYTES => Element::Short,
+            _ => Element::Wrong,
         }
     }
 }
@@ -279,19 +278,20 @@ fn arguments(text: &str) -> Option<Result<(String, usize), ()>> {
     let (mut depth, mut quote, mut escaped) = (0_usize, None, false);
     let (mut start, mut pieces) = (0, Vec::new());
     for (at, byte) in text.bytes().enumerate() {
-        match (quote, byte) {
-            (Some(_), _) if escaped => escaped = false,
-            (Some(_), b'\\') => escaped = true,
-            (Some(mark), _) if byte == mark => quote = None,
-            (Some(_), _) => {}
-            (None, b'"' | b'\'') => quote = Some(byte),
-            (None, b'(' | b'[' | b'{') => depth += 1,
-            (None, b')') if depth == 0 => {
+        if let Some(mark) = quote {
+            quote = quote.filter(|_| escaped || byte != mark);
+            escaped = byte == b'\\' && !escaped;
+            continue;
+        }
+        match byte {
+            b'"' | b'\'' => quote = Some(byte),
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' if depth == 0 => {
                 pieces.push(&text[start..at]);
                 return Some(object(&pieces).map(|json| (json, at + 1)).ok_or(()));
             }
-            (None, b')' | b']' | b'}') => depth = depth.saturating_sub(1),
-            (None, b',') if depth == 0 => {
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' if depth == 0 => {
                 pieces.push(&text[start..at]);
                 start = at + 1;
             }
