@@ -1,5 +1,5 @@
 //! `make bench`: how fast the engine is alone, how fast it is through the gateway, and what the difference costs; and
-//! how fast the engines of the three formats are beside each other.
+//! how fast the engines of the three formats are beside each other; and what masks of grammars cost.
 //!
 //! Machines are noisy, so the two take turns within one run, and what is reported are medians, of the ratio too.
 //! What the processes themselves count (time outside the engine, processor time) is the less noisy second opinion.
@@ -9,6 +9,7 @@ mod engine;
 mod folder;
 mod formats;
 mod gguf;
+mod masks;
 mod model;
 mod process;
 mod report;
@@ -77,6 +78,7 @@ pub fn run() -> anyhow::Result<()> {
         measure(programs, &model, threads, &mut report)
             .with_context(|| format!("measuring with {threads} engine threads"))?;
     }
+    report.masks(masks::measure().context("measuring masks")?);
     report.formats(formats::measure(programs, &dir, cores).context("measuring the formats")?);
     report.finish(&target.join("bench.json"))
 }

@@ -160,7 +160,8 @@ impl Sequence {
             }
         }
         if let Some(constraint) = constraint.as_mut().filter(|_| !waits_for_rows && stopped.is_none()) {
-            constraint.replay(&tokens[prompt_tokens..]);
+            // A failure shows at the first token that is sampled.
+            drop(constraint.replay(&tokens[prompt_tokens..]));
         }
         if stopped.is_none() && max_tokens.is_some_and(|limit| tokens.len() - prompt_tokens >= limit as usize)
         {

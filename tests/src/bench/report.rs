@@ -6,7 +6,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::{
-    Measured, PAIRS, Task, formats,
+    Measured, PAIRS, Task, formats, masks,
     model::BenchModel,
     process::{self, Memory},
 };
@@ -26,6 +26,8 @@ pub(super) struct Report {
     idle: Vec<[Memory; 2]>,
     /// The engines of all formats against each other.
     formats: Value,
+    /// What it costs to hold an output to a grammar.
+    masks: Value,
 }
 
 /// What was measured with one number of engine threads and of streams.
@@ -61,6 +63,7 @@ impl Report {
             groups: Vec::new(),
             idle: Vec::new(),
             formats: Value::Null,
+            masks: Value::Null,
         }
     }
 
@@ -76,13 +79,18 @@ impl Report {
         self.formats = formats;
     }
 
+    pub(super) fn masks(&mut self, masks: Value) {
+        self.masks = masks;
+    }
+
     /// Prints the tables and writes `path`.
     pub(super) fn finish(self, path: &Path) -> anyhow::Result<()> {
         let json = self.json();
         let table = table(&json).context("writing the table")?;
         let formats = formats::table(&json["formats"]).context("writing the table of formats")?;
+        let masks = masks::table(&json["masks"]).context("writing the table of masks")?;
         let mut out = std::io::stdout();
-        write!(out, "{table}\n{formats}").context("printing the tables")?;
+        write!(out, "{table}\n{formats}\n{masks}").context("printing the tables")?;
         fs::write(path, format!("{json:#}\n")).with_context(|| format!("writing {}", path.display()))
     }
 
@@ -104,6 +112,7 @@ impl Report {
             "idle_rss_bytes": memory(|memory| memory.rss),
             "idle_pss_bytes": memory(|memory| memory.pss),
             "formats": self.formats,
+            "masks": self.masks,
         })
     }
 }

@@ -81,7 +81,7 @@ impl Vocabulary {
 }
 
 /// The character that stands for each byte: itself where it prints, else one from U+0100 on, in order.
-fn byte_names() -> Vec<char> {
+pub(super) fn byte_names() -> Vec<char> {
     let prints = |byte: u8| matches!(byte, 0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff);
     let mut others = '\u{100}'..;
     let mut name = |byte: u8| if prints(byte) { Some(char::from(byte)) } else { others.next() };

@@ -59,12 +59,13 @@ impl Grammar {
 }
 
 impl Constraint {
-    /// Takes tokens in that were chosen before, by a predecessor or as the beginning of an answer. Blocks.
-    pub fn replay(&mut self, tokens: &[TokenId]) {
-        if let Ok(state) = self.state() {
-            state.take(tokens);
-            state.look_ahead();
-        }
+    /// Takes tokens in that were chosen before, by a predecessor or as the beginning of an answer. Fails if the grammar
+    /// does not allow them, and so does every mask from then on. Blocks.
+    pub fn replay(&mut self, tokens: &[TokenId]) -> Result<(), ConstraintError> {
+        let state = self.state()?;
+        state.take(tokens);
+        state.look_ahead();
+        state.next.as_ref().map(|_| ()).map_err(Clone::clone)
     }
 
     /// Makes all logits minus infinity that stand for what the grammar does not allow next, waiting for the mask where
