@@ -1,6 +1,6 @@
 //! Lark texts before they are compiled: their size, and the control tokens in them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write as _};
 
 use serde_json::Value as Json;
 
@@ -23,6 +23,15 @@ pub(super) enum Unknown {
 pub fn quote(text: &str) -> String {
     // As JSON; Lark has no raw DEL.
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+/// Writes a character to a regular expression, by its number where it might mean more than itself.
+pub(super) fn push_char(char: char, regex: &mut String) {
+    if char.is_ascii_alphanumeric() {
+        regex.push(char);
+    } else {
+        let _ = write!(regex, "\\x{{{:x}}}", u32::from(char));
+    }
 }
 
 /// Refuses what is larger or deeper than any real grammar.
@@ -77,7 +86,7 @@ pub(super) fn resolve(
         let bracketed = inner.starts_with('[') && inner.ends_with(']');
         let id = names.get(name).or_else(|| bracketed.then(|| names.get(inner)).flatten());
         match (id, unknown) {
-            (Some(TokenId(id)), _) => resolved.push_str(&format!("<[{id}]>")),
+            (Some(TokenId(id)), _) => resolved.extend(["<[", &id.to_string(), "]>"]),
             (None, Unknown::IsText) => resolved.push_str(&quote(if bracketed { inner } else { name })),
             (None, Unknown::IsRefused(source_of)) => {
                 let reason = format!("`{name}` is no control token of this model");

@@ -26,17 +26,17 @@ fn a_grammar_accepts_what_it_says() {
 }
 
 /// What `structure` compiles to, or the words of its refusal.
-fn compiled(structure: Structure) -> Result<Grammar, String> {
+fn compiled(structure: &Structure) -> Result<Grammar, String> {
     let grammars = Grammars::new(Arc::new(ByteVocabulary::default()));
-    let source = Source::of(&structure);
-    let content = grammars.content(&structure).map_err(|error| error.to_string())?;
+    let source = Source::of(structure);
+    let content = grammars.content(structure).map_err(|error| error.to_string())?;
     grammars.compile(&structure::alone(&content), source).map_err(|error| error.to_string())
 }
 
 #[test]
 fn regexes_choices_and_grammars_accept_what_they_say() {
     let check = |structure: Structure, yes: &[&str], no: &[&str]| {
-        let grammar = compiled(structure.clone()).unwrap();
+        let grammar = compiled(&structure).unwrap();
         for text in yes {
             assert!(grammar.accepts(&tokens(text)), "{structure:?} refuses {text:?}");
         }
@@ -64,7 +64,7 @@ fn regexes_choices_and_grammars_accept_what_they_say() {
 #[test]
 fn what_cannot_be_enforced_is_refused_with_a_reason() {
     let check = |structure: Structure, expected: &str| {
-        let error = compiled(structure.clone()).unwrap_err();
+        let error = compiled(&structure).unwrap_err();
         assert!(error.contains(expected), "{structure:?}: {error}");
     };
     let (lark, regex) =
@@ -88,7 +88,7 @@ fn hostile_grammars_are_refused_or_cheap() {
     };
     let check = |structure: Structure| {
         // What compiles has to give its first mask.
-        if let Ok(grammar) = compiled(structure) {
+        if let Ok(grammar) = compiled(&structure) {
             assert!(grammar.begin(false).mask(&mut [0.0; 257]).is_ok());
         }
     };

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{GrammarError, Node, Rules, refused};
+use crate::sampling::grammar::lark::push_char;
 
 /// Groups within groups.
 const MAX_DEPTH: usize = 64;
@@ -159,7 +160,7 @@ impl Parser<'_> {
                 Some('\\') => self.escape()?,
                 Some(char) => char,
             };
-            push(first, &mut regex);
+            push_char(first, &mut regex);
             if self.rest().starts_with('-') && !self.rest().starts_with("-]") {
                 self.at += 1;
                 let last = match self.next() {
@@ -171,7 +172,7 @@ impl Parser<'_> {
                     return Err(self.error("a range of characters is in the wrong order"));
                 }
                 regex.push('-');
-                push(last, &mut regex);
+                push_char(last, &mut regex);
             }
         }
         regex.push(']');
@@ -250,14 +251,5 @@ impl Parser<'_> {
     fn error(&self, what: &str) -> GrammarError {
         let line = self.text.get(..self.at).unwrap_or_default().matches('\n').count() + 1;
         refused(format!("{what} at line {line}"))
-    }
-}
-
-/// A character in a class, by its number where it might mean more.
-fn push(char: char, regex: &mut String) {
-    if char.is_ascii_alphanumeric() {
-        regex.push(char);
-    } else {
-        regex.push_str(&format!("\\x{{{:x}}}", u32::from(char)));
     }
 }

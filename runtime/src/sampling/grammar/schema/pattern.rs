@@ -3,6 +3,8 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use crate::sampling::grammar::lark::push_char;
+
 /// White space and line ends of ECMA 262, as the inside of a class.
 const SPACE: &str =
     r"\t\n\x0b\x0c\r \x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}";
@@ -16,7 +18,7 @@ pub(super) fn translate(pattern: &str) -> Result<String, &'static str> {
     while let Some(char) = chars.next() {
         match char {
             '\\' => match escape(&mut chars)? {
-                Escape::Char(char) => push(char, &mut rust),
+                Escape::Char(char) => push_char(char, &mut rust),
                 Escape::Class(inside) => rust.extend(["[", &inside, "]"]),
             },
             '.' => rust.push_str(r"[^\n\r\x{2028}\x{2029}]"),
@@ -28,7 +30,7 @@ pub(super) fn translate(pattern: &str) -> Result<String, &'static str> {
                 rust.push('}');
             }
             '^' | '$' | '|' | '*' | '+' | '?' | ')' => rust.push(char),
-            char => push(char, &mut rust),
+            char => push_char(char, &mut rust),
         }
     }
     Ok(rust)
@@ -115,7 +117,7 @@ fn class(chars: &mut Peekable<Chars>, rust: &mut String) -> Result<(), &'static 
             }
             Some(Escape::Char(char)) => char,
         };
-        push(first, rust);
+        push_char(first, rust);
         let mut ahead = chars.clone();
         let is_range = ahead.next() == Some('-') && ahead.peek().is_some_and(|&char| char != ']');
         if is_range {
@@ -123,7 +125,7 @@ fn class(chars: &mut Peekable<Chars>, rust: &mut String) -> Result<(), &'static 
             match member(chars)? {
                 Some(Escape::Char(last)) if first <= last => {
                     rust.push('-');
-                    push(last, rust);
+                    push_char(last, rust);
                 }
                 _ => return Err("has a range of characters that is none"),
             }
@@ -167,15 +169,6 @@ fn is_quantifier(chars: &Peekable<Chars>) -> bool {
     let (least, most) = inside.split_once(',').unwrap_or((&inside, ""));
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     has_end && !least.is_empty() && is_number(least) && is_number(most)
-}
-
-/// A character as itself where nothing reads more into it.
-fn push(char: char, rust: &mut String) {
-    if char.is_ascii_alphanumeric() {
-        rust.push(char);
-    } else {
-        rust.push_str(&format!("\\x{{{:x}}}", u32::from(char)));
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What `$ref` refers to: parts of the same schema, by pointer or anchor.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write as _};
 
 use serde_json::Value as Json;
 
@@ -140,7 +140,9 @@ fn encoded(pointer: &str) -> String {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' | b'$' => {
                 fragment.push(char::from(byte));
             }
-            byte => fragment.push_str(&format!("%{byte:02X}")),
+            byte => {
+                let _ = write!(fragment, "%{byte:02X}");
+            }
         }
     }
     fragment
