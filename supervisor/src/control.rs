@@ -84,7 +84,12 @@ pub async fn serve(incoming: Incoming, control: Control) -> Result<(), tonic::tr
     let service = SupervisorServer::new(control)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    Server::builder().add_service(health_service).add_service(service).add_service(keys).serve_with_incoming(incoming).await
+    Server::builder()
+        .add_service(health_service)
+        .add_service(service)
+        .add_service(keys)
+        .serve_with_incoming(incoming)
+        .await
 }
 
 #[tonic::async_trait]

@@ -24,7 +24,9 @@ pub use entrance::Entrance;
 pub use port::{Holder, holder_of};
 pub use socket::{ListenError, listen};
 
-use crate::{adoption::Records, keys::Keys, launch::Launcher, logs::Logs, policy::restart::Limits, shutdown::Phase};
+use crate::{
+    adoption::Records, keys::Keys, launch::Launcher, logs::Logs, policy::restart::Limits, shutdown::Phase,
+};
 
 /// The gateway's name wherever a process is named.
 pub const NAME: &str = "gateway";

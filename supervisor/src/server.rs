@@ -92,9 +92,8 @@ async fn serve(
         records: settings::records(config, places),
         cgroups: Cgroups::for_workers(config.budget.cgroups, &places.runtime_dir),
     };
-    let gateway_settings =
-        settings::of_gateway(config, places, &configured.keys)
-            .context("cannot tell the gateway its configuration")?;
+    let gateway_settings = settings::of_gateway(config, places, &configured.keys)
+        .context("cannot tell the gateway its configuration")?;
     let (gateway, gateway_task) = gateway::start(gateway_settings, entrance, launcher, logs, phase.clone());
     let memory = measure::first(config);
     let programs =

@@ -17,12 +17,12 @@ mod deepseek_v4;
 #[cfg(test)]
 mod detection;
 mod firefunction;
+#[cfg(test)]
+mod fixture;
 mod functionary;
 mod gemma;
 mod generic;
 mod glm;
-#[cfg(test)]
-mod fixture;
 mod granite;
 mod harmony;
 mod headed;

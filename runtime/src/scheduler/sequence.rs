@@ -153,8 +153,11 @@ impl Sequence {
             if !waits_for_rows {
                 sampler.accept(token);
             }
-            stopped =
-                output.push(token).stopped.map(FinishReason::from).or_else(|| ended(constraint.as_ref(), token));
+            stopped = output
+                .push(token)
+                .stopped
+                .map(FinishReason::from)
+                .or_else(|| ended(constraint.as_ref(), token));
             if stopped.is_some() {
                 break;
             }

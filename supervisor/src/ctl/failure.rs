@@ -45,7 +45,9 @@ impl Failure {
     pub(super) fn exit_code(&self) -> ExitCode {
         match self {
             Self::NotRunning { .. } => ExitCode::from(NOT_RUNNING),
-            Self::Refused(error) if matches!(error.code(), Code::ModelNotFound | Code::NotFound) => ExitCode::from(NO_SUCH_THING),
+            Self::Refused(error) if matches!(error.code(), Code::ModelNotFound | Code::NotFound) => {
+                ExitCode::from(NO_SUCH_THING)
+            }
             _ => ExitCode::FAILURE,
         }
     }
