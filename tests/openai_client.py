@@ -83,8 +83,8 @@ def errs(client):
     check("unknown model", (error.code, error.param), ("model_not_found", "model"))
     error = refused(openai.BadRequestError, lambda: create(temperature=9))
     check("value", (error.code, error.param, error.type), ("invalid_value", "temperature", "invalid_request_error"))
-    error = refused(openai.BadRequestError, lambda: create(logprobs=True))
-    check("parameter", (error.code, error.param), ("unsupported_parameter", "logprobs"))
+    error = refused(openai.BadRequestError, lambda: create(store=True))
+    check("parameter", (error.code, error.param), ("unsupported_parameter", "store"))
     long = [{"role": "user", "content": "again " * 2100}]
     error = refused(openai.BadRequestError, lambda: create(messages=long, stream=True))
     check("length", error.code, "context_length_exceeded")

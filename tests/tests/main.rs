@@ -27,7 +27,6 @@ mod openai_python;
 mod parity;
 mod patience;
 mod plugin;
-mod recorded;
 mod rerank;
 mod sampling;
 mod shutdown;

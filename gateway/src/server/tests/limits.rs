@@ -17,9 +17,14 @@ async fn bodies_are_bounded_in_depth_and_messages_and_are_json() {
     let config = Config { gateway: limits, ..Config::default() };
     let gateway = Gateway::new(&config, &fake.socket()).unwrap();
     let check = async |body: &str, kind: Option<&str>, expected: Result<(), (u16, &str)>| {
-        let mut request = Request::post(CHAT_PATH).header(HOST, "localhost");
+        // As a browser sends it from a page of this server; a program says no origin, and its type says nothing.
+        let mut request =
+            Request::post(CHAT_PATH).header(HOST, "localhost").header("origin", "http://localhost");
         if let Some(kind) = kind {
             request = request.header("content-type", kind);
+            let program = Request::post(CHAT_PATH).header(HOST, "localhost").header("content-type", kind);
+            let told = send_to(gateway.clone(), program.body(Body::from(body.to_owned())).unwrap()).await;
+            assert_eq!(told.status, StatusCode::OK, "{kind}: {}", told.text);
         }
         let answer = send_to(gateway.clone(), request.body(Body::from(body.to_owned())).unwrap()).await;
         match expected {

@@ -61,6 +61,8 @@ struct Usage {
 #[derive(Debug, Clone, Serialize)]
 struct InputDetails {
     cached_tokens: u32,
+    /// None is ever paid for.
+    cache_write_tokens: u32,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -129,7 +131,7 @@ impl Usage {
     fn of(usage: worker::Usage) -> Self {
         Self {
             input_tokens: usage.prompt_tokens,
-            input_tokens_details: InputDetails { cached_tokens: usage.cached_tokens },
+            input_tokens_details: InputDetails { cached_tokens: usage.cached_tokens, cache_write_tokens: 0 },
             output_tokens: usage.completion_tokens,
             output_tokens_details: OutputDetails { reasoning_tokens: usage.reasoning_tokens },
             total_tokens: usage.prompt_tokens.saturating_add(usage.completion_tokens),

@@ -1,13 +1,17 @@
+#!/usr/bin/env python3
 """Sends requests that real clients sent once, as they stand but for the model's name and the length of the answer, and
 reads each answer with the types of OpenAI's own client, which are made from the published API.
 
-    recorded_requests.py URL FOLDER    FOLDER has the recordings, a file of JSON lines for each client
+    PYTHONPATH=.tools/clients tests/clients/recorded.py URL FOLDER
 
-Run by tests/tests/recorded.rs. Prints a line for each request that is not answered as it should be, then the number
-of those that are."""
+FOLDER has the recordings, a file of JSON lines for each client; `tools/setup clients` fetches OpenAI's client. The
+server needs `impetus-tiny` with a context of 32,768 tokens or more, and an embedding model that is called `minilm`.
+Prints a line for each request that is not answered as it should be, then the number of those that are."""
 
+import base64
 import json
 import pathlib
+import struct
 import sys
 
 import httpx
@@ -25,17 +29,23 @@ KNOWN = {
     "/v1/embeddings": (CreateEmbeddingResponse, None, None),
 }
 LIMIT = 24
-PICTURES = ('"image_url"', '"input_image"')
+PICTURES = ("image_url", "input_image")
 
 
 def recorded(folder):
     """The requests of all clients to the paths that are known here."""
     for file in sorted(pathlib.Path(folder).glob("*.jsonl")):
+        # A recording has the schemas of a client's tools once, and words in their place afterwards.
+        tools = []
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
             request = json.loads(line)
             path = request["path"].split("?")[0]
-            if request["method"] == "POST" and path in KNOWN and isinstance(request["body"], dict):
-                yield f"{file.stem}:{number}", path, request["body"]
+            body = request["body"]
+            if request["method"] == "POST" and path in KNOWN and isinstance(body, dict):
+                if isinstance(body.get("tools"), str):
+                    body["tools"] = tools
+                tools = body.get("tools", tools)
+                yield f"{file.stem}:{number}", path, body
 
 
 def events(text):
@@ -49,6 +59,13 @@ def events(text):
     return [json.loads(line) for line in data if line != "[DONE]"]
 
 
+def has_pictures(body):
+    """Whether a message of the request has a picture among its parts."""
+    messages = body.get("messages") or body.get("input") or []
+    parts = [message.get("content") for message in messages if isinstance(message, dict)]
+    return any(part.get("type") in PICTURES for listed in parts if isinstance(listed, list) for part in listed)
+
+
 def strictly(kind, value):
     """Reads `value` as `kind`, whose fields have to be there and to be of their types."""
     TypeAdapter(kind).validate_python(value)
@@ -56,21 +73,26 @@ def strictly(kind, value):
 
 def check(client, path, body):
     whole, streamed, limit = KNOWN[path]
-    has_pictures = any(picture in json.dumps(body) for picture in PICTURES)
     body["model"] = MODEL if limit else EMBEDDING_MODEL
     if limit:
         body.pop("max_completion_tokens", None)
         body[limit] = min(body.get(limit) or LIMIT, LIMIT)
     answer = client.post(path, json=body)
-    if has_pictures:
+    if has_pictures(body):
         assert answer.status_code == 400 and "image" in answer.text, f"{answer.status_code} {answer.text[:300]}"
         return
     assert answer.status_code == 200, f"{answer.status_code} {answer.text[:300]}"
     if body.get("stream"):
         for event in events(answer.text):
             strictly(streamed, event)
-    else:
-        strictly(whole, answer.json())
+        return
+    value = answer.json()
+    if body.get("encoding_format") == "base64":
+        # The types are of what the client makes of it: little-endian floats of 32 bits.
+        for item in value["data"]:
+            data = base64.b64decode(item["embedding"], validate=True)
+            item["embedding"] = list(struct.unpack(f"<{len(data) // 4}f", data))
+    strictly(whole, value)
 
 
 def main():
