@@ -67,7 +67,8 @@ fn other_logprobs(expected: &Choice, got: &Choice) -> Option<String> {
         return Some(format!("{came} log probabilities instead of {due}"));
     }
     let mut pairs = expected.logprobs.iter().zip(&got.logprobs);
-    let (due, came) = pairs.find(|(due, came)| due.0 != came.0 || !((due.1 - came.1).abs() < ROUNDING))?;
+    let is_near = |due: f64, came: f64| (due - came).abs() < ROUNDING;
+    let (due, came) = pairs.find(|(due, came)| due.0 != came.0 || !is_near(due.1, came.1))?;
     Some(format!("the log probability {came:?} instead of {due:?}"))
 }
 

@@ -39,7 +39,7 @@ pub(super) fn made_up(size: usize) -> ListVocabulary {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let length = 2 + (state >> 60) as usize % 9;
         let word = (0..length).map(|idx| b'a' + ((state >> (5 * idx)) % 26) as u8);
-        let space = (state >> 59) % 2 == 0;
+        let space = (state >> 59).is_multiple_of(2);
         tokens.push(space.then_some(b' ').into_iter().chain(word).collect());
     }
     ListVocabulary::new(tokens, "made up")
@@ -48,7 +48,9 @@ pub(super) fn made_up(size: usize) -> ListVocabulary {
 impl ListVocabulary {
     fn new(tokens: Vec<Vec<u8>>, source: &'static str) -> Self {
         let mut pieces = Pieces::default();
-        tokens.iter().for_each(|token| pieces.push(token));
+        for token in &tokens {
+            pieces.push(token);
+        }
         pieces.push(&[]);
         let ids = tokens.into_iter().zip(0..).filter(|(token, _)| !token.is_empty()).collect();
         Self { pieces, ids, source }
@@ -64,8 +66,8 @@ impl ListVocabulary {
         let mut rest = text.as_bytes();
         let mut tokens = Vec::new();
         while !rest.is_empty() {
-            let lengths = (1..=rest.len().min(LONGEST)).rev();
-            let found = lengths.filter_map(|length| Some((length, *self.ids.get(&rest[..length])?))).next();
+            let mut lengths = (1..=rest.len().min(LONGEST)).rev();
+            let found = lengths.find_map(|length| Some((length, *self.ids.get(&rest[..length])?)));
             let Some((length, id)) = found else { break };
             tokens.push(TokenId(id));
             rest = &rest[length..];
