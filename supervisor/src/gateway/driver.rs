@@ -51,6 +51,7 @@ struct Ended {
     for_good: bool,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, on the stack of the one who hears it")]
 enum Heard {
     Stop,
     Order(Order),
