@@ -6,10 +6,8 @@
 mod aftermath;
 mod answer;
 mod client;
-mod corpus;
 mod load;
 mod mix;
-mod mutate;
 mod pulse;
 mod report;
 mod scenario;
