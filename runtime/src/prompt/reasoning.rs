@@ -47,11 +47,6 @@ impl Knobs {
         SWITCHES.contains(&name) || [EFFORT, BUDGET].contains(&name)
     }
 
-    /// Whether the template can be asked to reason or not to.
-    pub(super) fn can_switch(&self) -> bool {
-        !self.switches.is_empty()
-    }
-
     /// Sets the variables for what is asked for, except those that the client has set itself. A template without a
     /// variable for it is not told.
     pub(super) fn set(&self, asked: &Reasoning, arguments: &mut Map<String, Json>) {

@@ -135,11 +135,6 @@ impl ChatTemplate {
         self.shows_tools
     }
 
-    /// Whether it can be asked to reason or not to.
-    pub fn switches_reasoning(&self) -> bool {
-        self.knobs.can_switch()
-    }
-
     /// The conversation as it is, with the beginning of an answer behind it or without.
     #[cfg(test)]
     pub(crate) fn render_turns(
