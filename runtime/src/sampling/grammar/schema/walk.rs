@@ -1,5 +1,6 @@
 //! The walk over a schema: every keyword of every part of it is looked at once.
 
+mod closed;
 mod reference;
 mod rule;
 mod value;
@@ -40,6 +41,7 @@ impl Walk {
         let mut walk = Self { references: References::new(schema), n_parts: 0, is_old: false };
         let mut written = walk.schema(schema, &Place::root())?;
         walk.references.settle(&mut written)?;
+        closed::close(&mut written);
         Ok(written)
     }
 

@@ -115,7 +115,7 @@ impl References {
 }
 
 /// A fragment of a URI as text.
-fn decoded(fragment: &str) -> Option<String> {
+pub(super) fn decoded(fragment: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(fragment.len());
     let mut rest = fragment.as_bytes();
     while let [first, later @ ..] = rest {
