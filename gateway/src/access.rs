@@ -100,9 +100,9 @@ impl Access {
         self.keys.send_modify(|keys| *keys = Arc::new(keys.with_made(made, now)));
     }
 
-    /// When keys were last used, those that were since this was asked before.
-    pub(crate) fn new_uses(&self) -> Vec<KeyUse> {
-        self.keys.borrow().new_uses()
+    /// When keys were last used, those that ever were.
+    pub(crate) fn uses(&self) -> Vec<KeyUse> {
+        self.keys.borrow().uses()
     }
 
     /// Whether requests without a key are refused.

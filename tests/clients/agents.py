@@ -15,7 +15,7 @@ import libraries
 from report import FAIL, NOCALL, PASS, Check
 
 # Seconds for one run of an agent.
-LIMIT = 90
+LIMIT = 240
 QUESTION = "count from 1 to 5"
 ORDER = "Use your shell tool to run exactly this command: echo done > proof.txt"
 FILE = 'def hello():\n    return "hi"\n'

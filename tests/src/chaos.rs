@@ -6,8 +6,10 @@
 mod aftermath;
 mod answer;
 mod client;
+mod corpus;
 mod load;
 mod mix;
+mod mutate;
 mod pulse;
 mod report;
 mod scenario;

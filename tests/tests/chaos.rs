@@ -43,4 +43,5 @@ scenarios! {
     requests_are_served_while_another_model_loads: "head-of-line",
     what_hangs_is_replaced: "hang",
     workers_that_do_everything_wrong_harm_nobody: "misfits",
+    requests_that_make_no_sense_harm_nobody: "mutants",
 }

@@ -27,6 +27,7 @@ mod openai_python;
 mod parity;
 mod patience;
 mod plugin;
+mod recorded;
 mod rerank;
 mod sampling;
 mod shutdown;

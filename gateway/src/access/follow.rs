@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use impetus_proto::{
     MAX_MESSAGE_BYTES, endpoint,
-    key::{NoteUseRequest, WatchRequest, keys_client::KeysClient},
+    key::{KeyUse, NoteUseRequest, WatchRequest, keys_client::KeysClient},
 };
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tonic::{Status, transport::Channel};
@@ -38,6 +38,8 @@ async fn follow_once(access: &Access, uri: &str) -> Result<(), Status> {
         .map_err(|error| Status::unavailable(error.to_string()))?;
     let mut client = KeysClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let mut sets = client.watch(WatchRequest {}).await?.into_inner();
+    // What this supervisor knows: one that has just started knows nothing of what its predecessor was told.
+    let mut told = Vec::new();
     let mut reports = interval(REPORT_PERIOD);
     reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -46,15 +48,21 @@ async fn follow_once(access: &Access, uri: &str) -> Result<(), Status> {
                 Some(set) => access.set_keys(set, Instant::now()),
                 None => return Ok(()),
             },
-            _ = reports.tick() => report(access, &mut client).await?,
+            _ = reports.tick() => report(access, &mut told, &mut client).await?,
         }
     }
 }
 
-async fn report(access: &Access, client: &mut KeysClient<Channel>) -> Result<(), Status> {
-    let uses = access.new_uses();
+async fn report(
+    access: &Access,
+    told: &mut Vec<KeyUse>,
+    client: &mut KeysClient<Channel>,
+) -> Result<(), Status> {
+    let now = access.uses();
+    let uses: Vec<_> = now.iter().filter(|used| !told.contains(used)).cloned().collect();
     if !uses.is_empty() {
         client.note_use(NoteUseRequest { uses }).await?;
+        *told = now;
     }
     Ok(())
 }

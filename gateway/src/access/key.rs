@@ -30,9 +30,8 @@ pub(super) struct Key {
     /// Patterns of the names of models that it opens; empty: all.
     pub(super) models: Vec<String>,
     pub(super) quota: Quota,
-    /// Seconds since 1970, 0 when it never was; and what of it was told to the supervisor.
+    /// Seconds since 1970, 0 when it never was.
     used: AtomicU64,
-    told: AtomicU64,
 }
 
 /// All keys.
@@ -64,9 +63,9 @@ impl Keyring {
         Self { declared: self.declared.clone(), made: made.collect(), is_in_use: set.in_use }
     }
 
-    /// When keys were last used, those that were since this was asked before.
-    pub(super) fn new_uses(&self) -> Vec<KeyUse> {
-        self.all().filter_map(|key| key.new_use()).collect()
+    /// When keys were last used, those that ever were.
+    pub(super) fn uses(&self) -> Vec<KeyUse> {
+        self.all().filter_map(|key| key.last_use()).collect()
     }
 
     fn all(&self) -> impl Iterator<Item = &Arc<Key>> {
@@ -114,7 +113,6 @@ impl Key {
             models: entry.models.clone(),
             quota: Quota::new(entry.requests_per_minute, entry.tokens_per_minute, Instant::now()),
             used: AtomicU64::new(0),
-            told: AtomicU64::new(0),
         })
     }
 
@@ -129,7 +127,6 @@ impl Key {
             models: made.models,
             quota: Quota::new(bound(made.requests_per_minute), bound(made.tokens_per_minute), now),
             used: AtomicU64::new(0),
-            told: AtomicU64::new(0),
         })
     }
 
@@ -143,10 +140,9 @@ impl Key {
             && self.quota.is_like(&other.quota)
     }
 
-    fn new_use(&self) -> Option<KeyUse> {
+    fn last_use(&self) -> Option<KeyUse> {
         let used = self.used.load(Ordering::Relaxed);
-        let is_new = self.told.swap(used, Ordering::Relaxed) != used;
-        is_new.then(|| KeyUse { name: self.name.to_string(), last_used_unix_s: used })
+        (used > 0).then(|| KeyUse { name: self.name.to_string(), last_used_unix_s: used })
     }
 
     fn is_expired(&self, now: SystemTime) -> bool {

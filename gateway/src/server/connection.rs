@@ -2,6 +2,7 @@
 
 mod http1;
 mod http2;
+mod rest;
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 

@@ -39,6 +39,7 @@ impl Control {
             restarts: state.restarts,
             last_exit: state.last_exit.unwrap_or_default(),
             rss_bytes: state.pid.and_then(rss_bytes).unwrap_or_default(),
+            tls: self.configured.now().gateway.tls.cert.is_some(),
         }
     }
 }

@@ -80,7 +80,7 @@ fn text(reply: &StatusReply, is_verbose: bool) -> String {
 }
 
 fn gateway_line(gateway: &GatewayStatus) -> String {
-    let mut line = format!("gateway {} on http://{}", gateway.state, gateway.listen);
+    let mut line = format!("gateway {} on {}", gateway.state, url(gateway));
     if gateway.pid != 0 {
         let _ = write!(line, ", pid {}, {}", gateway.pid, size(gateway.rss_bytes));
     }
@@ -89,6 +89,11 @@ fn gateway_line(gateway: &GatewayStatus) -> String {
     }
     line.push('\n');
     line
+}
+
+fn url(gateway: &GatewayStatus) -> String {
+    let scheme = if gateway.tls { "https" } else { "http" };
+    format!("{scheme}://{}", gateway.listen)
 }
 
 /// `ram: 300.0 MiB of 12.0 GiB placed; the machine has 14.0 GiB of 16.0 GiB available`

@@ -58,13 +58,13 @@ pub(super) fn mixed(model: &str) -> Vec<Value> {
     ]
 }
 
-fn person() -> Value {
+pub(super) fn person() -> Value {
     json!({"type": "object", "additionalProperties": false, "required": ["name", "age", "tags"], "properties": {
         "name": {"type": "string", "maxLength": 24}, "age": {"type": "integer", "minimum": 0, "maximum": 150},
         "tags": {"type": "array", "maxItems": 4, "items": {"enum": ["a", "b", "c"]}}}})
 }
 
-fn weather() -> Value {
+pub(super) fn weather() -> Value {
     json!({"type": "function", "function": {"name": "get_weather", "description": "Get the current weather of a city.",
         "parameters": {"type": "object", "required": ["city"], "additionalProperties": false, "properties": {
             "city": {"type": "string", "description": "The name of the city.", "maxLength": 24}}}}})

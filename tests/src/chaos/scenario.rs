@@ -5,6 +5,7 @@ mod hangs;
 mod kills;
 mod memory;
 mod misfits;
+mod mutants;
 mod orphans;
 mod poison;
 mod queue;
@@ -46,6 +47,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "head-of-line", run: |plan, report| queue::run(plan, report).boxed() },
     Scenario { name: "hang", run: |plan, report| hangs::run(plan, report).boxed() },
     Scenario { name: "misfits", run: |plan, report| misfits::run(plan, report).boxed() },
+    Scenario { name: "mutants", run: |plan, report| mutants::run(plan, report).boxed() },
 ];
 
 impl Scenario {

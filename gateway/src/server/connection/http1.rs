@@ -4,7 +4,7 @@ use std::{convert::Infallible, future::Future};
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Request, Response, header::CONNECTION},
+    http::{HeaderValue, Request, Response, StatusCode, header::CONNECTION},
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,7 +16,7 @@ use tracing::debug;
 
 use super::{
     super::{Limits, plain_refusal::PlainRefusal},
-    Course, left,
+    Course, left, rest,
 };
 
 /// Serves until the client leaves, is too slow, or `course` says so.
@@ -28,10 +28,12 @@ where
 {
     let present = course.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (answer, present) = (handler(request.map(Body::new)), present.clone());
+        let (request, rest) = rest::split(request);
+        let (answer, present) = (handler(request), present.clone());
         async move {
             let mut response = answer.await?;
-            if *present.borrow() != Course::Serve {
+            let can_go_on = response.status() != StatusCode::REQUEST_TIMEOUT && rest.read().await;
+            if !can_go_on || *present.borrow() != Course::Serve {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(response)

@@ -84,6 +84,24 @@ async fn slow_and_oversized_clients_are_turned_away() {
 }
 
 #[tokio::test]
+async fn a_refusal_leaves_the_connection_to_the_next_request() {
+    const NEXT: &str = "GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let fake = Fake::start();
+    let served = Served::start(&fake, &GatewayConfig::default()).await;
+    let post = |n_bytes: usize| {
+        format!("POST /nowhere HTTP/1.1\r\nhost: localhost\r\ncontent-length: {n_bytes}\r\n\r\n")
+    };
+    for n_bytes in [0, 100, 300_000] {
+        let answer = served.exchange(&(post(n_bytes) + &"x".repeat(n_bytes) + NEXT)).await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{n_bytes}: {answer}");
+        assert!(answer.contains("HTTP/1.1 200 OK\r\n"), "{n_bytes}: {answer}");
+    }
+    // What never comes is not waited for, and the client is told.
+    let answer = served.exchange(&(post(100) + "x")).await;
+    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("connection: close\r\n"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_frees_the_worker() {
     let fake = Fake::start();
     let served = Served::start(&fake, &GatewayConfig::default()).await;

@@ -23,7 +23,12 @@ fn value(reply: &StatusReply) -> Value {
 }
 
 fn gateway(gateway: &GatewayStatus) -> Value {
-    json!({ "pid": known(gateway.pid), "state": gateway.state, "listen": gateway.listen })
+    json!({
+        "pid": known(gateway.pid),
+        "state": gateway.state,
+        "listen": gateway.listen,
+        "url": super::url(gateway),
+    })
 }
 
 fn worker(worker: &WorkerStatus) -> Value {

@@ -56,6 +56,7 @@ fn reply() -> StatusReply {
             pid: 4710,
             state: "ready".into(),
             listen: "127.0.0.1:8080".into(),
+            tls: true,
             rss_bytes: 9 << 20,
             ..GatewayStatus::default()
         }),
@@ -98,7 +99,7 @@ fn reply() -> StatusReply {
 fn for_people() {
     insta::assert_snapshot!(text(&reply(), true), @r"
     supervisor 0.1.0, pid 4709, up 1 h 1 min
-    gateway ready on http://127.0.0.1:8080, pid 4710, 9.0 MiB
+    gateway ready on https://127.0.0.1:8080, pid 4710, 9.0 MiB
     ram: 100.0 MiB of 12.0 GiB placed; the machine has 14.0 GiB of 16.0 GiB available
     cuda0: 0 B of 8.0 GiB placed
 
@@ -128,7 +129,8 @@ fn for_programs() {
       "gateway": {
         "pid": 4710,
         "state": "ready",
-        "listen": "127.0.0.1:8080"
+        "listen": "127.0.0.1:8080",
+        "url": "https://127.0.0.1:8080"
       },
       "workers": [
         {
