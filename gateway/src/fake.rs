@@ -25,7 +25,7 @@ pub(crate) use script::{Step, accepted, completion, delta, finished, of_another_
 
 use crate::{
     server::Gateway,
-    upstream::{Request, Upstream},
+    upstream::{Asked, Request, Upstream},
 };
 
 pub(crate) mod call;
@@ -302,8 +302,12 @@ impl Drop for Fake {
 /// A request that names the fake's model by its alias.
 pub(crate) fn request() -> Request {
     Request {
-        id: "req-1".into(),
-        began: tokio::time::Instant::now(),
+        asked: Asked {
+            id: "req-1".into(),
+            owner: "".into(),
+            began: tokio::time::Instant::now(),
+            unix_s: 1_700_000_000,
+        },
         model: ALIAS.into(),
         generate: GenerateRequest::default(),
         keep_alive: None,

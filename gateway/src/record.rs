@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     future::Future,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use axum::http::StatusCode;
@@ -18,7 +18,7 @@ use crate::{
     access::Caller,
     error::Failure,
     metrics,
-    upstream::{Embedded, Event, Events, Ranked},
+    upstream::{Asked, Embedded, Event, Events, Ranked},
 };
 
 /// What the log and the metrics call a request whose client left before its answer was whole.
@@ -141,6 +141,17 @@ impl Record {
     /// Who sent the request, once it was let in.
     pub(crate) fn caller(&self) -> Caller {
         self.0.caller.get().cloned().unwrap_or_default()
+    }
+
+    /// By whom and when the request is made, which is now.
+    pub(crate) fn asked(&self) -> Asked {
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Asked {
+            id: self.id().clone(),
+            owner: self.caller().name,
+            began: Instant::now(),
+            unix_s: since_1970.map_or(0, |since| since.as_secs()),
+        }
     }
 
     /// The response's head is on its way.

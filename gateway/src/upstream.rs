@@ -38,16 +38,27 @@ use queue::Queue;
 /// How long a supervisor that is started again may take to answer, beyond the time that its workers wait for it.
 const SUPERVISOR_START: Duration = Duration::from_secs(5);
 
+/// By whom and when a completion was asked for. All choices of one request have the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    /// Follows the request through every process.
+    pub(crate) id: Arc<str>,
+    /// The name of the key that it came with, or empty.
+    pub(crate) owner: Arc<str>,
+    /// The time that it may take is counted from here.
+    pub(crate) began: Instant,
+    /// The same in seconds since 1970.
+    pub(crate) unix_s: u64,
+}
+
 /// One completion on its way to a worker.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    /// Follows the request through every process.
-    pub(crate) id: Arc<str>,
-    /// When it was asked for; the time that it may take is counted from then.
-    pub(crate) began: Instant,
+    pub(crate) asked: Asked,
     /// What the client named; empty means the default model.
     pub(crate) model: String,
-    /// What the worker gets; its `model` and `resume` are filled in here.
+    /// What the worker gets. What changes while nothing else is asked for is filled in here: `model`, `resume`, `owner`
+    /// and `asked_unix_s`.
     pub(crate) generate: GenerateRequest,
     /// Seconds that the model stays loaded after its last request, as the supervisor takes them; absent: as
     /// configured.

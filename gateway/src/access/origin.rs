@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::{
-    HeaderName, HeaderValue, Method,
+    HeaderMap, HeaderName, HeaderValue, Method,
     header::{HOST, ORIGIN},
     request::Parts,
 };
@@ -33,7 +33,8 @@ impl Origins {
     pub(super) fn check(&self, head: &Parts) -> Result<Option<CorsLayer>, Refused> {
         let mut origins = head.headers.get_all(ORIGIN).iter();
         let (Some(origin), None) = (origins.next(), origins.next()) else {
-            return if head.headers.contains_key(ORIGIN) { Err(refused("several")) } else { Ok(None) };
+            let is_of_page = head.headers.contains_key(ORIGIN) || is_of_other_page(&head.headers);
+            return if is_of_page { Err(refused("several or none")) } else { Ok(None) };
         };
         let text = origin.to_str().unwrap_or_default().to_ascii_lowercase();
         if is_own(&text, head) {
@@ -69,6 +70,16 @@ impl Origins {
     }
 }
 
+/// Whether a browser says that a page from elsewhere asks, which it does also where it names no origin: for a picture, a
+/// script, a frame. A page that is opened for a person to see may be of another site's making.
+fn is_of_other_page(headers: &HeaderMap) -> bool {
+    let says = |name: &str, values: &[&[u8]]| {
+        headers.get(name).is_some_and(|said| values.contains(&said.as_bytes()))
+    };
+    let is_opened = says("sec-fetch-mode", &[b"navigate"]) && says("sec-fetch-dest", &[b"document"]);
+    says("sec-fetch-site", &[b"cross-site", b"same-site"]) && !is_opened
+}
+
 /// Whether the page came from this server itself.
 fn is_own(origin: &str, head: &Parts) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
@@ -95,6 +106,24 @@ mod tests {
     use axum::http::Request;
 
     use super::*;
+
+    #[test]
+    fn pictures_and_frames_of_other_pages_are_refused() {
+        let check = |site: &str, mode: &str, dest: &str, is_allowed: bool| {
+            let request =
+                Request::get("/props").header(HOST, "localhost:8080").header("sec-fetch-site", site);
+            let request = request.header("sec-fetch-mode", mode).header("sec-fetch-dest", dest);
+            let checked =
+                Origins::new(&CorsConfig::default()).check(&request.body(()).unwrap().into_parts().0);
+            assert_eq!(checked.is_ok(), is_allowed, "{site} {mode} {dest}");
+        };
+        check("cross-site", "no-cors", "image", false);
+        check("same-site", "no-cors", "script", false);
+        check("cross-site", "navigate", "iframe", false);
+        check("cross-site", "navigate", "document", true);
+        check("same-origin", "cors", "empty", true);
+        check("none", "navigate", "document", true);
+    }
 
     #[test]
     fn pages_from_elsewhere_have_to_be_listed() {

@@ -1,6 +1,6 @@
 //! Which models a caller may use.
 
-use impetus_proto::{Error, supervisor::ModelStatus};
+use impetus_proto::{Code, Error, supervisor::ModelStatus};
 
 use super::{Caller, Gateway, refusal};
 
@@ -11,9 +11,12 @@ impl Gateway {
         if caller.may_use_all() || (!model.is_empty() && caller.may_name(model)) {
             return Ok(());
         }
-        // A model that does not exist is refused like one that is somebody else's.
-        let is_allowed = self.upstream.model(model).await.is_ok_and(|status| caller.may_use(&status));
-        if is_allowed { Ok(()) } else { Err(refusal::note(caller.refuse_model(model))) }
+        match self.upstream.model_when_there(model).await {
+            Ok(status) if caller.may_use(&status) => Ok(()),
+            // A model that does not exist is refused like one that is somebody else's.
+            Err(error) if error.code() != Code::ModelNotFound => Err(error),
+            _ => Err(refusal::note(caller.refuse_model(model))),
+        }
     }
 }
 

@@ -51,7 +51,7 @@ struct Attempt {
 
 /// Starts a completion. Nothing happens before the first poll, but the time allowed for it runs since it was asked for.
 pub(crate) fn generate(upstream: Arc<Upstream>, request: Request) -> Events {
-    let (began, limit) = (request.began, upstream.limits.request_timeout);
+    let (began, limit) = (request.asked.began, upstream.limits.request_timeout);
     deadline::bounded(run(upstream, request), began, limit)
 }
 
@@ -87,7 +87,7 @@ fn run(
 impl Generation {
     fn begin(upstream: &Arc<Upstream>, request: Request) -> Result<Self, Error> {
         let errand = Errand {
-            id: request.id.clone(),
+            id: request.asked.id.clone(),
             model: request.model.clone(),
             keep_alive: request.keep_alive,
             // The first choice speaks for the others, which follow when it is accepted.
@@ -115,8 +115,10 @@ impl Generation {
         };
         let resume = (!self.received.is_empty()).then(|| Resume { tokens: self.received.clone() });
         let model = lease.model.to_string();
-        let message = GenerateRequest { model, resume, ..self.request.generate.clone() };
-        let request = with_id(message, &self.request.id);
+        let Request { asked, generate, .. } = &self.request;
+        let (owner, asked_unix_s) = (asked.owner.to_string(), asked.unix_s);
+        let message = GenerateRequest { model, resume, owner, asked_unix_s, ..generate.clone() };
+        let request = with_id(message, &asked.id);
         self.course.dispatched(self.received.len());
         let mut client = WorkerClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let reply = tokio::select! {

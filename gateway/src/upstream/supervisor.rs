@@ -8,9 +8,14 @@ use impetus_proto::{
         ModelStatus, ModelsRequest, StatusReply, StatusRequest, supervisor_client::SupervisorClient,
     },
 };
+use tokio::time::{Instant, sleep};
 use tonic::{Response, Status, transport::Channel};
 
 use super::Upstream;
+
+/// The pause after a first answer that did not come; each further one is twice as long, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// The supervisor answers from memory; one that takes longer is not well.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -32,6 +37,20 @@ impl Upstream {
     pub(crate) async fn model(&self, name: &str) -> Result<ModelStatus, Error> {
         let models = self.models().await?;
         models.into_iter().find(|model| answers_to(model, name)).ok_or_else(|| not_found(name))
+    }
+
+    /// The same; a supervisor that is away is waited for, as for completions.
+    pub(crate) async fn model_when_there(&self, name: &str) -> Result<ModelStatus, Error> {
+        let deadline = Instant::now() + self.limits.supervisor_patience;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.model(name).await {
+                Err(error) if error.code() == Code::Unavailable && Instant::now() < deadline => {}
+                answer => return answer,
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
     }
 
     async fn ask<T, F>(&self, question: impl FnOnce(SupervisorClient<Channel>) -> F) -> Result<T, Error>

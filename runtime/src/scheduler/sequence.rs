@@ -1,6 +1,9 @@
 //! One generation in progress: its tokens, what decides the next one, and where its events go.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::mpsc;
 
@@ -13,6 +16,8 @@ use crate::{
 
 /// What a sequence is made of.
 pub struct SequenceParams {
+    /// Whose it is: it is computed from what a slot holds of the same owner's alone.
+    pub owner: Arc<str>,
     /// The prompt; at least one token, and fewer than a slot holds.
     pub prompt: Vec<TokenId>,
     /// Tokens of the completion that a former worker generated; replayed, not emitted.
@@ -116,6 +121,7 @@ pub struct Timings {
 
 /// A generation in progress.
 pub struct Sequence {
+    owner: Arc<str>,
     /// Prompt and completion, one behind the other.
     tokens: Vec<TokenId>,
     prompt_tokens: usize,
@@ -138,7 +144,8 @@ pub struct Sequence {
 impl Sequence {
     /// Takes the prompt in and replays what is resumed: sampler and output see the tokens, the reader does not.
     pub fn new(params: SequenceParams) -> Self {
-        let SequenceParams { prompt, resume, max_tokens, prompt_scores, events, submitted, .. } = params;
+        let SequenceParams { owner, prompt, resume, max_tokens, prompt_scores, events, submitted, .. } =
+            params;
         let (mut sampler, mut constraint, mut output) = (params.sampler, params.constraint, params.output);
         debug_assert!(!prompt.is_empty(), "a prompt has a token");
         sampler.observe_prompt(&prompt);
@@ -176,6 +183,7 @@ impl Sequence {
             None => tokens.len() - 1,
         };
         Self {
+            owner,
             echo,
             first_row,
             tokens,
@@ -191,6 +199,10 @@ impl Sequence {
             admitted: None,
             first_token: None,
         }
+    }
+
+    pub(super) fn owner(&self) -> &Arc<str> {
+        &self.owner
     }
 
     pub(super) fn tokens(&self) -> &[TokenId] {

@@ -1,5 +1,7 @@
 //! Which tokens each slot's KV cache holds, and which free slot serves a new sequence best.
 
+use std::sync::Arc;
+
 use crate::engine::{SlotId, TokenId};
 
 /// The least common prefix that is worth copying from another slot, in tokens. Below it computing is no slower
@@ -14,6 +16,8 @@ pub(super) struct Slots {
 
 #[derive(Default)]
 struct Slot {
+    /// Whose sequence computed it.
+    owner: Arc<str>,
     /// What the engine's cache holds for this slot: never more than has been computed.
     tokens: Vec<TokenId>,
     busy: bool,
@@ -40,15 +44,18 @@ impl Slots {
         self.slots[slot.0 as usize].tokens.len()
     }
 
-    /// Takes a free slot for `tokens`. Those from `first_row` on are never part of the prefix, since their logits are
+    /// Takes a free slot for `tokens` of `owner`, who shares nothing with others. Those from `first_row` on are never part of the prefix, since their logits are
     /// needed.
     ///
     /// The longest prefix wins. Where using it would cut off more than half of what its slot holds, another
     /// free slot is taken, the least recently used, and gets a copy when that pays.
-    pub(super) fn claim(&mut self, tokens: &[TokenId], first_row: usize) -> Option<Claim> {
+    pub(super) fn claim(&mut self, owner: &Arc<str>, tokens: &[TokenId], first_row: usize) -> Option<Claim> {
         let usable = &tokens[..first_row];
         let oldest = self.free().min_by_key(|&idx| self.slots[idx].last_used)?;
-        let prefix = |idx: usize| common_prefix(&self.slots[idx].tokens, usable);
+        let prefix = |idx: usize| match &self.slots[idx] {
+            slot if slot.owner == *owner => common_prefix(&slot.tokens, usable),
+            _ => 0,
+        };
         let best_free = self
             .free()
             .max_by_key(|&idx| (prefix(idx), std::cmp::Reverse(self.slots[idx].last_used)))
@@ -66,6 +73,7 @@ impl Slots {
         };
         self.clock += 1;
         self.slots[idx].busy = true;
+        self.slots[idx].owner = owner.clone();
         self.slots[idx].last_used = self.clock;
         Some(Claim { slot: SlotId(idx as u32), length: length as u32, copy_from })
     }
@@ -126,7 +134,11 @@ mod tests {
 
     /// Runs `prompt` through `slots` as a sequence that ends at once, and returns the claim.
     fn pass(slots: &mut Slots, prompt: &[TokenId]) -> Claim {
-        let claim = slots.claim(prompt, prompt.len() - 1).expect("a slot is free");
+        pass_of("", slots, prompt)
+    }
+
+    fn pass_of(owner: &str, slots: &mut Slots, prompt: &[TokenId]) -> Claim {
+        let claim = slots.claim(&owner.into(), prompt, prompt.len() - 1).expect("a slot is free");
         slots.hold_prefix(&claim);
         slots.extend(claim.slot, &prompt[claim.length as usize..]);
         slots.release(claim.slot);
@@ -151,10 +163,23 @@ mod tests {
     }
 
     #[test]
+    fn nobody_finds_what_another_owner_has_computed() {
+        let mut slots = Slots::new(2);
+        let of_a = pass_of("a", &mut slots, &tokens(0..300));
+        let of_b = pass_of("b", &mut slots, &tokens(0..300));
+        assert_eq!((of_b.length, of_b.copy_from), (0, None));
+        assert_ne!(of_a.slot, of_b.slot);
+        assert_eq!(pass_of("a", &mut slots, &tokens(0..300)).length, 299);
+        // A slot that changes its owner keeps nothing.
+        assert_eq!(pass_of("c", &mut slots, &tokens(0..300)).length, 0);
+        assert_eq!(pass_of("c", &mut slots, &tokens(0..300)).length, 299);
+    }
+
+    #[test]
     fn what_needs_all_its_logits_finds_nothing() {
         let mut slots = Slots::new(1);
         pass(&mut slots, &tokens(0..10));
-        let claim = slots.claim(&tokens(0..10), 0).expect("the slot is free");
+        let claim = slots.claim(&"".into(), &tokens(0..10), 0).expect("the slot is free");
         assert_eq!((claim.length, claim.copy_from), (0, None));
     }
 
@@ -173,7 +198,7 @@ mod tests {
     #[test]
     fn without_a_free_slot_there_is_no_claim() {
         let mut slots = Slots::new(1);
-        assert!(slots.claim(&tokens(0..5), 4).is_some());
-        assert!(slots.claim(&tokens(0..5), 4).is_none());
+        assert!(slots.claim(&"".into(), &tokens(0..5), 4).is_some());
+        assert!(slots.claim(&"".into(), &tokens(0..5), 4).is_none());
     }
 }

@@ -61,6 +61,7 @@ fn sequence(ask: &Ask) -> (Sequence, mpsc::Receiver<Event>) {
     let ignore_end = ask.lark.is_none() || ask.ignore_end;
     let stop = StopParams { stop: ask.stop.clone(), ignore_end, ..StopParams::default() };
     let sequence = Sequence::new(SequenceParams {
+        owner: "".into(),
         prompt: ask.prompt.iter().map(|&byte| TokenId(byte.into())).collect(),
         resume: ask.resume.clone(),
         max_tokens: (ask.max_tokens > 0 || ask.no_completion).then_some(ask.max_tokens),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Local};
 use impetus_proto::{
     Code, Error,
     worker::{
@@ -35,6 +36,8 @@ pub(super) struct Limits {
 /// A request whose numbers and names are all valid.
 pub(super) struct Request {
     pub(super) input: Input,
+    /// Whose it is.
+    pub(super) owner: Arc<str>,
     pub(super) resume: Vec<TokenId>,
     pub(super) max_tokens: Option<u32>,
     pub(super) echo: Option<Echo>,
@@ -44,7 +47,8 @@ pub(super) struct Request {
 
 /// What the prompt is made of.
 pub(super) enum Input {
-    Chat(Box<Chat>),
+    /// A conversation, and the time that its template tells.
+    Chat(Box<Chat>, DateTime<Local>),
     Text(String),
     Tokens(Vec<TokenId>),
     /// A hole in a text, and how many tokens its filling has at most.
@@ -146,7 +150,9 @@ pub(super) fn validate(
     let output = Output::new(vocabulary, &stop).map_err(|error| Error::invalid("stop", error.to_string()))?;
     let resume = limits.check_tokens(request.resume.unwrap_or_default().tokens, "resume")?;
     let input = match request.input {
-        Some(generate_request::Input::Chat(chat)) => Input::Chat(Box::new(chat)),
+        Some(generate_request::Input::Chat(chat)) => {
+            Input::Chat(Box::new(chat), local_time(request.asked_unix_s))
+        }
         Some(generate_request::Input::Text(text)) => Input::Text(text),
         Some(generate_request::Input::Tokens(tokens)) => {
             Input::Tokens(limits.check_tokens(tokens.ids, "prompt")?)
@@ -154,7 +160,8 @@ pub(super) fn validate(
         Some(generate_request::Input::Infill(infill)) => Input::Infill(Box::new(infill), max_tokens),
         None => return Err(Error::invalid("prompt", "the request has neither messages nor a prompt")),
     };
-    Ok(Request { input, resume, max_tokens, echo: request.echo, sampler, output })
+    let owner = request.owner.into();
+    Ok(Request { input, owner, resume, max_tokens, echo: request.echo, sampler, output })
 }
 
 /// Checks what ends the output, but for the stop strings.
@@ -177,12 +184,18 @@ fn check_stopping(stopping: &Stopping, limits: Limits) -> Result<StopParams, Err
 pub(super) fn to_tokenize(request: TokenizeRequest) -> Result<(Input, Spelling), Error> {
     let spelling = Spelling { bare: request.bare, plain: request.plain };
     let input = match request.input {
-        Some(tokenize_request::Input::Chat(chat)) => Input::Chat(Box::new(chat)),
+        Some(tokenize_request::Input::Chat(chat)) => Input::Chat(Box::new(chat), Local::now()),
         Some(tokenize_request::Input::Text(text)) => Input::Text(text),
         Some(tokenize_request::Input::Infill(infill)) => Input::Infill(Box::new(infill), None),
         None => return Err(Error::invalid("prompt", "the request has neither messages nor a prompt")),
     };
     Ok((input, spelling))
+}
+
+/// A moment in seconds since 1970, as this machine's clock shows it; 0 is now, and so is what no calendar has.
+fn local_time(unix_s: u64) -> DateTime<Local> {
+    let moment = i64::try_from(unix_s).ok().filter(|&seconds| seconds > 0);
+    moment.and_then(|seconds| DateTime::from_timestamp(seconds, 0)).map_or_else(Local::now, Into::into)
 }
 
 fn no_infill() -> Error {
@@ -197,8 +210,8 @@ impl Reader<'_> {
             Input::Tokens(tokens) => return Ok(self.spelled(tokens)),
             Input::Infill(infill, max_tokens) => return self.infill(&infill, max_tokens),
             Input::Text(text) => (text, !spelling.plain),
-            Input::Chat(chat) => {
-                let input = ChatInput::new(&chat, chrono::Local::now()).map_err(|error| refused(&error))?;
+            Input::Chat(chat, now) => {
+                let input = ChatInput::new(&chat, now).map_err(|error| refused(&error))?;
                 (self.model.render(&input, &tools::rules(&chat)?.tools)?, true)
             }
         };

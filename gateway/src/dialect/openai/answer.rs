@@ -16,7 +16,7 @@ use futures::{StreamExt, stream};
 use impetus_proto::{Error, worker::GenerateRequest};
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::{
     choices::{self, ChoiceEvent, ChoiceEvents},
@@ -129,10 +129,9 @@ pub(super) async fn create<S: Shape>(
 
 /// What workers say of the request, errors in the client's words.
 fn events<S: Shape>(gateway: &Gateway, record: Record, params: &mut Params<S>) -> ChoiceEvents {
-    let (id, began) = (record.id().clone(), Instant::now());
+    let asked = record.asked();
     let request = |input| upstream::Request {
-        id: id.clone(),
-        began,
+        asked: asked.clone(),
         model: params.model.clone(),
         generate: GenerateRequest { input: Some(input), ..params.generate.clone() },
         keep_alive: params.keep_alive,

@@ -8,6 +8,7 @@ mod slots;
 mod tokenize;
 
 use axum::routing::{get, post};
+use impetus_config::Scope;
 
 pub(super) use self::{
     apply_template::{InputTokens, Rendered, count as input_tokens},
@@ -18,7 +19,7 @@ pub(super) use self::{
     tokenize::{Answer as Tokenized, check as check_tokenize},
 };
 
-use crate::server::Routes;
+use crate::{access::Need, server::Routes};
 
 /// What clients are told of the build.
 const BUILD: &str = concat!("impetus-", env!("CARGO_PKG_VERSION"));
@@ -32,5 +33,5 @@ pub(super) fn routes() -> Routes {
         .route("/infill", post(completion::infill))
         .route("/completion", post(completion::create))
         .route("/props", get(props::read))
-        .route("/slots", get(slots::read))
+        .route_for(Need::Scope(Scope::Admin), "/slots", get(slots::read))
 }

@@ -131,6 +131,15 @@ async fn a_key_for_some_models_opens_no_other_anywhere() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_key_may_use_is_not_known_while_the_supervisor_is_away() {
+    let keys = "auth.key = [{ name = 'user', key = 'sk-user-01234567', models = ['sm*'] }]";
+    let gateway = Gateway::new(&config(keys), "/nowhere/supervisor.sock").unwrap();
+    let request = Request::post(CHAT_PATH).header(HOST, "localhost").header("x-api-key", "sk-user-01234567");
+    let answer = send_to(gateway, request.body(Body::from(CHAT)).unwrap()).await;
+    assert_eq!(answer.error(), (503, "unavailable".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn tokens_are_paid_for_when_they_are_known() {
     let fake = Fake::start();
     let keys = "auth.key = [{ name = 'a', key = 'sk-user-01234567', requests_per_minute = 9, tokens_per_minute = 6 }]";

@@ -17,7 +17,7 @@ use axum::{
 };
 use futures::StreamExt;
 use impetus_proto::Error;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 pub(in crate::dialect::openai) use answer::Answer;
 pub(super) use settings::{Settings, default_settings};
@@ -63,8 +63,7 @@ async fn run(
     gateway.permit(&record.caller(), &params.model).await?;
     let ignored = std::mem::take(&mut params.ignored);
     let request = upstream::Request {
-        id: record.id().clone(),
-        began: Instant::now(),
+        asked: record.asked(),
         model: params.model.clone(),
         generate: params.generate.clone(),
         keep_alive: params.keep_alive,

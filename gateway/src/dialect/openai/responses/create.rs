@@ -67,8 +67,7 @@ pub(in crate::dialect::openai) async fn create(
 /// What workers say of the request, errors in the client's words.
 fn events(gateway: &Gateway, record: &Record, params: &Params) -> Events {
     let request = upstream::Request {
-        id: record.id().clone(),
-        began: Instant::now(),
+        asked: record.asked(),
         model: params.model.clone(),
         generate: params.generate.clone(),
         keep_alive: params.keep_alive,
@@ -163,3 +162,6 @@ async fn keep(keeper: &mut Keeper, transcript: &mut Transcript) {
         warn!(%error, response = transcript.response.id, "a response is not kept");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,8 +94,8 @@ impl Params {
         let is_obfuscated = stream_options(&mut fields, &mut ignored)?;
         let include = Include::take(&mut fields, &mut ignored)?;
         let mut asked = Asked::default();
-        let (tools, mut chat) = chat::take(&mut fields, &mut asked, &mut ignored)?;
-        text::take(&mut fields, &mut chat, &mut asked, &mut ignored)?;
+        let (tools, chat) = chat::take(&mut fields, &mut asked, &mut ignored)?;
+        text::take(&mut fields, &mut asked, &mut ignored)?;
         let (structure, structure_param) = constraint(&mut fields, &asked, &mut ignored)?;
         asked.top_logprobs = fields.integer("top_logprobs", 0..=MAX_TOP_LOGPROBS)?.unwrap_or(0) as u32;
         let logprobs = (include.logprobs || asked.top_logprobs > 0).then_some(asked.top_logprobs);

@@ -3,13 +3,14 @@
 use impetus_proto::worker::generate_request::Input;
 
 use super::*;
-use crate::fake::rest;
+use crate::{fake::rest, upstream::Asked};
 
 const TEXT: &str = "one two three";
 
 fn prompt(id: usize, text: &str) -> Request {
     let generate = GenerateRequest { input: Some(Input::Text(text.into())), ..GenerateRequest::default() };
-    Request { id: format!("req-{id}").into(), generate, ..request() }
+    let asked = Asked { id: format!("req-{id}").into(), ..request().asked };
+    Request { asked, generate, ..request() }
 }
 
 /// Workers that a request with the prompt "poison" crashes after `n_tokens`.

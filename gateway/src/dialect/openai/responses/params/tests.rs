@@ -39,8 +39,7 @@ fn a_whole_request_is_translated() {
         "metadata": {"k": "v"}, "parallel_tool_calls": false, "truncation": "auto", "service_tier": "auto",
         "reasoning": {"effort": "low", "summary": "auto"}, "user": "u", "safety_identifier": "s",
         "prompt_cache_key": "k", "prompt_cache_retention": "24h", "keep_alive": "5m",
-        "text": {"format": {"type": "json_schema", "name": "n", "strict": true, "schema": {"type": "object"}},
-                 "verbosity": "low"},
+        "text": {"format": {"type": "json_schema", "name": "n", "strict": true, "schema": {"type": "object"}}},
         "tools": [{"type": "function", "name": "f"}, {"type": "web_search"}],
         "tool_choice": {"type": "function", "name": "f"},
         "seed": 7, "top_k": 40, "min_p": 0.05, "stop": ["END"], "made_up": 1,
@@ -64,7 +63,6 @@ fn a_whole_request_is_translated() {
         (ToolMode::Required, vec!["f".to_owned()], true)
     );
     assert_eq!(chat.reasoning.unwrap().effort, "low");
-    assert_eq!(chat.template_arguments_json, r#"{"verbosity":"low"}"#);
     insta::assert_json_snapshot!(repeated(&params));
 }
 
@@ -117,6 +115,7 @@ fn what_is_not_offered_is_refused_by_name() {
         (r#""n":2"#, "n"),
         (r#""logprobs":true"#, "logprobs"),
         (r#""service_tier":"flex""#, "service_tier"),
+        (r#""text":{"verbosity":"low"}"#, "text.verbosity"),
         (r#""tool_choice":{"type":"web_search_preview"}"#, "tool_choice.type"),
         (r#""tool_choice":{"type":"mcp","server_label":"x"}"#, "tool_choice.type"),
     ] {
