@@ -4,6 +4,8 @@
 //! its tool calls and reasoning, [`structure::content`] that of what a request asks for, and [`Grammars::compile`]
 //! makes a [`Grammar`] of the text, of which every sequence has its own [`Constraint`].
 
+mod chain;
+mod compilers;
 pub mod constraint;
 mod error;
 mod gbnf;
@@ -27,19 +29,18 @@ pub use error::{GrammarError, Source};
 pub use lark::quote;
 
 use crate::engine::{TokenId, Vocabulary};
+use compilers::Compilers;
+use lark::Author;
 use masks::Masks;
 
 /// Bytes of a grammar, its schemas included.
 pub const MAX_GRAMMAR_BYTES: usize = 512 << 10;
 
-/// Bytes of stack for compiling: llguidance recurses over schemas.
-const STACK_BYTES: usize = 16 << 20;
-
 /// The grammars of one model. Cheap to make: its share of the vocabulary is prepared when it is first needed, or by
 /// [`prepare`](Self::prepare).
 pub struct Grammars {
-    vocabulary: Arc<dyn Vocabulary>,
-    parts: OnceLock<Result<Parts, GrammarError>>,
+    shared: Arc<Shared>,
+    compilers: Compilers,
 }
 
 /// A compiled grammar for the vocabulary of one model, at its beginning.
@@ -48,6 +49,12 @@ pub struct Grammar {
     matcher: Matcher,
     vocabulary: Arc<dyn Vocabulary>,
     masks: Arc<Masks>,
+}
+
+/// What compiling needs.
+struct Shared {
+    vocabulary: Arc<dyn Vocabulary>,
+    parts: OnceLock<Result<Parts, GrammarError>>,
 }
 
 /// What all grammars of a model share.
@@ -59,23 +66,24 @@ struct Parts {
 impl Grammars {
     /// Grammars over `vocabulary`.
     pub fn new(vocabulary: Arc<dyn Vocabulary>) -> Self {
-        Self { vocabulary, parts: OnceLock::new() }
+        let shared = Shared { vocabulary, parts: OnceLock::new() };
+        Self { shared: Arc::new(shared), compilers: Compilers::default() }
     }
 
     /// Does now what the first grammar would wait for: a tenth of a second for 128,000 tokens.
     pub fn prepare(&self) {
-        if let Err(error) = self.parts() {
+        if let Err(error) = self.shared.parts() {
             tracing::warn!(%error, "outputs of this model cannot be constrained");
         }
     }
 
-    /// Compiles a grammar that a format wrote, in which control tokens stand by their names: `<name>`, or `<[NAME]>`
-    /// where the name is in brackets. A name that is no control token of this model stands for its text.
+    /// Compiles a grammar that this process wrote, in which control tokens stand by their names: `<name>`, or
+    /// `<[NAME]>` where the name is in brackets. A name that is no control token of this model stands for its text.
     /// Blocks while it works; bounded in time and memory.
     pub fn compile(&self, lark: &str, source: Source) -> Result<Grammar, GrammarError> {
         lark::check_size(lark, source)?;
-        let resolved = lark::resolve(lark, self.vocabulary.as_ref(), lark::Unknown::IsText)?;
-        self.compile_resolved(resolved, source)
+        let (shared, lark) = (Arc::clone(&self.shared), lark.to_owned());
+        self.compilers.run(source, move || shared.compile(&lark, source))
     }
 
     /// What `structure` asks for as the rules of a Lark grammar whose first one is `content`, checked by itself.
@@ -85,23 +93,22 @@ impl Grammars {
         structure: &impetus_proto::worker::structure::Structure,
     ) -> Result<String, GrammarError> {
         let source = Source::of(structure);
-        let content = structure::content(structure)?;
-        lark::check_size(&content, source)?;
-        let content = lark::resolve(&content, self.vocabulary.as_ref(), lark::Unknown::IsRefused(source))?;
-        self.compile_resolved(structure::alone(&content), source)?;
-        Ok(content)
+        let (shared, structure) = (Arc::clone(&self.shared), structure.clone());
+        self.compilers.run(source, move || {
+            let content = structure::content(&structure, shared.vocabulary.as_ref())?;
+            lark::check_size(&content, source)?;
+            shared.compile(&structure::alone(&content), source)?;
+            Ok(content)
+        })
     }
+}
 
-    fn compile_resolved(&self, lark: String, source: Source) -> Result<Grammar, GrammarError> {
+impl Shared {
+    fn compile(&self, lark: &str, source: Source) -> Result<Grammar, GrammarError> {
+        let lark = lark::resolve(lark, self.vocabulary.as_ref(), Author::Process)?;
+        lark::check_chains(&lark, source)?;
         let parts = self.parts()?;
-        let compiled = std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("grammar".to_owned()).stack_size(STACK_BYTES);
-            let handle = thread
-                .spawn_scoped(scope, || begin(&parts.factory, lark))
-                .map_err(|error| GrammarError::Thread { reason: error.to_string() })?;
-            handle.join().map_err(|_| GrammarError::refused(source, "the compiler failed on it"))
-        })?;
-        let matcher = compiled.map_err(|reason| GrammarError::refused(source, &reason))?;
+        let matcher = begin(&parts.factory, lark).map_err(|reason| GrammarError::refused(source, &reason))?;
         let vocabulary = Arc::clone(&self.vocabulary);
         Ok(Grammar { matcher, vocabulary, masks: Arc::clone(&parts.masks) })
     }

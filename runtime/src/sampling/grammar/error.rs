@@ -64,6 +64,17 @@ pub enum GrammarError {
         /// What its vocabulary lacks.
         reason: String,
     },
+    /// It takes too long.
+    #[error("the {} takes more than {seconds} seconds to compile: make it simpler", source_of.noun())]
+    Slow {
+        /// What it is.
+        source_of: Source,
+        /// How long it may take.
+        seconds: u64,
+    },
+    /// Others take too long.
+    #[error("too many grammars are being compiled: try again soon")]
+    Busy,
     /// There is no thread to compile on.
     #[error("no thread could be started to compile a grammar: {reason}; try again")]
     Thread {
@@ -117,7 +128,7 @@ impl GrammarError {
     pub fn into_error(self, param: &str) -> Error {
         match self {
             Self::Vocabulary { .. } => Error::new(Code::Unprocessable, self.to_string()).with_param(param),
-            Self::Thread { .. } => Error::new(Code::NoCapacity, self.to_string()).with_retry_after(1),
+            Self::Busy | Self::Thread { .. } => Error::new(Code::NoCapacity, self.to_string()).with_retry_after(1),
             _ => Error::invalid(param, self.to_string()),
         }
     }

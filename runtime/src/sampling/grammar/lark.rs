@@ -1,22 +1,30 @@
 //! Lark texts before they are compiled: their size, and the control tokens in them.
 
+mod rules;
+
 use std::{collections::HashMap, fmt::Write as _};
 
 use serde_json::Value as Json;
 
-use super::{GrammarError, MAX_GRAMMAR_BYTES, Source, structure};
+pub(super) use rules::check as check_chains;
+
+use super::{GrammarError, MAX_GRAMMAR_BYTES, Source, schema};
 use crate::engine::{TokenId, Vocabulary};
 
 /// Brackets within brackets.
 const MAX_DEPTH: usize = 128;
 
-/// What becomes of `<name>` where the model has no control token of that name.
+/// What a schema follows.
+const JSON: &str = "%json";
+
+/// Who wrote a text.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Unknown {
-    /// It is what the model spells it as.
-    IsText,
-    /// It is a mistake in this.
-    IsRefused(Source),
+pub(super) enum Author {
+    /// This process: `<name>` is what the model spells it as where it has no control token of that name, and a schema
+    /// may have been narrowed before.
+    Process,
+    /// Whoever sent a request, in this part of it: such a name is a mistake.
+    Request(Source),
 }
 
 /// A text as a literal of Lark.
@@ -61,7 +69,7 @@ pub(super) fn check_size(lark: &str, source_of: Source) -> Result<(), GrammarErr
 pub(super) fn resolve(
     lark: &str,
     vocabulary: &dyn Vocabulary,
-    unknown: Unknown,
+    author: Author,
 ) -> Result<String, GrammarError> {
     let mut names = None;
     let mut resolved = String::with_capacity(lark.len());
@@ -73,7 +81,11 @@ pub(super) fn resolve(
                 continue;
             }
             Piece::Schema(schema) => {
-                resolved.push_str(&structure::json(&schema)?);
+                let narrowed = match author {
+                    Author::Process => schema::narrow_once(schema)?,
+                    Author::Request(_) => schema::narrow(&schema)?,
+                };
+                let _ = write!(resolved, "{JSON} {narrowed}");
                 continue;
             }
         };
@@ -85,10 +97,10 @@ pub(super) fn resolve(
         let names = names.get_or_insert_with(|| control_tokens(vocabulary));
         let bracketed = inner.starts_with('[') && inner.ends_with(']');
         let id = names.get(name).or_else(|| bracketed.then(|| names.get(inner)).flatten());
-        match (id, unknown) {
+        match (id, author) {
             (Some(TokenId(id)), _) => resolved.extend(["<[", &id.to_string(), "]>"]),
-            (None, Unknown::IsText) => resolved.push_str(&quote(if bracketed { inner } else { name })),
-            (None, Unknown::IsRefused(source_of)) => {
+            (None, Author::Process) => resolved.push_str(&quote(if bracketed { inner } else { name })),
+            (None, Author::Request(source_of)) => {
                 let reason = format!("`{name}` is no control token of this model");
                 return Err(GrammarError::Refused { source_of, reason });
             }
@@ -110,7 +122,7 @@ enum Piece<'a> {
 fn pieces(lark: &str) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = lark;
     std::iter::from_fn(move || {
-        if let Some((schema, length)) = schema(rest) {
+        if let Some((schema, length)) = schema_at(rest) {
             rest = &rest[length..];
             return Some(Piece::Schema(schema));
         }
@@ -134,12 +146,11 @@ fn pieces(lark: &str) -> impl Iterator<Item = Piece<'_>> {
 }
 
 /// A schema that stands here, and the length of what says it.
-fn schema(text: &str) -> Option<(Json, usize)> {
-    const DIRECTIVE: &str = "%json";
-    let behind = text.strip_prefix(DIRECTIVE)?;
+fn schema_at(text: &str) -> Option<(Json, usize)> {
+    let behind = text.strip_prefix(JSON)?;
     let mut values = serde_json::Deserializer::from_str(behind).into_iter();
     let value = values.next()?.ok()?;
-    Some((value, DIRECTIVE.len() + values.byte_offset()))
+    Some((value, JSON.len() + values.byte_offset()))
 }
 
 /// Length of a literal between two `mark`s, where a backslash keeps the next byte from ending it.

@@ -24,13 +24,8 @@ const ESCAPES: &str = "nrbtf\\\"";
 /// Between the parts of a value: at most a blank line and an indentation, so that no output is white space for ever.
 const WHITE_SPACE: &str = r"\x20{1,2}|\t|(?:\r?\n){1,2}[\x20\t]{0,60}";
 
-/// The schema in the words that llguidance enforces, for `%json` in a Lark grammar. What was narrowed before stays as it
-/// is.
+/// The schema in the words that llguidance enforces, for `%json` in a Lark grammar.
 pub fn narrow(schema: &Json) -> Result<Json, GrammarError> {
-    let options = json!({"json_allowed_escapes": ESCAPES, "whitespace_pattern": WHITE_SPACE});
-    if schema.get(OPTIONS) == Some(&options) {
-        return Ok(schema.clone());
-    }
     let mut root = match Walk::over(schema)? {
         Json::Object(root) => root,
         Json::Bool(true) => Map::new(),
@@ -39,6 +34,16 @@ pub fn narrow(schema: &Json) -> Result<Json, GrammarError> {
             return Err(GrammarError::Schema { place: "#".to_owned(), reason });
         }
     };
-    root.insert(OPTIONS.to_owned(), options);
+    root.insert(OPTIONS.to_owned(), options());
     Ok(Json::Object(root))
+}
+
+/// The same for a schema in a text that this process wrote: what was narrowed before stays as it is. A request may not
+/// say so of its schema, which is why those that come with requests are narrowed first.
+pub(super) fn narrow_once(schema: Json) -> Result<Json, GrammarError> {
+    if schema.get(OPTIONS) == Some(&options()) { Ok(schema) } else { narrow(&schema) }
+}
+
+fn options() -> Json {
+    json!({"json_allowed_escapes": ESCAPES, "whitespace_pattern": WHITE_SPACE})
 }

@@ -4,7 +4,12 @@ use impetus_proto::worker::structure::Structure;
 use llguidance::regex_to_lark;
 use serde_json::{Value as Json, json};
 
-use super::{GrammarError, Source, gbnf, lark::quote, schema};
+use super::{
+    GrammarError, MAX_GRAMMAR_BYTES, Source, gbnf,
+    lark::{Author, check_size, quote, resolve},
+    schema,
+};
+use crate::engine::Vocabulary;
 
 /// Bytes of a regular expression.
 const MAX_REGEX_BYTES: usize = 16 << 10;
@@ -12,11 +17,14 @@ const MAX_REGEX_BYTES: usize = 16 << 10;
 /// Texts to choose from.
 const MAX_CHOICES: usize = 4096;
 
-/// The rules of `structure`. A grammar of the caller's own stands in them as a whole, so its names meet no others.
-pub fn content(structure: &Structure) -> Result<String, GrammarError> {
+/// The rules of `structure` for a model with this vocabulary. A grammar of the caller's own stands in them as a whole, so
+/// its names meet no others.
+pub(super) fn content(structure: &Structure, vocabulary: &dyn Vocabulary) -> Result<String, GrammarError> {
+    let source = Source::of(structure);
     match structure {
         Structure::JsonObject(_) => Ok(format!("content: {}\n", json(&json!({"type": "object"}))?)),
         Structure::JsonSchema(text) => {
+            check_bytes(text, source, MAX_GRAMMAR_BYTES)?;
             let schema: Json = serde_json::from_str(text).map_err(|error| GrammarError::Schema {
                 place: "#".to_owned(),
                 reason: format!("is not valid JSON: {error}"),
@@ -24,14 +32,16 @@ pub fn content(structure: &Structure) -> Result<String, GrammarError> {
             Ok(format!("content: {}\n", json(&schema)?))
         }
         Structure::Lark(text) => {
-            super::lark::check_size(text, Source::Grammar)?;
+            check_size(text, source)?;
+            let text = resolve(text, vocabulary, Author::Request(source))?;
             Ok(format!("content: %lark {{\n{text}\n}}\n"))
         }
         Structure::Regex(regex) => regex_content(regex),
         Structure::Choices(choices) => choice_content(&choices.texts),
         Structure::Gbnf(text) => {
-            super::lark::check_size(text, Source::Grammar)?;
-            Ok(format!("content: %lark {{\n{}}}\n", gbnf::to_lark(text)?))
+            check_size(text, source)?;
+            let text = resolve(&gbnf::to_lark(text)?, vocabulary, Author::Request(source))?;
+            Ok(format!("content: %lark {{\n{text}}}\n"))
         }
     }
 }
@@ -46,17 +56,18 @@ pub fn alone(content: &str) -> String {
     format!("start: content\n{content}")
 }
 
+fn check_bytes(text: &str, source_of: Source, limit: usize) -> Result<(), GrammarError> {
+    let size = text.len();
+    if size > limit {
+        return Err(GrammarError::TooLarge { source_of, size, unit: "bytes", limit });
+    }
+    Ok(())
+}
+
 fn regex_content(regex: &str) -> Result<String, GrammarError> {
     let refused =
         |reason: &str| Err(GrammarError::Refused { source_of: Source::Regex, reason: reason.to_owned() });
-    if regex.len() > MAX_REGEX_BYTES {
-        return Err(GrammarError::TooLarge {
-            source_of: Source::Regex,
-            size: regex.len(),
-            unit: "bytes",
-            limit: MAX_REGEX_BYTES,
-        });
-    }
+    check_bytes(regex, Source::Regex, MAX_REGEX_BYTES)?;
     let backslashes = regex.bytes().rev().take_while(|&byte| byte == b'\\').count();
     if backslashes % 2 == 1 {
         return refused("it ends with a backslash that escapes nothing");

@@ -11,6 +11,9 @@ const MAX_DEPTH: usize = 64;
 /// The largest number of repetitions; llama.cpp has the same.
 const MAX_REPEAT: u32 = 2000;
 
+/// Operators behind one item; each repeats what the one before it made.
+const MAX_OPERATORS: usize = 4;
+
 struct Parser<'a> {
     text: &'a str,
     at: usize,
@@ -103,8 +106,11 @@ impl Parser<'_> {
     }
 
     fn repeated(&mut self, mut node: Node) -> Result<Node, GrammarError> {
-        loop {
+        for n_operators in 0.. {
             let (least, most) = match self.peek() {
+                Some('*' | '+' | '?' | '{') if n_operators == MAX_OPERATORS => {
+                    return Err(self.error("an item has more than four operators behind it"));
+                }
                 Some('*') => (0, None),
                 Some('+') => (1, None),
                 Some('?') => (0, Some(1)),
@@ -123,7 +129,7 @@ impl Parser<'_> {
                     self.at += end;
                     range
                 }
-                _ => return Ok(node),
+                _ => break,
             };
             if most.is_some_and(|most| most < least) {
                 return Err(self.error("the numbers of repetitions are in the wrong order"));
@@ -132,6 +138,7 @@ impl Parser<'_> {
             node = Node::Repeat { node: Box::new(node), least, most };
             self.skip_spaces();
         }
+        Ok(node)
     }
 
     fn literal(&mut self) -> Result<String, GrammarError> {

@@ -17,6 +17,9 @@ const MAX_DEPTH: usize = 64;
 /// Parts of one schema.
 const MAX_PARTS: usize = 20_000;
 
+/// Bytes of the pointers to all parts of one schema.
+const MAX_POINTER_BYTES: usize = 8 << 20;
+
 /// The largest integer that every reader of JSON reads as it is.
 const MAX_INTEGER: i64 = (1 << 53) - 1;
 
@@ -24,6 +27,7 @@ const MAX_INTEGER: i64 = (1 << 53) - 1;
 pub(super) struct Walk {
     references: References,
     n_parts: usize,
+    pointer_bytes: usize,
     /// The schema is of a draft in which `items` is about all items.
     is_old: bool,
 }
@@ -38,7 +42,7 @@ struct Part<'a> {
 impl Walk {
     /// The whole schema as it is written.
     pub(super) fn over(schema: &Json) -> Result<Json, GrammarError> {
-        let mut walk = Self { references: References::new(schema), n_parts: 0, is_old: false };
+        let mut walk = Self { references: References::new(schema), n_parts: 0, pointer_bytes: 0, is_old: false };
         let mut written = walk.schema(schema, &Place::root())?;
         walk.references.settle(&mut written)?;
         closed::close(&mut written);
@@ -47,10 +51,14 @@ impl Walk {
 
     fn schema(&mut self, schema: &Json, place: &Place) -> Result<Json, GrammarError> {
         self.n_parts += 1;
+        self.pointer_bytes += place.from.len();
         let refused =
             |reason: &str| GrammarError::Schema { place: place.from.clone(), reason: reason.to_owned() };
         if place.depth > 2 * MAX_DEPTH || self.n_parts > MAX_PARTS {
             return Err(refused("is too large: at most 20,000 parts, 64 within each other, are supported"));
+        }
+        if self.pointer_bytes > MAX_POINTER_BYTES {
+            return Err(refused("is too large: its names are too long for the number of its parts"));
         }
         self.references.found(place);
         let schema = match schema {

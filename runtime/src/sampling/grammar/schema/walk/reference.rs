@@ -1,10 +1,14 @@
 //! What `$ref` refers to: parts of the same schema, by pointer or anchor.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write as _,
+};
 
 use serde_json::Value as Json;
 
 use super::{GrammarError, Place};
+use crate::sampling::grammar::chain::{Graph, MAX_CHAIN};
 
 /// References of a schema, and what they may refer to.
 pub(super) struct References {
@@ -13,16 +17,19 @@ pub(super) struct References {
     /// Parts that are schemas: where they stand, and where they are written.
     parts: HashMap<String, String>,
     anchors: HashMap<String, Place>,
-    broken: Vec<(String, GrammarError)>,
+    broken: HashMap<String, GrammarError>,
     wanted: Vec<(Place, String)>,
 }
+
+/// For each part that refers to another: where that stands, and where it is written.
+type Targets<'a> = HashMap<&'a str, (String, String)>;
 
 impl References {
     pub(super) fn new(schema: &Json) -> Self {
         let id = schema.get("$id").or_else(|| schema.get("id")).and_then(Json::as_str);
         let id = id.map(|id| id.trim_end_matches('#').to_owned());
         let (parts, anchors) = (HashMap::new(), HashMap::new());
-        Self { id, parts, anchors, broken: Vec::new(), wanted: Vec::new() }
+        Self { id, parts, anchors, broken: HashMap::new(), wanted: Vec::new() }
     }
 
     pub(super) fn found(&mut self, place: &Place) {
@@ -35,7 +42,7 @@ impl References {
 
     /// A part is in error, and so are its references, those from `first` on.
     pub(super) fn broken(&mut self, place: &Place, error: GrammarError, first: usize) {
-        self.broken.push((place.from.clone(), error));
+        self.broken.insert(place.from.clone(), error);
         self.wanted.truncate(first);
     }
 
@@ -51,32 +58,79 @@ impl References {
 
     /// Points every reference at where its part is written.
     pub(super) fn settle(&self, written: &mut Json) -> Result<(), GrammarError> {
-        let mut targets = HashMap::new();
+        let mut targets = Targets::new();
         for (place, target) in &self.wanted {
-            targets.insert(place.from.clone(), self.resolve(place, target)?.0);
+            targets.insert(&place.from, self.resolve(place, target)?);
         }
-        for (place, target) in &self.wanted {
-            let mut at = &place.from;
-            for _ in 0..=targets.len() {
-                match targets.get(at) {
-                    Some(target) => at = target,
-                    None => break,
-                }
-            }
-            if targets.contains_key(at) {
-                return Err(place.refused("$ref", "refers to itself and to nothing else"));
-            }
-            let (_, to) = self.resolve(place, target)?;
+        self.check_loops(&targets)?;
+        self.check_chains(&targets)?;
+        for (place, _) in &self.wanted {
             let part = match place.to.as_str() {
                 "#" => Some(&mut *written),
                 // A part that was itself left out needs no target.
                 pointer => written.pointer_mut(&pointer[1..]),
             };
+            let to = targets.get(place.from.as_str()).map(|(_, to)| to.as_str());
             if let Some(reference) = part.and_then(|part| part.get_mut("$ref")) {
                 *reference = Json::from(to);
             }
         }
         Ok(())
+    }
+
+    /// Refuses references that lead to nothing but themselves.
+    fn check_loops(&self, targets: &Targets) -> Result<(), GrammarError> {
+        let mut known = HashSet::new();
+        for (place, _) in &self.wanted {
+            let (mut at, mut way) = (place.from.as_str(), HashSet::new());
+            while let Some((target, _)) = targets.get(at).filter(|_| !known.contains(at)) {
+                if !way.insert(at) {
+                    return Err(place.refused("$ref", "refers to itself and to nothing else"));
+                }
+                at = target;
+            }
+            known.extend(way);
+        }
+        Ok(())
+    }
+
+    /// Refuses references that lead too deep: the compiler recurses from each part that is referred to over the parts
+    /// within it to what those refer to.
+    fn check_chains(&self, targets: &Targets) -> Result<(), GrammarError> {
+        let mut graph = Graph::default();
+        let mut nodes = HashMap::from([("#", graph.add())]);
+        for (target, _) in targets.values() {
+            nodes.entry(target.as_str()).or_insert_with(|| graph.add());
+        }
+        for (&place, (target, _)) in targets {
+            let mut depth = 0;
+            for part in around(place) {
+                depth += usize::from(self.parts.contains_key(part));
+                if let Some(&node) = nodes.get(part) {
+                    graph.deepen(node, depth);
+                    graph.refer(node, nodes[target.as_str()]);
+                }
+                if self.is_definition(part) {
+                    break;
+                }
+            }
+        }
+        let deepest = graph.deepest();
+        if deepest > MAX_CHAIN {
+            let reason = format!(
+                "leads through {deepest} schemas within each other; at most {MAX_CHAIN} are supported"
+            );
+            return Err(Place::root().refused("$ref", reason));
+        }
+        Ok(())
+    }
+
+    /// Whether a part holds only where something refers to it.
+    fn is_definition(&self, part: &str) -> bool {
+        part.rsplit_once('/').is_some_and(|(around, _)| {
+            (around.ends_with("/$defs") || around.ends_with("/definitions"))
+                && !self.parts.contains_key(around)
+        })
     }
 
     /// Where the part that `target` refers to stands, and where it is written.
@@ -101,10 +155,8 @@ impl References {
                 None => return refused(format!("refers to `{target}`, which no `$anchor` names")),
             }
         };
-        let within = |(broken, _): &&(String, GrammarError)| {
-            from.strip_prefix(broken.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        if let Some((_, error)) = self.broken.iter().find(within) {
+        // The innermost is within those around it, whose errors are what came first.
+        if let Some(error) = around(&from).filter_map(|part| self.broken.get(part)).last() {
             return Err(error.clone());
         }
         match self.parts.get(&from) {
@@ -112,6 +164,11 @@ impl References {
             None => refused(format!("refers to `{target}`, where there is no schema")),
         }
     }
+}
+
+/// The pointer to a part, and those to what it is within, from the inside out.
+fn around(pointer: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(pointer), |inner| inner.rsplit_once('/').map(|(outer, _)| outer))
 }
 
 /// A fragment of a URI as text.

@@ -1,5 +1,7 @@
 //! Keywords with a rule of their own.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value as Json, json};
 
 use super::{GrammarError, Part, Walk, value};
@@ -209,12 +211,8 @@ fn required(part: &mut Part, value: &Json) -> Result<(), GrammarError> {
     for name in names.iter().filter_map(Json::as_str) {
         value::check_text(name, "required", part.place)?;
     }
-    let mut distinct: Vec<Json> = Vec::new();
-    for name in names {
-        if !distinct.contains(name) {
-            distinct.push(name.clone());
-        }
-    }
+    let mut known = HashSet::new();
+    let distinct = names.iter().filter(|name| known.insert(*name)).cloned().collect();
     part.write("required", Json::Array(distinct));
     Ok(())
 }
