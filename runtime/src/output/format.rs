@@ -27,7 +27,7 @@ mod granite;
 mod harmony;
 mod headed;
 mod hermes;
-mod json;
+pub(super) mod json;
 mod kimi;
 pub(crate) mod lark;
 #[cfg(test)]
@@ -76,6 +76,18 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     /// A grammar (Lark, rule `start`) of all outputs that keep to `rules`; none where everything does. A tag stands in
     /// it as [`Tags::lark`] writes it.
     fn grammar(&self, rules: &Rules, beginning: &Beginning, tags: &Tags) -> Option<String>;
+
+    /// What is continued of the answer: not the thought before it.
+    fn answer<'a>(&self, beginning: &'a Beginning) -> &'a str {
+        thought::THINK.answer(beginning)
+    }
+
+    /// Whether a call can come in an answer that begins like this; none can where calls are the whole of an answer and
+    /// text has begun it.
+    fn can_call(&self, beginning: &Beginning) -> bool {
+        let _ = beginning;
+        true
+    }
 
     /// What a system message has to tell the model, where its template does not show `tools` by itself.
     fn instructions(&self, tools: &[Tool]) -> Option<String> {
@@ -132,8 +144,17 @@ pub struct Tool {
     pub name: String,
     /// What it does, or empty.
     pub description: String,
-    /// The JSON schema of its arguments; an object.
+    /// The JSON schema of its arguments, as the caller wrote it; an object.
     pub parameters: Json,
     /// Arguments are held to the schema even where calling is left to the model.
     pub strict: bool,
+    /// The schema cannot be enforced: arguments are read by it, but held to none.
+    pub loose: bool,
+}
+
+impl Rules {
+    /// Whether the arguments of `tool` are held to its schema.
+    pub fn bind(&self, tool: &Tool) -> bool {
+        (self.required || tool.strict) && !tool.loose
+    }
 }

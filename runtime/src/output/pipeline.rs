@@ -1,5 +1,6 @@
 //! One sequence's way from tokens to parts of an output: text, then stop strings, then the model's format.
 
+mod calls;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use super::{
     stop::{StopError, StopMatcher, StopParams},
 };
 use crate::engine::{TokenId, Vocabulary};
+use calls::Calls;
 
 /// The output of one sequence. Its state is a function of the tokens pushed, so pushing the tokens that a predecessor
 /// sent and dropping the steps continues its output.
@@ -51,7 +53,7 @@ struct Reading {
     parser: Box<dyn Parser>,
     /// Names of control tokens that the parser sees.
     controls: &'static [&'static str],
-    called: bool,
+    calls: Calls,
     thought: Thought,
 }
 
@@ -60,8 +62,10 @@ struct Reading {
 struct Thought {
     tokens: u32,
     budget: Option<u32>,
-    /// Tokens that come next, whatever the model would say.
+    /// Tokens that come next, whatever the model would say, as soon as a grammar lets them.
     forced: VecDeque<TokenId>,
+    /// The last token was one of them.
+    was_forced: bool,
     /// The thought in progress was ended already, whatever the parser makes of it.
     ended: bool,
 }
@@ -77,7 +81,7 @@ impl Output {
             stops: StopMatcher::new(&params.stop)?,
             params: params.clone(),
             tokens: 0,
-            reading: Reading { parser, controls: &[], called: false, thought: Thought::default() },
+            reading: Reading { parser, controls: &[], calls: Calls::default(), thought: Thought::default() },
             completed: String::new(),
         })
     }
@@ -87,7 +91,7 @@ impl Output {
     pub fn read_as(mut self, format: &dyn Format, beginning: &Beginning, budget: Option<u32>) -> Self {
         let thought = Thought { budget, ..Thought::default() };
         let (parser, controls) = (format.parser(beginning), format.control_tokens());
-        self.reading = Reading { parser, controls, called: false, thought };
+        self.reading = Reading { parser, controls, calls: Calls::default(), thought };
         self.reading.bound_thought(&*self.vocabulary);
         self
     }
@@ -112,14 +116,14 @@ impl Output {
         self.reading.thought.tokens
     }
 
-    /// Whether a tool was called.
+    /// Whether a tool was called, and no stop string cut that short.
     pub fn has_called(&self) -> bool {
-        self.reading.called
+        self.reading.calls.are_whole()
     }
 
     /// Takes the next token.
     pub fn push(&mut self, token: TokenId) -> Step {
-        self.reading.count();
+        self.reading.count(token);
         self.tokens += 1;
         if self.params.is_end(token, &*self.vocabulary) {
             return Step { parts: Vec::new(), stopped: Some(Stopped::EndToken) };
@@ -138,6 +142,9 @@ impl Output {
         }
         let stopped = self.stops.found().map(|stop| Stopped::StopString(stop.to_owned()));
         let parts = self.reading.read(&text);
+        if stopped.is_some() {
+            self.reading.calls.stop();
+        }
         self.reading.bound_thought(&*self.vocabulary);
         Step { parts, stopped }
     }
@@ -155,8 +162,13 @@ impl Output {
 
 impl Reading {
     /// Counts a token that is about to be read.
-    fn count(&mut self) {
-        self.thought.forced.pop_front();
+    fn count(&mut self, token: TokenId) {
+        // A grammar puts the end of a thought off within a character: it is what comes next then.
+        let Thought { forced, was_forced, .. } = &mut self.thought;
+        *was_forced = forced.front() == Some(&token);
+        if *was_forced {
+            forced.pop_front();
+        }
         self.thought.tokens += u32::from(self.parser.is_reasoning());
     }
 
@@ -182,15 +194,19 @@ impl Reading {
     }
 
     fn said(&mut self, parts: Vec<Part>) -> Vec<Part> {
-        self.called |= parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
+        self.calls.say(&parts);
         part::joined(parts)
     }
 
     /// Makes the end of the thought come next where it has used its tokens.
     fn bound_thought(&mut self, vocabulary: &dyn Vocabulary) {
-        let Thought { tokens, budget, forced, ended } = &mut self.thought;
+        let Thought { tokens, budget, forced, was_forced, ended } = &mut self.thought;
         if !self.parser.is_reasoning() {
             *ended = false;
+            // What the model ended by itself needs no other end.
+            if !*was_forced {
+                forced.clear();
+            }
             return;
         }
         if *ended || budget.is_none_or(|budget| *tokens < budget) {

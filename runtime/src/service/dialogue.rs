@@ -1,12 +1,15 @@
 //! How the answer of a chat is read and held: the model's format, the tools, the thought.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use impetus_proto::{
     Error,
     worker::{GenerateRequest, generate_request, structure},
 };
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::{request::refused, tools};
 use crate::{
@@ -16,7 +19,7 @@ use crate::{
         format::{Plain, Tags},
     },
     prompt::{ChatInput, ChatTemplate, Listener, TemplateError},
-    sampling::grammar::{Constraint, Grammar, Grammars, Source, structure as content},
+    sampling::grammar::{Constraint, Grammar, Grammars, Source, schema},
 };
 
 /// Bytes of the prompt's end that a format looks at.
@@ -107,7 +110,11 @@ impl Dialogue {
             is_chat: true,
             rules,
             structure,
-            continued: last.map(|message| message.content.clone()).unwrap_or_default(),
+            // White space begins no answer, neither here nor in the prompt.
+            continued: last
+                .filter(|message| !message.content.trim().is_empty())
+                .map(|message| message.content.clone())
+                .unwrap_or_default(),
             in_text: reasoning.in_text,
             budget_tokens: reasoning.budget_tokens,
         })
@@ -122,8 +129,9 @@ impl Dialogue {
         grammars: &Grammars,
     ) -> Result<Held, Error> {
         let format: &dyn Format = if self.is_chat { &*model.format } else { &Plain };
-        let beginning = self.beginning(prompt);
         let ignores_end = output.ignores_end();
+        let begun = self.settle_calls(format, prompt)?;
+        let beginning = self.beginning(prompt);
         let output = output.read_as(format, &beginning, self.budget_tokens);
         if let Some(structure) = &self.structure {
             let content = grammars.content(structure);
@@ -134,9 +142,9 @@ impl Dialogue {
             return Ok(Held { output, constraint: None });
         };
         let mut constraint = grammar.begin(ignores_end);
-        // What the answer begins with already is part of what it has to be, unless that is a thought or a call.
-        if self.rules.content.is_some() && self.rules.tools.is_empty() && !output.is_reasoning() {
-            let tokens = model.vocabulary.encode_bare(&self.continued, false);
+        // What the answer begins with already is part of what it has to be.
+        if self.rules.content.is_some() && !self.rules.required {
+            let tokens = model.vocabulary.encode_bare(&begun, false);
             let tokens = tokens.map_err(|error| Error::invalid("messages", error.to_string()))?;
             constraint.replay(&tokens).map_err(|_| {
                 let message = "the message to be continued is no beginning of what the output has to be";
@@ -144,6 +152,25 @@ impl Dialogue {
             })?;
         }
         Ok(Held { output, constraint: Some(constraint) })
+    }
+
+    /// Drops the tools where an answer was begun in which no call can come. Fails if one has to. What was begun is
+    /// returned.
+    fn settle_calls(&mut self, format: &dyn Format, prompt: &str) -> Result<String, Error> {
+        let beginning = self.beginning(prompt);
+        let can_call = format.can_call(&beginning);
+        if self.rules.required && !can_call {
+            let message = "this model's calls are the whole of an answer, so none can follow the message to be \
+                continued: leave that message out, or `tool_choice` to the model";
+            return Err(Error::invalid("tool_choice", message));
+        }
+        let is_thought = format.parser(&beginning).is_reasoning();
+        let begun = if is_thought { "" } else { format.answer(&beginning) };
+        // Text that is held to something goes on as that, and is no call any more.
+        if !can_call || (!begun.is_empty() && self.structure.is_some() && !self.rules.required) {
+            self.rules.tools.clear();
+        }
+        Ok(begun.to_owned())
     }
 
     fn beginning(&self, prompt: &str) -> Beginning {
@@ -171,7 +198,7 @@ impl Dialogue {
         let grammar = match compile(rules) {
             // Schemas that nobody asked to be kept to give way to those that do compile.
             Err(_) if rules.tools.iter().any(|tool| !tool.strict) => {
-                rules.tools.iter_mut().filter(|tool| !tool.strict).for_each(loosen);
+                rules.tools.iter_mut().filter(|tool| !tool.strict).for_each(|tool| tool.loose = true);
                 compile(rules)
             }
             compiled => compiled,
@@ -181,8 +208,8 @@ impl Dialogue {
     }
 }
 
-/// Makes the schemas ones that can be enforced. One that cannot be is an error of a strict function; others are as
-/// good as asked for without theirs.
+/// Checks which schemas can be enforced. One that cannot be is an error of a strict function; others are as good as
+/// asked for without theirs.
 fn bind(rules: &mut Rules) -> Result<(), Error> {
     for (idx, tool) in rules.tools.iter_mut().enumerate() {
         if let Some(schema) = tool.parameters.as_object_mut() {
@@ -191,20 +218,13 @@ fn bind(rules: &mut Rules) -> Result<(), Error> {
         if !tool.strict && !rules.required {
             continue;
         }
-        match content::json(&tool.parameters) {
-            Ok(lark) => {
-                let narrowed = lark.strip_prefix("%json ").and_then(|json| serde_json::from_str(json).ok());
-                tool.parameters = narrowed.unwrap_or_else(|| std::mem::take(&mut tool.parameters));
-            }
+        match schema::narrow(&tool.parameters) {
+            Ok(_) => {}
             Err(error) if tool.strict => {
                 return Err(error.into_error(&format!("tools[{idx}].function.parameters")));
             }
-            Err(_) => loosen(tool),
+            Err(_) => tool.loose = true,
         }
     }
     Ok(())
-}
-
-fn loosen(tool: &mut Tool) {
-    tool.parameters = Json::from_iter([("type".to_owned(), json!("object"))]);
 }

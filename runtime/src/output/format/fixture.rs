@@ -161,7 +161,7 @@ fn tools() -> Vec<Tool> {
         name: name.to_owned(),
         description: format!("What {name} does."),
         parameters: json!({"type": "object", "properties": properties, "required": required}),
-        strict: false,
+        ..Tool::default()
     };
     vec![
         tool("get_time", json!({"city": {"type": "string"}}), json!(["city"])),

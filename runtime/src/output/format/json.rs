@@ -2,7 +2,7 @@
 
 /// Follows one JSON value byte by byte. It does not check the value: it tells where it ends, or that it is none.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Extent {
+pub(in crate::output) struct Extent {
     depth: u32,
     in_string: bool,
     escaped: bool,
@@ -11,7 +11,7 @@ pub(super) struct Extent {
 
 /// What a byte is to a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(in crate::output) enum Place {
     /// Part of it.
     Within,
     /// Its last one.
@@ -24,7 +24,7 @@ pub(super) enum Place {
 
 impl Extent {
     /// Takes the next byte; the first one is not white space.
-    pub(super) fn push(&mut self, byte: u8) -> Place {
+    pub(in crate::output) fn push(&mut self, byte: u8) -> Place {
         if self.in_string {
             return self.push_string(byte);
         }

@@ -107,7 +107,7 @@ pub(super) fn text(name: &str, without: &[&str], not_first: &[&str], tags: &Tags
 pub(super) fn arguments(tool: &Tool, rules: &Rules) -> String {
     let is_bound = rules.required || tool.strict;
     let any = json!({"type": "object"});
-    let schema = if is_bound && tool.parameters.is_object() { &tool.parameters } else { &any };
+    let schema = if rules.bind(tool) && tool.parameters.is_object() { &tool.parameters } else { &any };
     format!("%json {schema}")
 }
 

@@ -51,8 +51,12 @@ impl Format for Llama3 {
 
     fn parser(&self, beginning: &Beginning) -> Box<dyn Parser> {
         let names = beginning.tools.iter().map(|tool| tool.name.clone()).collect();
-        let state = if beginning.continued.trim().is_empty() { State::Beginning } else { State::Text };
+        let state = if self.can_call(beginning) { State::Beginning } else { State::Text };
         Whole::parser(THINK, beginning, Objects { names, state })
+    }
+
+    fn can_call(&self, beginning: &Beginning) -> bool {
+        THINK.answer(beginning).trim().is_empty()
     }
 
     fn grammar(&self, rules: &Rules, beginning: &Beginning, tags: &Tags) -> Option<String> {

@@ -75,16 +75,16 @@ impl Format for Pythonic {
 
     fn parser(&self, beginning: &Beginning) -> Box<dyn Parser> {
         let names = beginning.tools.iter().map(|tool| tool.name.clone()).collect();
-        let state = if self.is_tagged || !beginning.continued.trim().is_empty() {
-            State::Text
-        } else {
-            State::Beginning
-        };
+        let state = if self.is_tagged || !self.can_call(beginning) { State::Text } else { State::Beginning };
         Whole::parser(THINK, beginning, Calls { is_tagged: self.is_tagged, names, state })
     }
 
     fn grammar(&self, rules: &Rules, beginning: &Beginning, tags: &Tags) -> Option<String> {
         let thought = THINK.lark(beginning, tags);
+    fn can_call(&self, beginning: &Beginning) -> bool {
+        self.is_tagged || THINK.answer(beginning).trim().is_empty()
+    }
+
         if rules.tools.is_empty() {
             let content = rules.content.as_ref()?;
             return Some(format!("start: thought content\n{thought}{content}"));

@@ -50,6 +50,18 @@ impl Block {
 
     /// Rules of a grammar: `thought` is the block where it may or has to stand, or nothing.
     pub(super) fn lark(self, beginning: &Beginning, tags: &Tags) -> String {
+    /// What is continued of the answer, behind a thought that is over.
+    pub(super) fn answer(self, beginning: &Beginning) -> &str {
+        if self.is_open(beginning) {
+            return "";
+        }
+        let continued = &beginning.continued;
+        let inside = continued.trim_start().strip_prefix(self.open);
+        inside
+            .and_then(|inside| inside.split_once(self.close))
+            .map_or(continued, |(_, answer)| answer.trim_start())
+    }
+
         let inside = lark::through("thought_rest", self.close, tags);
         if self.is_open(beginning) {
             return format!("thought: thought_rest THOUGHT_SPACE\n{inside}{SPACE}");

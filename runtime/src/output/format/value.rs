@@ -1,6 +1,9 @@
 //! Arguments that a model writes as bare text between tags, turned into JSON by what the tool's schema says of them.
 
-use std::ops::{BitAnd, BitOr};
+use std::{
+    cell::Cell,
+    ops::{BitAnd, BitOr},
+};
 
 use serde_json::Value as Json;
 
@@ -12,6 +15,9 @@ pub(super) struct Types(u8);
 
 /// References to references that are followed within a schema.
 const MAX_DEPTH: u8 = 16;
+
+/// Parts of a schema that are looked at for one argument; of what is larger nothing is said.
+const MAX_PARTS: u32 = 1024;
 
 impl Types {
     const NONE: Self = Self(0);
@@ -29,7 +35,7 @@ impl Types {
     /// What `tool` takes as the argument `name`; anything where its schema does not say.
     pub(super) fn of(tool: Option<&Tool>, name: &str) -> Self {
         tool.and_then(|tool| Some((&tool.parameters, property(&tool.parameters, name)?)))
-            .map_or(Self::ANY, |(root, schema)| Self::of_schema(root, schema, MAX_DEPTH))
+            .map_or(Self::ANY, |(root, schema)| Self::of_schema(root, schema, MAX_DEPTH, &Cell::new(MAX_PARTS)))
     }
 
     /// Bare text is a string, whatever it looks like.
@@ -90,9 +96,13 @@ impl Types {
         }
     }
 
-    fn of_schema(root: &Json, schema: &Json, depth: u8) -> Self {
-        let Some(depth) = depth.checked_sub(1) else { return Self::ANY };
-        let of = |schema: &Json| Self::of_schema(root, schema, depth);
+    /// `left` is how many parts may still be looked at: references may make more of a schema than there is.
+    fn of_schema(root: &Json, schema: &Json, depth: u8, left: &Cell<u32>) -> Self {
+        let (Some(depth), Some(fewer)) = (depth.checked_sub(1), left.get().checked_sub(1)) else {
+            return Self::ANY;
+        };
+        left.set(fewer);
+        let of = |schema: &Json| Self::of_schema(root, schema, depth, left);
         let any_of = |schemas: &Json| union(schemas.as_array().into_iter().flatten().map(of));
         let mut types = Self::ANY;
         for (keyword, value) in schema.as_object().into_iter().flatten() {
@@ -149,6 +159,18 @@ impl BitOr for Types {
 pub(super) fn escape(text: &str, json: &mut String) {
     let quoted = Json::from(text).to_string();
     json.push_str(quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default());
+}
+
+/// Whether the objects that `schema` describes have the listed properties alone: as in what is enforced of a schema,
+/// those that list some have no others unless it says so.
+pub(super) fn is_closed(schema: &Json) -> bool {
+    const OTHERS: [&str; 5] = ["patternProperties", "allOf", "anyOf", "oneOf", "$ref"];
+    match schema.get("additionalProperties") {
+        Some(others) => others == &Json::Bool(false),
+        None => {
+            schema.get("properties").is_some() && OTHERS.iter().all(|name| schema.get(name).is_none())
+        }
+    }
 }
 
 /// The schema of the property `name` of the objects that `schema` describes.

@@ -74,13 +74,19 @@ fn tokens_become_text_until_a_stop() {
 
 /// An output that may think and call, over a vocabulary of bytes.
 fn thinking(prompt_tail: &str, budget: Option<u32>) -> Output {
+    stopping(prompt_tail, budget, &[])
+}
+
+fn stopping(prompt_tail: &str, budget: Option<u32>, stop: &[&str]) -> Output {
     let format = named("hermes", &Template::new("")).unwrap();
     let beginning = Beginning {
         prompt_tail: prompt_tail.to_owned(),
         tools: vec![Tool { name: "f".to_owned(), ..Tool::default() }],
         ..Beginning::default()
     };
-    let output = Output::new(Arc::new(ByteVocabulary::default()), &StopParams::default()).unwrap();
+    let stop = stop.iter().map(ToString::to_string).collect();
+    let params = StopParams { stop, ..StopParams::default() };
+    let output = Output::new(Arc::new(ByteVocabulary::default()), &params).unwrap();
     output.read_as(&*format, &beginning, budget)
 }
 
@@ -123,6 +129,49 @@ fn calls_are_known_to_have_been_made() {
     };
     check("<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>", true);
     check("<tool_call>f</tool_call>", false);
+}
+
+#[test]
+fn the_end_of_a_thought_waits_for_the_end_of_a_character() {
+    let mut output = thinking("<think>\n", Some(1));
+    let push = |output: &mut Output, bytes: &[u8]| {
+        bytes.iter().for_each(|&byte| drop(output.push(TokenId(byte.into()))));
+    };
+    let (forced, emoji) = (Some(TokenId(b'\n'.into())), "\u{1f642}".as_bytes());
+    push(&mut output, &emoji[..1]);
+    assert_eq!(output.forced(), forced);
+    // A grammar does not let it come before the character is whole.
+    push(&mut output, &emoji[1..]);
+    assert_eq!(output.forced(), forced);
+    // The model may end the thought all by itself until then, and nothing more is forced.
+    let mut ended = thinking("<think>\n", Some(1));
+    push(&mut ended, b"a</think>");
+    assert_eq!((ended.forced(), ended.is_reasoning()), (None, false));
+    let (parts, _) = say(&mut output, "Yes.");
+    assert_eq!(parts.last(), Some(&Part::Text("Yes.".to_owned())));
+}
+
+#[test]
+fn a_call_that_a_stop_string_cuts_is_not_made() {
+    let check = |stop: &str, expected: bool| {
+        let mut output = stopping("", None, &[stop]);
+        let call = |city: &str| {
+            format!(
+                "<tool_call>\n{{\"name\": \"f\", \"arguments\": {{\"city\": \"{city}\"}}}}\n</tool_call>\n"
+            )
+        };
+        let said = format!("One.{}{}Two.", call("K\u{f6}ln"), call("Oslo"));
+        let stopped = said.bytes().any(|byte| output.push(TokenId(byte.into())).stopped.is_some());
+        output.finish();
+        assert_eq!((output.has_called(), stopped), (expected, stop != "none"), "{stop}");
+    };
+    check("none", true);
+    check("One", false);
+    check("f\"", false);
+    check("K\u{f6}ln", false);
+    check("</tool_call>", true);
+    check("sl", false);
+    check("Two", true);
 }
 
 proptest! {

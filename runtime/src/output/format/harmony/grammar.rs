@@ -19,11 +19,9 @@ pub(super) fn of(rules: &Rules, state: &State, tags: &Tags) -> Option<String> {
         Some(content) => writeln!(grammar, "answer: content\n{content}").ok()?,
         None => writeln!(grammar, "answer: ANSWER\n{free}").ok()?,
     }
-    writeln!(
-        grammar,
-        "before: {channel} (\"analysis\" | \"commentary\") {message} through_end {start} \"assistant\""
-    )
-    .ok()?;
+    // A remark is part of the answer's text, so there is none where all of that is held to something.
+    let before = if rules.content.is_some() { "\"analysis\"" } else { "(\"analysis\" | \"commentary\")" };
+    writeln!(grammar, "before: {channel} {before} {message} through_end {start} \"assistant\"").ok()?;
     let text = format!("{channel} \"final\" {message} answer");
     let turn = match (calls.is_empty(), rules.required) {
         (true, _) => text,
@@ -32,8 +30,12 @@ pub(super) fn of(rules: &Rules, state: &State, tags: &Tags) -> Option<String> {
     };
     writeln!(grammar, "turn: before* ({turn})").ok()?;
     let begin = match state {
-        State::Message(Kind::Text, _) => "answer".to_owned(),
-        State::Message(Kind::Reasoning, _) => format!("through_end {start} \"assistant\" turn"),
+        // Text that is held to something is over, since what is continued may be all of it.
+        State::Message(Kind::Text, _) if rules.required && rules.content.is_some() => {
+            format!("{} {start} \"assistant\" turn", tags.lark(END))
+        }
+        State::Message(Kind::Text, _) if !rules.required => "answer".to_owned(),
+        State::Message(Kind::Text | Kind::Reasoning, _) => format!("through_end {start} \"assistant\" turn"),
         _ => "turn".to_owned(),
     };
     Some(format!("start: {begin}\n{grammar}"))

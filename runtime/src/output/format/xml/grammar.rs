@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value as Json};
 
-use super::super::{Rules, Tags, Tool, body::Calls, lark, value::Types};
+use super::super::{Rules, Tags, Tool, body::Calls, lark, value, value::Types};
 use super::{Syntax, Typing};
 
 impl Syntax {
@@ -32,10 +32,11 @@ impl Syntax {
         let (before, _, behind) = self.function;
         let mut rule = format!("{} {}", tags.lark(&format!("{before}{}", tool.name)), lark::literal(behind));
         rule.push_str(if behind.ends_with('\n') { "" } else { " \"\\n\"" });
-        let bound = rules.required || tool.strict;
         let listed = tool.parameters.get("properties").and_then(Json::as_object);
-        let free = tool.parameters.get("additionalProperties") != Some(&Json::Bool(false));
-        if let Some(listed) = listed.filter(|listed| bound && !(free && listed.is_empty())) {
+        let is_bound = |listed: &&Map<_, _>| {
+            rules.bind(tool) && (!listed.is_empty() || value::is_closed(&tool.parameters))
+        };
+        if let Some(listed) = listed.filter(is_bound) {
             let required = tool.parameters.get("required").and_then(Json::as_array);
             for (name, schema) in listed {
                 let argument = self.listed(tool, name, schema, tags);
