@@ -12,8 +12,12 @@ use llguidance::{
 use super::GrammarError;
 use crate::engine::{TokenId, Vocabulary};
 
-/// A longer token is never chosen under a grammar: the trie has no room for it, and no vocabulary needs it.
-const MAX_TOKEN_BYTES: usize = 512;
+/// A longer token of text is never chosen under a grammar; shorter ones say the same. Vocabularies have such tokens for runs
+/// of spaces and dashes, which every mask would have to follow to their ends, and bounded texts have no quick answer for.
+const MAX_TOKEN_BYTES: usize = 32;
+
+/// The trie has no room for a longer name of a control token.
+const MAX_NAME_BYTES: usize = 512;
 
 /// What one grammar may use up. Counted in the parser's own units rather than by a clock, so that a replay meets the
 /// same limits at the same token.
@@ -60,7 +64,7 @@ fn bytes(vocabulary: &dyn Vocabulary, token: TokenId) -> Vec<u8> {
         return piece.to_vec();
     }
     match vocabulary.control_name(token) {
-        Some(name) if piece.is_empty() && name.len() < MAX_TOKEN_BYTES => {
+        Some(name) if piece.is_empty() && name.len() < MAX_NAME_BYTES => {
             let mut bytes = vec![TokTrie::SPECIAL_TOKEN_MARKER];
             bytes.extend_from_slice(name.as_bytes());
             bytes
