@@ -58,6 +58,14 @@ pub(super) fn mixed(model: &str) -> Vec<Value> {
     ]
 }
 
+/// The same with thoughts that are ended after a while, for a model that begins its answers with one.
+pub(super) fn thoughtful(mut bodies: Vec<Value>) -> Vec<Value> {
+    for body in bodies.iter_mut().filter(|body| body.get("messages").is_some()) {
+        body["thinking_budget"] = json!(12);
+    }
+    bodies
+}
+
 pub(super) fn person() -> Value {
     json!({"type": "object", "additionalProperties": false, "required": ["name", "age", "tags"], "properties": {
         "name": {"type": "string", "maxLength": 24}, "age": {"type": "integer", "minimum": 0, "maximum": 150},

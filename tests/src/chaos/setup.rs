@@ -36,6 +36,17 @@ impl Setup {
         Ok(self)
     }
 
+    /// Lets a bundled model in a folder begin every answer with a thought, whatever it thinks.
+    pub(super) fn thinking(self, name: &str) -> anyhow::Result<Self> {
+        let file = self.path("models").join(name).join("chat_template.jinja");
+        let template = fs::read_to_string(&file).context("reading a chat template")?;
+        let thinking =
+            template.replace(r"assistant\n' -}}{%- endif -%}", r"assistant\n<think>\n' -}}{%- endif -%}");
+        anyhow::ensure!(thinking != template, "the bundled chat template begins an answer otherwise");
+        fs::write(&file, thinking + "{#- ends with </think> -#}").context("writing a chat template")?;
+        Ok(self)
+    }
+
     /// A model of `worker-fake`: the lines of its script.
     pub(super) fn fake(self, name: &str, script: &str) -> anyhow::Result<Self> {
         fs::write(self.path("models").join(format!("{name}.fake")), format!("fake\n{script}\n"))?;

@@ -10,8 +10,8 @@ use super::{quantile, under_load};
 use crate::{
     chaos::{
         Plan, aftermath,
-        load::{Load, cases},
-        mix::{BUNDLED, mixed},
+        load::{Case, Load, cases},
+        mix::{BUNDLED, mixed, thoughtful},
         pulse::Pulse,
         report::Report,
         setup::Setup,
@@ -21,6 +21,9 @@ use crate::{
 };
 
 const CLIENTS: u64 = 32;
+
+/// The one of the models that thinks before it answers.
+const THINKER: &str = BUNDLED[2];
 
 /// Kills in the short form and in the long one.
 const KILLS: (usize, usize) = (201, 1002);
@@ -37,10 +40,17 @@ const SETTINGS: [&str; 4] = [
 ];
 
 pub(super) async fn run(plan: Plan, mut report: Report) -> anyhow::Result<Report> {
-    let setup = SETTINGS.iter().fold(Setup::new()?.bundled()?, |setup, setting| setup.set(setting));
+    let setup = SETTINGS
+        .iter()
+        .fold(Setup::new()?.bundled()?.thinking(THINKER)?, |setup, setting| setup.set(setting));
     let site = setup.set("workers.onnx.standby=1").start().await?;
-    let bodies = BUNDLED.iter().flat_map(|model| mixed(model)).collect();
-    let cases = cases(&site.client, bodies).await?;
+    let bodies_of = |model: &&str| match mixed(model) {
+        bodies if *model == THINKER => thoughtful(bodies),
+        bodies => bodies,
+    };
+    let cases = cases(&site.client, BUNDLED.iter().flat_map(bodies_of).collect()).await?;
+    let thinks = |case: &Case| case.expected.choices.iter().any(|choice| !choice.reasoning.is_empty());
+    report.check(cases.iter().any(thinks), || format!("{THINKER} has no thoughts"));
     let (pulse, enough) = (Pulse::of(BUNDLED), AtomicBool::new(false));
     let load = Load { client: &site.client, cases: &cases, pulse: &pulse, enough: &enough };
     let each = plan.pick(KILLS.0, KILLS.1) / BUNDLED.len();

@@ -37,7 +37,7 @@ const MORE_BYTES: u64 = 48 << 20;
 /// Answers by status, and those that are no answers.
 #[derive(Debug, Default)]
 struct Seen {
-    statuses: BTreeMap<u16, usize>,
+    statuses: BTreeMap<String, usize>,
     wrong: Vec<String>,
 }
 
@@ -103,7 +103,7 @@ async fn flood(
         }
         seen
     };
-    let mut statuses: BTreeMap<u16, usize> = BTreeMap::new();
+    let mut statuses: BTreeMap<String, usize> = BTreeMap::new();
     for seen in join_all((0..CLIENTS).map(client)).await {
         for (status, count) in seen.statuses {
             *statuses.entry(status).or_default() += count;
@@ -118,8 +118,8 @@ async fn flood(
     Ok(())
 }
 
-/// The status of a good answer; what is wrong with another one.
-async fn answered(http: &Client, listen: &str, mutant: &Mutant) -> Result<u16, String> {
+/// The status of a good answer, with the reason where there is no server for it; what is wrong with another answer.
+async fn answered(http: &Client, listen: &str, mutant: &Mutant) -> Result<String, String> {
     let method = Method::from_bytes(mutant.method.as_bytes()).expect("methods are words");
     let mut request =
         http.request(method, format!("http://{listen}{}", mutant.path)).body(mutant.body.clone());
@@ -140,7 +140,12 @@ async fn answered(http: &Client, listen: &str, mutant: &Mutant) -> Result<u16, S
         let error: Value =
             serde_json::from_str(&text).map_err(|_| format!("{status} without JSON: {text}"))?;
         let has_message = error["error"]["message"].as_str().is_some_and(|message| !message.is_empty());
-        return if has_message { Ok(status) } else { Err(format!("{status} without a message: {text}")) };
+        let reason = error["error"]["code"].as_str().filter(|_| status == 503).unwrap_or_default();
+        return if has_message {
+            Ok(format!("{status} {reason}").trim_end().to_owned())
+        } else {
+            Err(format!("{status} without a message: {text}"))
+        };
     }
     let last = text.lines().rev().find(|line| line.starts_with("data:")).unwrap_or_default();
     let is_ended = last.contains("[DONE]") || last.contains("\"response.") || last.contains("\"error\"");
@@ -150,7 +155,7 @@ async fn answered(http: &Client, listen: &str, mutant: &Mutant) -> Result<u16, S
     if is_stream && last.contains("\"internal_error\"") {
         return Err(format!("a stream that fails with {last:?}"));
     }
-    Ok(status)
+    Ok(status.to_string())
 }
 
 fn excerpt(mutant: &Mutant) -> String {
