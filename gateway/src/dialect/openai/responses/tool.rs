@@ -25,6 +25,9 @@ const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
 /// The one argument of a custom tool.
 const INPUT: &str = "input";
 
+/// The longest that is written for one character in JSON, but for its last byte: `\ud83d\ude0` of `\ud83d\ude00`.
+const MAX_ESCAPE_BYTES: usize = 11;
+
 /// The functions that a model may call.
 #[derive(Debug, Default)]
 pub(super) struct Tools {
@@ -236,10 +239,37 @@ pub(super) fn custom_arguments(input: &str) -> String {
     serde_json::json!({ INPUT: input }).to_string()
 }
 
-/// The text that a custom tool was called with; whatever the arguments are where they are not what was asked for.
+/// The text that a custom tool was called with, as far as it goes where the arguments are cut; whatever the arguments are
+/// where they are not what was asked for.
 pub(super) fn custom_input(arguments: &str) -> String {
     let read = serde_json::from_str::<HashMap<String, String>>(arguments);
-    read.ok().and_then(|mut read| read.remove(INPUT)).unwrap_or_else(|| arguments.to_owned())
+    let whole = read.ok().and_then(|mut read| read.remove(INPUT));
+    whole.or_else(|| begun_input(arguments)).unwrap_or_else(|| arguments.to_owned())
+}
+
+/// The text within arguments of which the end may be missing.
+fn begun_input(arguments: &str) -> Option<String> {
+    let name = format!("\"{INPUT}\"");
+    let mut rest = arguments;
+    for expected in ["{", &name, ":"] {
+        rest = rest.trim_start();
+        if rest.len() < expected.len() && expected.starts_with(rest) {
+            return Some(String::new());
+        }
+        rest = rest.strip_prefix(expected)?;
+    }
+    let text = rest.trim_start();
+    if text.is_empty() {
+        return Some(String::new());
+    }
+    // Whatever comes behind the text is not read.
+    if let Some(Ok(whole)) = serde_json::Deserializer::from_str(text).into_iter().next() {
+        return Some(whole);
+    }
+    let whole_chars = |n_cut: usize| text.get(..text.len().checked_sub(n_cut)?);
+    (0..=MAX_ESCAPE_BYTES)
+        .filter_map(whole_chars)
+        .find_map(|begun| serde_json::from_str(&format!("{begun}\"")).ok())
 }
 
 fn to_raw(value: &impl Serialize) -> Result<Box<RawValue>, Error> {

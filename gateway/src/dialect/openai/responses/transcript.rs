@@ -103,15 +103,18 @@ impl Transcript {
     }
 
     fn delta(&mut self, Delta { parts, logprobs, .. }: Delta) {
-        let is_in_message = matches!(self.open, Some(Open::Message { .. }));
-        let is_of_message = parts.iter().any(|part| matches!(part, Part::Text(_)));
-        // What is no part of a message, such as a thought, has none in the API.
-        if is_of_message || (parts.is_empty() && is_in_message) {
-            self.logprobs.extend(logprobs.into_iter().map(Logprob::from));
+        let mut logprobs = logprobs.into_iter().map(Logprob::from);
+        // What is held back goes on with the message that is open, or may be the beginning of one.
+        if parts.is_empty() && matches!(self.open, None | Some(Open::Message { .. })) {
+            self.logprobs.extend(&mut logprobs);
         }
         for part in parts {
             match part {
-                Part::Text(text) => self.text(&text),
+                Part::Text(text) => {
+                    // What is no part of a message, such as a thought, has none in the API.
+                    self.logprobs.extend(&mut logprobs);
+                    self.text(&text);
+                }
                 Part::Reasoning(text) => self.thought(&text),
                 Part::ToolCall(call) => self.call(call),
             }

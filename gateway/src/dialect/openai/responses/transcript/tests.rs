@@ -237,3 +237,42 @@ fn deltas_can_hide_their_length() {
     let told = told(&mut transcript);
     assert_eq!(told.matches("\"obfuscation\"").count(), 1, "{told}");
 }
+
+#[test]
+fn log_probabilities_of_what_is_held_back_wait_for_their_text() {
+    let event = |parts: &[Part], token: &str| {
+        let logprob = TokenLogprobs { text: token.into(), ..TokenLogprobs::default() };
+        Event::Delta(Delta { parts: parts.to_vec(), logprobs: vec![logprob], n_tokens: 1 })
+    };
+    let (said, thought) = (|text: &str| Part::Text(text.into()), |text: &str| Part::Reasoning(text.into()));
+    let check = |events: &[Event], expected: &[&str]| {
+        let include = Include { logprobs: true, ..Include::default() };
+        let mut transcript = transcript(Asked::default(), Tools::default(), include);
+        transcript.take(accepted());
+        for event in events {
+            transcript.take(event.clone());
+        }
+        transcript.take(finished(FinishReason::Stop));
+        let output = serde_json::to_value(&transcript.response.output).unwrap();
+        let message = output.as_array().unwrap().iter().find(|item| item["type"] == "message").unwrap();
+        let logprobs = message["content"][0]["logprobs"].as_array().unwrap();
+        let tokens: Vec<_> = logprobs.iter().map(|logprob| logprob["token"].as_str().unwrap()).collect();
+        assert_eq!(tokens, expected, "{events:?}");
+    };
+    check(&[event(&[], "a"), event(&[], "b"), event(&[said("abc")], "c")], &["a", "b", "c"]);
+    check(&[event(&[], "<"), event(&[thought("hm")], "h"), event(&[said("a")], "a")], &["a"]);
+    check(&[event(&[], "<"), event(&[thought("hm"), said("a")], "a")], &["a"]);
+    check(&[event(&[], "<"), event(&[call(0, "f", "{}")], "f"), event(&[said("a")], "a")], &["a"]);
+    check(&[event(&[said("a")], "a"), event(&[], "b"), event(&[thought("hm")], "h")], &["a", "b"]);
+}
+
+#[test]
+fn a_custom_call_that_is_cut_has_what_was_written_of_its_text() {
+    let tools = tools(r#"[{"type":"custom","name":"patch"}]"#);
+    let mut transcript = transcript(Asked::default(), tools, Include::default());
+    transcript.take(accepted());
+    transcript.take(said([call(0, "patch", r#"{"input":"*** Begin Pat"#)]));
+    transcript.take(finished(FinishReason::Length));
+    let output = serde_json::to_value(&transcript.response.output).unwrap();
+    assert_eq!((&output[0]["status"], &output[0]["input"]), (&"incomplete".into(), &"*** Begin Pat".into()));
+}
