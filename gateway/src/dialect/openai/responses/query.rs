@@ -24,8 +24,14 @@ impl Query {
     pub(in crate::dialect::openai) fn text(&mut self, name: &str) -> Option<String> {
         let place = self.0.iter().rposition(|(key, _)| key == name)?;
         let (_, value) = self.0.remove(place);
-        self.drop(&[name]);
+        self.0.retain(|(key, _)| key != name);
         (!value.is_empty()).then_some(value)
+    }
+
+    /// Takes the texts of a parameter that may come several times, under any of these names.
+    pub(in crate::dialect::openai) fn texts(&mut self, names: &[&str]) -> Vec<String> {
+        let taken = self.0.extract_if(.., |(name, _)| names.contains(&name.as_str()));
+        taken.map(|(_, value)| value).collect()
     }
 
     /// Takes `true` or `false`.
@@ -66,11 +72,6 @@ impl Query {
         }
     }
 
-    /// Leaves out parameters that change nothing here.
-    pub(in crate::dialect::openai) fn drop(&mut self, names: &[&str]) {
-        self.0.retain(|(key, _)| !names.contains(&key.as_str()));
-    }
-
     /// What nobody took.
     pub(in crate::dialect::openai) fn rest(self) -> Ignored {
         let mut ignored = Ignored::default();
@@ -95,7 +96,7 @@ mod tests {
         assert_eq!(query.text("a").as_deref(), Some("2"));
         assert_eq!(query.text("a"), None);
         assert_eq!(query.text("empty"), None);
-        assert_eq!(query.text("x[]").as_deref(), Some("ü"));
+        assert_eq!(query.texts(&["x", "x[]"]), ["ü"]);
         let mut named = axum::http::HeaderMap::new();
         query.rest().write(&mut named);
         assert_eq!(named["x-impetus-ignored"], "odd");

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
+    params::Include,
     query::Query,
     store::{Order, Page, Store, Stored},
 };
@@ -29,6 +30,9 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
 /// Items of a page, unless asked for otherwise, and at most.
 const PAGE: usize = 20;
 const MAX_PAGE: usize = 100;
+
+/// The names of the parameter that says what to include, of which there may be several.
+const INCLUDE: &[&str] = &["include", "include[]"];
 
 #[derive(Serialize)]
 struct Deleted {
@@ -56,15 +60,20 @@ pub(in crate::dialect::openai) async fn get(
     let mut query = Query::read(query.as_deref())?;
     let is_streamed = query.flag("stream")?.unwrap_or(false);
     let after = query.number("starting_after", 0..=u64::MAX)?;
-    query.flag("include_obfuscation")?;
-    query.drop(&["include", "include[]"]);
-    let ignored = query.rest();
+    let is_obfuscated = query.flag("include_obfuscation")?.unwrap_or(false);
+    let include = query.texts(INCLUDE);
+    let mut ignored = query.rest();
+    if is_streamed && is_obfuscated {
+        // Events are read again as they were told.
+        ignored.name("", "include_obfuscation");
+    }
     if after.is_some() && !is_streamed {
         return Err(Error::invalid("starting_after", "starting_after needs stream=true").into());
     }
     let caller = record.caller();
     let store = &gateway.responses.store;
     let stored = find(store, &id, &caller.name).await?;
+    Include::of(include, &mut ignored).name_missing(&stored.object, &mut ignored);
     let mut response = if is_streamed {
         let caller = caller.name.to_string();
         events::of(&gateway, id, caller, stored, after)?
@@ -140,8 +149,10 @@ pub(in crate::dialect::openai) async fn input_items(
     if query.text("before").is_some() {
         return Err(unsupported("before", "before is not supported by this server; use after").into());
     }
-    query.drop(&["include", "include[]"]);
-    let ignored = query.rest();
+    let include = query.texts(INCLUDE);
+    let mut ignored = query.rest();
+    // Items of an input are told as they came, with all that was in them.
+    Include::of(include, &mut ignored);
     let caller = record.caller();
     let store = &gateway.responses.store;
     // Whether it is the response or the item that is missing.
