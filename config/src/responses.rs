@@ -12,9 +12,9 @@ pub struct ResponsesConfig {
     pub store: bool,
     /// Seconds that a response is kept after it was made or last continued.
     pub retention_s: u64,
-    /// Responses kept at most; the one that was used longest ago goes first.
+    /// Responses kept at most; of whoever keeps most the one that was used longest ago goes first.
     pub max_responses: u64,
-    /// Bytes that they may have together, likewise.
+    /// Bytes that they may have together, likewise; one may have a quarter of them.
     pub max_bytes: Size,
     /// Responses that are generated in the background at once; more are refused.
     pub max_background: usize,

@@ -41,10 +41,9 @@ pub(crate) struct Responses {
 impl Responses {
     /// What this configuration says of them.
     pub(crate) fn new(config: &Config) -> Self {
-        Self {
-            store: Store::new(Path::new(&config.supervisor.state_dir), &config.responses),
-            background: Background::new(config.responses.max_background),
-        }
+        let background = Background::new(config.responses.max_background);
+        let state_dir = Path::new(&config.supervisor.state_dir);
+        Self { store: Store::new(state_dir, &config.responses, background.clone()), background }
     }
 
     /// Resolves when nothing runs in the background.

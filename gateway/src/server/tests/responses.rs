@@ -222,7 +222,6 @@ async fn a_response_is_kept_as_it_was_answered() {
     let answer = create(&gateway, &body).await.json();
     let id = answer["id"].as_str().unwrap();
     assert_eq!(fetch(&gateway, id, "").await.json(), answer);
-    assert_eq!(fetch(&gateway, id, "?include[]=x").await.json(), answer);
 
     let list = fetch(&gateway, id, "/input_items").await.json();
     assert_eq!((&list["object"], &list["has_more"]), (&json!("list"), &json!(false)));
@@ -477,4 +476,48 @@ async fn an_answer_that_is_cut_is_incomplete() {
     assert_eq!((&answer["status"], text_of(&answer)), (&json!("incomplete"), "Hel"));
     assert_eq!(answer["incomplete_details"], json!({"reason": "max_output_tokens"}));
     assert_eq!(fake.requests()[0].stopping.as_ref().unwrap().max_tokens, Some(2));
+}
+
+#[tokio::test]
+async fn what_a_kept_response_cannot_tell_is_named() {
+    let fake = Fake::start();
+    let gateway = fake.gateway();
+    let id = id_of(&create(&gateway, &json!({"input": "x", "background": true})).await);
+    gateway.responses.idle().await;
+    let check = async |query: &str, expected: Option<&str>| {
+        let answer = fetch(&gateway, &id, query).await;
+        assert_eq!(answer.status, 200, "{query}: {}", answer.text);
+        let named = answer.headers.get("x-impetus-ignored").map(|names| names.to_str().unwrap());
+        assert_eq!(named, expected, "{query}");
+    };
+    check("?include[]=x&include[]=web_search_call.results&include=y", Some("include.x,include.y")).await;
+    let logprobs = "message.output_text.logprobs";
+    check(&format!("?include[]={logprobs}"), Some(&format!("include.{logprobs}"))).await;
+    check(&format!("?stream=true&include[]={logprobs}"), Some(&format!("include.{logprobs}"))).await;
+    // There is no thought, so nothing of it is left out.
+    check("?include[]=reasoning.encrypted_content", None).await;
+    check("?stream=true&include_obfuscation=true", Some("include_obfuscation")).await;
+    check("?stream=true&include_obfuscation=false", None).await;
+    check("?include_obfuscation=true", None).await;
+    check("/input_items?include[]=x&include[]=message.input_image.image_url", Some("include.x")).await;
+}
+
+#[tokio::test]
+async fn what_is_too_large_to_be_kept_is_refused_unless_it_need_not_be() {
+    let fake = Fake::start();
+    let gateway = fake.gateway_with(|config| config.responses.max_bytes = "1MiB".parse().unwrap());
+    let kept = id_of(&create(&gateway, &json!({"input": "small"})).await);
+    let large = "x".repeat(300 << 10);
+    for field in ["store", "stream", "background"] {
+        let answer = create(&gateway, &json!({"input": large, field: true})).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["error"]["param"]),
+            (400, &json!("store")),
+            "{field}"
+        );
+    }
+    assert_eq!(fake.requests().len(), 1);
+    let unkept = create(&gateway, &json!({"input": large, "store": false})).await;
+    assert_eq!(unkept.json()["status"], "completed");
+    assert_eq!(fetch(&gateway, &kept, "").await.status, 200);
 }

@@ -2,13 +2,9 @@
 //! when the client leaves, and end with the gateway; whoever looks for one that ended so is told that it has failed.
 
 mod log;
+mod running;
 
-use std::{
-    collections::HashMap,
-    panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -16,21 +12,22 @@ use axum::{
     response::{IntoResponse, Response as HttpResponse},
 };
 use futures::{FutureExt, StreamExt};
-use impetus_proto::{Code, Error};
+use impetus_proto::Error;
 use tokio::{
-    sync::watch,
-    time::{Instant, MissedTickBehavior, interval_at},
+    sync::oneshot,
+    time::{Instant, MissedTickBehavior, interval_at, sleep},
 };
 use tracing::{Instrument, Span, error, warn};
 
 pub(super) use log::Log;
+pub(super) use running::Background;
 
 use super::{
     create::{Events, transcript_of},
+    event::Frame,
     keeper::Keeper,
     params::Params,
-    response::Status,
-    store::Store,
+    response::{Response, Status},
     transcript::Transcript,
 };
 use crate::{
@@ -42,109 +39,46 @@ use crate::{
 /// How often it is asked whether another gateway was told to cancel a response of this one.
 const CANCEL_PERIOD: Duration = Duration::from_secs(2);
 
-/// Seconds after which one of the running responses may have ended.
-const RETRY_S: u32 = 10;
-
-/// What runs in the background of this gateway.
-#[derive(Debug, Clone)]
-pub(in crate::dialect::openai) struct Background {
-    running: Arc<Mutex<HashMap<String, Arc<Log>>>>,
-    count: watch::Sender<usize>,
-    max: usize,
-}
-
-/// One response's place among those that run; it is free again when this is dropped.
-#[derive(Debug)]
-struct Running {
-    id: String,
-    log: Arc<Log>,
-    background: Background,
-}
+/// What is waited behind each time that an end could not be kept, before it is tried again or at last given up.
+const END_PAUSES: [Duration; 4] =
+    [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
 
 /// What makes one response.
 struct Maker {
     transcript: Transcript,
     keeper: Keeper,
-    running: Running,
-}
-
-impl Background {
-    /// Nothing runs; at most `max` at once may.
-    pub(super) fn new(max: usize) -> Self {
-        Self { running: Arc::default(), count: watch::Sender::new(0), max }
-    }
-
-    /// The events of a response that runs here.
-    pub(super) fn log_of(&self, id: &str) -> Option<Arc<Log>> {
-        self.lock().get(id).cloned()
-    }
-
-    /// Resolves when nothing runs.
-    pub(super) async fn idle(&self) {
-        // The sender is held here, so there is an answer.
-        let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
-    }
-
-    fn admit(&self, id: &str) -> Result<Running, Error> {
-        let mut running = self.lock();
-        if running.len() >= self.max {
-            let max = self.max;
-            let message = format!(
-                "{max} responses are generated in the background already (responses.max_background); try again later"
-            );
-            return Err(Error::new(Code::QueueFull, message)
-                .with_param("background")
-                .with_retry_after(RETRY_S));
-        }
-        let log = Arc::new(Log::default());
-        running.insert(id.to_owned(), log.clone());
-        self.count.send_replace(running.len());
-        drop(running);
-        Ok(Running { id: id.to_owned(), log, background: self.clone() })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Log>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.log.close();
-        let mut running = self.background.lock();
-        running.remove(&self.id);
-        self.background.count.send_replace(running.len());
-    }
+    log: Arc<Log>,
 }
 
 /// Begins a response in the background, and answers with it as it is at its beginning, or with its events.
 pub(super) async fn answer(
     gateway: &Gateway,
     params: Params,
-    mut keeper: Keeper,
+    keeper: Keeper,
     events: Events,
 ) -> Result<HttpResponse, Refusal> {
     // What nobody serves is said at once, where the client hears it.
     let model = gateway.upstream.model(&params.model).await?.name;
     let is_streamed = params.is_streamed;
-    let mut transcript = transcript_of(params, model, true);
+    let transcript = transcript_of(params, model, true);
     let running = gateway.responses.background.admit(&transcript.response.id)?;
-    keeper.insert(&mut transcript.response).await?;
-    transcript.begin();
-    running.log.push(transcript.frames());
-    let (response, log) = (transcript.response.clone(), running.log.clone());
-    let id = response.id.clone();
+    let log = running.log.clone();
+    let (begun, beginning) = oneshot::channel();
     let store = gateway.responses.store.clone();
-    let maker = Maker { transcript, keeper, running };
+    // From here on nothing depends on whether the client stays.
     tokio::spawn(
         async move {
-            if AssertUnwindSafe(maker.run(events)).catch_unwind().await.is_err() {
-                error!(response = id, "generating in the background panicked");
-                lose(&store, &id).await;
+            let maker = Maker { transcript, keeper, log: running.log.clone() };
+            if AssertUnwindSafe(maker.run(events, begun)).catch_unwind().await.is_err() {
+                error!(response = running.id, "generating in the background panicked");
+                note(&running.id, store.lose(&running.id).await);
             }
+            // What is kept as running is running until here.
+            drop(running);
         }
         .instrument(Span::current()),
     );
+    let response = beginning.await.map_err(|_| Failure::defect())??;
     if is_streamed {
         let body = Body::from_stream(log.follow(None, gateway.limits.keep_alive));
         return Ok(answer::event_stream(body));
@@ -153,7 +87,22 @@ pub(super) async fn answer(
 }
 
 impl Maker {
-    async fn run(mut self, mut events: Events) {
+    /// Keeps the response as it is at its beginning, which it tells to `begun`, and makes it.
+    async fn run(mut self, events: Events, begun: oneshot::Sender<Result<Response, Error>>) {
+        let kept = self.keeper.insert(&mut self.transcript.response).await;
+        let is_kept = kept.is_ok();
+        if is_kept {
+            self.transcript.begin();
+            self.log.push(self.transcript.frames());
+        }
+        // The client may have left.
+        let _ = begun.send(kept.map(|()| self.transcript.response.clone()));
+        if is_kept {
+            self.make(events).await;
+        }
+    }
+
+    async fn make(&mut self, mut events: Events) {
         let mut ticks = interval_at(Instant::now() + CANCEL_PERIOD, CANCEL_PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.transcript.is_over() {
@@ -166,44 +115,60 @@ impl Maker {
                         self.transcript.fail(&error.map_or_else(Failure::defect, Failure::from));
                     }
                 },
-                () = self.running.log.cancelled() => self.transcript.cancel(),
+                () = self.log.cancelled() => self.transcript.cancel(),
                 _ = ticks.tick() => self.look().await,
             }
             if is_queued && self.transcript.response.status == Status::InProgress {
-                self.note(self.keeper.begin(&self.transcript.response).await);
+                note(self.id(), self.keeper.begin(&self.transcript.response).await);
             }
             if !self.transcript.is_over() {
-                self.running.log.push(self.transcript.frames());
+                self.log.push(self.transcript.frames());
             }
         }
         // The worker is not to wait for a disk.
         drop(events);
         let last = self.transcript.frames();
-        let frames = self.running.log.with(&last);
-        let ended = self.keeper.end(&mut self.transcript.response, &frames).await;
-        self.note(ended);
+        self.end(&last).await;
         // Whoever has read the end finds it kept.
-        self.running.log.push(last);
+        self.log.push(last);
+    }
+
+    /// Keeps the end, whose events are `last`. It is mostly want of room that forbids it: the events go first, and what
+    /// cannot be kept without them either has failed.
+    async fn end(&mut self, last: &[Frame]) {
+        let mut events = Some(self.log.with(last));
+        for pause in END_PAUSES {
+            let ended = self.keeper.end(&mut self.transcript.response, events.as_deref()).await;
+            if ended.is_ok() {
+                return;
+            }
+            note(self.id(), ended);
+            events = None;
+            sleep(pause).await;
+        }
+        // Where not even this can be written, it is said of the response when somebody asks for it.
+        note(self.id(), self.keeper.lose(self.id()).await);
     }
 
     /// Looks whether another gateway was asked to cancel, or to delete.
     async fn look(&mut self) {
-        match self.keeper.is_to_cancel(&self.running.id).await {
+        match self.keeper.is_to_cancel(self.id()).await {
             Ok(true) => self.transcript.cancel(),
             Ok(false) => {}
-            Err(error) => self.note(Err(error)),
+            Err(error) => note(self.id(), Err(error)),
         }
     }
 
-    fn note(&self, kept: Result<(), Error>) {
-        if let Err(error) = kept {
-            warn!(%error, response = self.running.id, "a response in the background is not kept as it is");
-        }
+    fn id(&self) -> &str {
+        &self.transcript.response.id
     }
 }
 
-async fn lose(store: &Store, id: &str) {
-    if let Err(error) = store.lose(id).await {
+fn note(id: &str, kept: Result<(), Error>) {
+    if let Err(error) = kept {
         warn!(%error, response = id, "a response in the background is not kept as it is");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,9 +50,9 @@ pub(in crate::dialect::openai) async fn create(
     let messages = history::messages(&mut params, store, &caller.name).await?;
     params.chat()?.messages = messages;
 
+    let keeper = Keeper::new(store.clone(), &caller.name, &mut params)?;
     let events = events(&gateway, &record, &params);
     let (is_streamed, is_background) = (params.is_streamed, params.asked.background);
-    let keeper = Keeper::new(store.clone(), &caller.name, &mut params);
     let mut response = if is_background {
         background::answer(&gateway, params, keeper, events).await?
     } else if is_streamed {
@@ -126,12 +126,14 @@ fn body(
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     async_stream::stream! {
         let mut events = Some(events);
+        let mut spoken = Instant::now();
         loop {
             for frame in transcript.frames() {
                 yield Ok(frame.bytes);
+                spoken = Instant::now();
             }
             let Some(running) = &mut events else { return };
-            match timeout_at(Instant::now() + keep_alive, running.next()).await {
+            match timeout_at(spoken + keep_alive, running.next()).await {
                 Err(_) => transcript.sign_of_life(),
                 Ok(Some(Ok(event))) => transcript.take(event),
                 Ok(failed) => {

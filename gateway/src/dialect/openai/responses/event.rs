@@ -14,7 +14,8 @@ use super::{
 /// The event that carries nothing, where a stream is one of several of the same response.
 const KEEP_ALIVE: &str = "keepalive";
 
-const FAILED: &str = "response.failed";
+/// The status of what has no other end.
+const FAILED: &str = "failed";
 
 /// The most letters that hide the length of a delta.
 const MAX_NOISE: usize = 16;
@@ -119,9 +120,9 @@ pub(super) struct Teller {
 }
 
 #[derive(Serialize)]
-struct Lost<'a> {
+struct End<'a> {
     #[serde(rename = "type")]
-    kind: &'static str,
+    kind: &'a str,
     sequence_number: u64,
     response: &'a Map<String, Value>,
 }
@@ -209,10 +210,11 @@ impl Frame {
         written(KEEP_ALIVE, &event)
     }
 
-    /// The end, under this number, of a response whose gateway has ended: `object` is what was made of it.
-    pub(super) fn lost(sequence_number: u64, object: &Map<String, Value>) -> Bytes {
-        let event = Lost { kind: FAILED, sequence_number, response: object };
-        written(FAILED, &event)
+    /// The end, under this number, of a response that is kept without its events.
+    pub(super) fn end_of(sequence_number: u64, object: &Map<String, Value>) -> Bytes {
+        let status = object.get("status").and_then(Value::as_str).unwrap_or(FAILED);
+        let kind = format!("response.{status}");
+        written(&kind, &End { kind: &kind, sequence_number, response: object })
     }
 }
 

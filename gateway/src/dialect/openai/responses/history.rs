@@ -1,6 +1,6 @@
 //! What a request goes on from: the items of earlier responses, and those that it refers to.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashMap};
 
 use axum::http::StatusCode;
 use impetus_proto::{Error, worker::Message};
@@ -10,7 +10,7 @@ use super::{
     conversation::Conversation,
     item::{Item, Said},
     params::{self, Params},
-    store::{Gap, Store},
+    store::{Gap, MAX_CONVERSATION_BYTES, Store},
 };
 use crate::{dialect::openai::ignored::Ignored, error::Failure};
 
@@ -22,22 +22,44 @@ pub(super) async fn messages(
 ) -> Result<Vec<Message>, Failure> {
     let asked = &params.asked;
     let mut conversation = Conversation::under(asked.instructions.as_deref());
+    let mut n_bytes = 0;
     if let Some(previous) = &asked.previous_response_id {
         for item in turns(store, previous, caller).await? {
+            n_bytes += item.len();
             conversation.push(read(&item)?.said)?;
         }
     } else if params.input.is_empty() && asked.instructions.is_none() {
         return Err(params::nothing_said().into());
     }
-    for (i, item) in params.input.iter_mut().enumerate() {
-        if let Said::Reference(id) = &item.said {
-            let found = if store.is_on() { store.item(id, caller).await? } else { None };
-            let kept = found.ok_or_else(|| no_such_item(i, id))?;
-            *item = Item { said: read(&kept.json)?.said, kept };
-        }
+    resolve(&mut params.input, n_bytes, store, caller).await?;
+    for item in &params.input {
         conversation.push(item.said.clone())?;
     }
     Ok(conversation.finish()?)
+}
+
+/// Puts what references refer to in their places. Together with the `n_bytes` of earlier turns it is bounded: a few bytes
+/// of a request can refer to any number of large items.
+async fn resolve(input: &mut [Item], mut n_bytes: usize, store: &Store, caller: &str) -> Result<(), Failure> {
+    let mut firsts: HashMap<String, usize> = HashMap::new();
+    for i in 0..input.len() {
+        let Said::Reference(id) = &input[i].said else { continue };
+        let id = id.clone();
+        let fetched = if let Some(first) = firsts.get(&id) {
+            Cow::Borrowed(&input[*first])
+        } else {
+            let found = if store.is_on() { store.item(&id, caller).await? } else { None };
+            let kept = found.ok_or_else(|| no_such_item(i, &id))?;
+            Cow::Owned(Item { said: read(&kept.json)?.said, kept })
+        };
+        n_bytes += fetched.kept.json.len();
+        if n_bytes > MAX_CONVERSATION_BYTES {
+            return Err(too_much(i).into());
+        }
+        input[i] = fetched.into_owned();
+        firsts.entry(id).or_insert(i);
+    }
+    Ok(())
 }
 
 /// The items of all turns up to the response `previous`.
@@ -74,6 +96,14 @@ fn cannot_go_on(gap: &Gap) -> Failure {
     Failure { status: StatusCode::BAD_REQUEST, code: "previous_response_not_found", ..failure }
 }
 
+fn too_much(i: usize) -> Error {
+    let message = format!(
+        "with this item, what the request refers to and goes on from has more than {MAX_CONVERSATION_BYTES} bytes, the \
+         most of one request; send fewer references, or fewer turns"
+    );
+    Error::invalid(format!("input[{i}].id"), message)
+}
+
 fn no_such_item(i: usize, id: &str) -> Failure {
     let message =
         format!("Item with id '{}' not found. Items are kept with responses that are stored.", short(id));
@@ -87,3 +117,6 @@ fn short(id: &str) -> Cow<'_, str> {
         None => id.into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,15 +20,16 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Takes what is kept of the request out of `params`.
-    pub(super) fn new(store: Store, caller: &str, params: &mut Params) -> Self {
+    /// Takes what is kept of the request out of `params`; refuses what is too large to be kept.
+    pub(super) fn new(store: Store, caller: &str, params: &mut Params) -> Result<Self, Error> {
         let inputs = std::mem::take(&mut params.input).into_iter().map(|item| item.kept);
-        let is_kept = params.asked.store;
-        Self {
-            store: is_kept.then_some(store),
-            caller: caller.to_owned(),
-            inputs: if is_kept { inputs.collect() } else { Vec::new() },
+        let caller = caller.to_owned();
+        if !params.asked.store {
+            return Ok(Self { store: None, caller, inputs: Vec::new() });
         }
+        let inputs: Vec<Kept> = inputs.collect();
+        store.check(&inputs)?;
+        Ok(Self { store: Some(store), caller, inputs })
     }
 
     /// Keeps the response as it is now.
@@ -49,11 +50,17 @@ impl Keeper {
         store.begin(&response.id, &response.model).await
     }
 
-    /// The response that was kept is over, and these were its events.
-    pub(super) async fn end(&self, response: &mut Response, frames: &[Frame]) -> Result<(), Error> {
+    /// The response that was kept is over, and these were its events, where they are kept.
+    pub(super) async fn end(&self, response: &mut Response, events: Option<&[Frame]>) -> Result<(), Error> {
         let Some(store) = &self.store else { return Ok(()) };
-        let end = end(response, Some(Frame::to_json(frames)?))?;
+        let end = end(response, events.map(Frame::to_json).transpose()?)?;
         store.end(&response.id, end).await
+    }
+
+    /// The response that was kept has come to nothing.
+    pub(super) async fn lose(&self, id: &str) -> Result<(), Error> {
+        let Some(store) = &self.store else { return Ok(()) };
+        store.lose(id).await
     }
 
     /// Whether somebody wants the response no more.

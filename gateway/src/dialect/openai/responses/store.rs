@@ -17,10 +17,12 @@ use impetus_proto::{Code, Error};
 use tokio::sync::{Semaphore, oneshot};
 use tracing::error;
 
+pub(super) use database::MAX_CONVERSATION_BYTES;
 pub(super) use row::{End, Gap, Order, Page, Row, Stored};
 
-use super::{item::Kept, response::unix_now};
+use super::{background::Background, item::Kept, response::unix_now};
 use database::{Database, DatabaseError};
+use row::bytes_of;
 use work::{Place, Waiting};
 
 /// Requests of the database that wait; whoever comes then waits before it.
@@ -42,10 +44,14 @@ struct Way {
 }
 
 impl Store {
-    /// A store in this state folder, unless none is to be kept.
-    pub(in crate::dialect::openai) fn new(state_dir: &Path, config: &ResponsesConfig) -> Self {
+    /// A store in this state folder, unless none is to be kept, of a gateway that makes what is in `background`.
+    pub(in crate::dialect::openai) fn new(
+        state_dir: &Path,
+        config: &ResponsesConfig,
+        background: Background,
+    ) -> Self {
         let way = || Way {
-            place: Place { folder: state_dir.join(FOLDER), bounds: config.into() },
+            place: Place { folder: state_dir.join(FOLDER), bounds: config.into(), background },
             room: Arc::new(Semaphore::new(MAX_WAITING)),
             thread: Mutex::default(),
         };
@@ -55,6 +61,12 @@ impl Store {
     /// Whether anything is kept.
     pub(super) fn is_on(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// Refuses items of an input with which no response can be kept.
+    pub(super) fn check(&self, inputs: &[Kept]) -> Result<(), Error> {
+        let way = self.0.as_ref().ok_or_else(nothing_is_kept)?;
+        way.place.bounds.admit(bytes_of(inputs)).map_err(|error| failed(&error))
     }
 
     /// Keeps a response with the items of its input.
@@ -176,6 +188,9 @@ pub(super) fn nothing_is_kept() -> Error {
 }
 
 fn failed(why: &DatabaseError) -> Error {
+    if let DatabaseError::TooLarge { .. } = why {
+        return Error::invalid("store", why.to_string());
+    }
     error!(%why, "stored responses cannot be used");
     Error::new(Code::Unavailable, "stored responses cannot be used; the gateway's log has the cause")
 }

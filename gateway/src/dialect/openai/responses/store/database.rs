@@ -1,33 +1,44 @@
 //! The database itself, on whose thread everything here runs.
 
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
 use serde_json::{Map, Value};
-use tracing::warn;
 
 use super::{
     Kept,
     presence::Presence,
     row::{End, Row, Stored, bytes_of},
     schema,
+    work::Place,
 };
+use crate::dialect::openai::responses::background::Background;
 
+mod file;
+mod held;
 mod history;
 mod upkeep;
 
+pub(in crate::dialect::openai::responses) use history::MAX_CONVERSATION_BYTES;
 pub(super) use upkeep::Bounds;
 
-use upkeep::{Total, signed};
+use file::FILE;
+use held::Held;
+use upkeep::{signed, unsigned};
 
-/// The name of the file in the folder, to which SQLite adds two of its own.
-const FILE: &str = "responses.db";
+/// What a response says of itself whose end is not kept, though its gateway lives.
+const UNKEPT: &str = "the gateway could not finish this response, or not keep it; its log has the cause";
 
-/// The database cannot be used.
+/// The database cannot be used, or not for this.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DatabaseError {
     #[error("cannot use the folder {folder}: {source}")]
     Folder { folder: String, source: io::Error },
+    #[error(
+        "the response would be kept with {bytes} bytes or more, its input included, and at most {max} can be kept of one (a \
+         quarter of responses.max_bytes); send less, or store = false"
+    )]
+    TooLarge { bytes: u64, max: u64 },
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
     #[error("a response that was kept is no JSON: {0}")]
@@ -40,8 +51,10 @@ pub(super) struct Database {
     connection: Connection,
     presence: Presence,
     bounds: Bounds,
+    /// What this gateway makes.
+    background: Background,
     /// What there is, as far as this gateway has seen.
-    total: Total,
+    held: Held,
 }
 
 impl DatabaseError {
@@ -49,26 +62,29 @@ impl DatabaseError {
     pub(super) fn is_corrupt(&self) -> bool {
         let code = match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::Json(_) | Self::Folder { .. } => None,
+            Self::Json(_) | Self::Folder { .. } | Self::TooLarge { .. } => None,
         };
         matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
     }
 }
 
 impl Database {
-    /// Opens the database in this folder. A file that is none is set aside for whoever wants to look at it.
-    pub(super) fn open(folder: &Path, bounds: Bounds, now: u64) -> Result<Self, DatabaseError> {
+    /// Opens the database at this place. A file that is none is set aside for whoever wants to look at it.
+    pub(super) fn open(place: &Place, now: u64) -> Result<Self, DatabaseError> {
+        let Place { folder, bounds, background } = place;
         let in_folder = |source| DatabaseError::Folder { folder: folder.display().to_string(), source };
-        fs::create_dir_all(folder).map_err(in_folder)?;
+        file::protect(folder).map_err(in_folder)?;
         let presence = Presence::show(folder).map_err(in_folder)?;
         let connection = match connect(folder) {
             Err(error) if error.is_corrupt() => {
-                set_aside(folder, now, &error.to_string()).map_err(in_folder)?;
+                file::set_aside(folder, now, &error.to_string()).map_err(in_folder)?;
+                file::protect(folder).map_err(in_folder)?;
                 connect(folder)?
             }
             connection => connection?,
         };
-        let mut database = Self { connection, presence, bounds, total: Total::default() };
+        let (bounds, background) = (*bounds, background.clone());
+        let mut database = Self { connection, presence, bounds, background, held: Held::default() };
         database.presence.tidy();
         database.sweep(now)?;
         Ok(database)
@@ -78,12 +94,13 @@ impl Database {
     pub(super) fn set_aside(self, folder: &Path, now: u64) -> io::Result<()> {
         // Another one is opened when the next job comes.
         drop(self);
-        set_aside(folder, now, "it broke while it was in use")
+        file::set_aside(folder, now, "it broke while it was in use")
     }
 
     /// Keeps a response with the items of its input; others may have to go for it.
     pub(super) fn insert(&mut self, row: &Row, inputs: &[Kept], now: u64) -> Result<(), DatabaseError> {
         let bytes = row.end.bytes() + bytes_of(inputs);
+        self.bounds.admit(bytes)?;
         let transaction = write(&mut self.connection)?;
         transaction
             .prepare_cached(
@@ -103,10 +120,12 @@ impl Database {
             ])?;
         insert_items(&transaction, &row.id, false, inputs)?;
         insert_items(&transaction, &row.id, true, &row.end.outputs)?;
+        let mut held = self.held.clone();
+        held.came(&row.caller, bytes);
+        self.bounds.make_room(&transaction, &mut held, &row.id)?;
         transaction.commit()?;
-        self.total.responses += 1;
-        self.total.bytes += bytes;
-        self.make_room()
+        self.held = held;
+        Ok(())
     }
 
     /// A response is with a worker of this model.
@@ -124,26 +143,32 @@ impl Database {
     /// A response is over.
     pub(super) fn end(&mut self, id: &str, end: &End) -> Result<(), DatabaseError> {
         // It has been counted with an object of about the same length.
-        let bytes = end.bytes() - end.object.len() as u64;
+        let added = end.bytes() - end.object.len() as u64;
         let transaction = write(&mut self.connection)?;
-        let n_updated = transaction
+        let updated: Option<(String, i64)> = transaction
             .prepare_cached(
-                "UPDATE response SET status = ?2, object = ?3, events = ?4, bytes = bytes + ?5 WHERE id = ?1",
+                "UPDATE response SET status = ?2, object = ?3, events = ?4, bytes = bytes + ?5 WHERE id = ?1
+                 RETURNING caller, bytes",
             )?
-            .execute(params![id, end.status, end.object, end.events, signed(bytes)])?;
-        if n_updated == 0 {
-            // It was deleted meanwhile.
-            return Ok(());
-        }
+            .query_row(params![id, end.status, end.object, end.events, signed(added)], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        // It may have been deleted meanwhile.
+        let Some((caller, bytes)) = updated else { return Ok(()) };
+        self.bounds.admit(unsigned(bytes))?;
         insert_items(&transaction, id, true, &end.outputs)?;
+        let mut held = self.held.clone();
+        held.grew(&caller, added);
+        self.bounds.make_room(&transaction, &mut held, id)?;
         transaction.commit()?;
-        self.total.bytes += bytes;
-        self.make_room()
+        self.held = held;
+        Ok(())
     }
 
     /// A response comes to nothing.
     pub(super) fn lose(&mut self, id: &str) -> Result<(), DatabaseError> {
-        self.fail("id", id)
+        self.fail("id", id, UNKEPT)
     }
 
     /// A response of this caller's.
@@ -175,7 +200,9 @@ impl Database {
             .prepare_cached("DELETE FROM response WHERE id = ?1 AND caller = ?2 RETURNING bytes")?
             .query_row(params![id, caller], |row| row.get(0))
             .optional()?;
-        self.total.gone(deleted);
+        if let Some(bytes) = deleted {
+            self.held.gone(caller, unsigned(bytes));
+        }
         Ok(deleted.is_some())
     }
 
@@ -234,20 +261,6 @@ fn connect(folder: &Path) -> Result<Connection, DatabaseError> {
     let mut connection = Connection::open(folder.join(FILE))?;
     schema::prepare(&mut connection)?;
     Ok(connection)
-}
-
-/// Moves the file, and those that SQLite keeps beside it, out of the way.
-fn set_aside(folder: &Path, now: u64, why: &str) -> io::Result<()> {
-    let aside = format!("{FILE}.broken-{now}");
-    warn!(folder = %folder.display(), aside, why, "stored responses cannot be read; set aside, and begun anew");
-    fs::rename(folder.join(FILE), folder.join(&aside))?;
-    for suffix in ["-wal", "-shm"] {
-        match fs::rename(folder.join(format!("{FILE}{suffix}")), folder.join(format!("{aside}{suffix}"))) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -33,6 +33,11 @@ CREATE TABLE item (
 CREATE INDEX item_id ON item (id);
 ";
 
+/// What came behind the first tables of this version.
+const INDEXES: &str = "
+CREATE INDEX IF NOT EXISTS response_held ON response (caller, used_s, created_s, bytes);
+";
+
 /// Prepares a connection, and the file where it is new. Whatever kills the process, what was committed stays and the
 /// file is whole; a loss of power may cost the last commits.
 pub(super) fn prepare(connection: &mut Connection) -> Result<()> {
@@ -42,6 +47,8 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What is deleted is to be gone, not to lie in free pages.
+    connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
     let transaction = Transaction::new(connection, rusqlite::TransactionBehavior::Immediate)?;
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -51,5 +58,6 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<()> {
         transaction.execute_batch(TABLES)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
     }
+    transaction.execute_batch(INDEXES)?;
     transaction.commit()
 }

@@ -13,7 +13,7 @@ fn row(id: &str) -> Row {
 #[tokio::test]
 async fn what_one_store_keeps_another_one_finds() {
     let dir = TempDir::new().unwrap();
-    let store = || Store::new(dir.path(), &ResponsesConfig::default());
+    let store = || Store::new(dir.path(), &ResponsesConfig::default(), Background::new(0));
     let (one, other) = (store(), store());
     one.insert(row("a"), Vec::new()).await.unwrap();
     assert!(other.get("a", "").await.unwrap().is_some());
@@ -24,10 +24,14 @@ async fn what_one_store_keeps_another_one_finds() {
 #[tokio::test]
 async fn nothing_is_on_the_disk_before_something_is_kept() {
     let dir = TempDir::new().unwrap();
-    let store = Store::new(dir.path(), &ResponsesConfig::default());
+    let store = Store::new(dir.path(), &ResponsesConfig::default(), Background::new(0));
     assert!(store.is_on());
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-    let off = Store::new(dir.path(), &ResponsesConfig { store: false, ..ResponsesConfig::default() });
+    let off = Store::new(
+        dir.path(),
+        &ResponsesConfig { store: false, ..ResponsesConfig::default() },
+        Background::new(0),
+    );
     assert!(!off.is_on());
     assert_eq!(off.get("a", "").await.unwrap_err().code(), Code::UnsupportedParameter);
 }
@@ -35,7 +39,7 @@ async fn nothing_is_on_the_disk_before_something_is_kept() {
 #[tokio::test]
 async fn a_database_that_breaks_in_use_makes_way_for_another() {
     let dir = TempDir::new().unwrap();
-    let store = Store::new(dir.path(), &ResponsesConfig::default());
+    let store = Store::new(dir.path(), &ResponsesConfig::default(), Background::new(0));
     store.insert(row("a"), Vec::new()).await.unwrap();
     let file = dir.path().join(FOLDER).join("responses.db");
     store.ask(|database| database.settle()).await.unwrap();
@@ -50,7 +54,7 @@ async fn a_database_that_breaks_in_use_makes_way_for_another() {
 async fn a_folder_that_cannot_be_used_is_an_error_each_time() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join(FOLDER), "a file").unwrap();
-    let store = Store::new(dir.path(), &ResponsesConfig::default());
+    let store = Store::new(dir.path(), &ResponsesConfig::default(), Background::new(0));
     for _ in 0..2 {
         let error = store.get("a", "").await.unwrap_err();
         assert_eq!(error.code(), Code::Unavailable);

@@ -10,16 +10,18 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::error;
 
 use super::database::{Bounds, Database, DatabaseError};
-use crate::dialect::openai::responses::response::unix_now;
+use crate::dialect::openai::responses::{background::Background, response::unix_now};
 
 /// How often what is too old is removed.
 const SWEEP_PERIOD: Duration = Duration::from_mins(1);
 
-/// Where the database is, and how large.
+/// Where the database is, how large, and whose.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) folder: PathBuf,
     pub(super) bounds: Bounds,
+    /// What this gateway makes.
+    pub(super) background: Background,
 }
 
 /// A request of the database, with its place among those that wait.
@@ -58,7 +60,7 @@ pub(super) fn run(jobs: &Receiver<Waiting>, place: &Place) {
 fn open<'a>(database: &'a mut Option<Database>, place: &Place) -> Result<&'a mut Database, DatabaseError> {
     match database {
         Some(database) => Ok(database),
-        None => Ok(database.insert(Database::open(&place.folder, place.bounds, unix_now())?)),
+        None => Ok(database.insert(Database::open(place, unix_now())?)),
     }
 }
 

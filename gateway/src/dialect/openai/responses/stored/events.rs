@@ -84,8 +84,8 @@ fn from_elsewhere(
                     yield frame;
                 }
             }
-            // Its gateway has ended: there are no events but its end.
-            _ => yield Ok(Frame::lost(after.map_or(0, |after| after.saturating_add(1)), &stored.object)),
+            // Its gateway has ended, or there was no room for them: there are no events but its end.
+            _ => yield Ok(Frame::end_of(after.map_or(0, |after| after.saturating_add(1)), &stored.object)),
         }
     }
 }

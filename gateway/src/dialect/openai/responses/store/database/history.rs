@@ -1,5 +1,6 @@
 //! What conversations go on from.
 
+use impetus_proto::MAX_MESSAGE_BYTES;
 use rusqlite::{OptionalExtension, params};
 
 use super::{
@@ -12,8 +13,8 @@ use super::{
 /// The most turns of one conversation.
 const MAX_TURNS: usize = 4096;
 
-/// The most bytes of the items of one conversation.
-const MAX_CONVERSATION_BYTES: usize = 64 << 20;
+/// The most bytes of the kept items of one conversation, of which a worker's message has to hold the texts.
+pub(in crate::dialect::openai::responses) const MAX_CONVERSATION_BYTES: usize = MAX_MESSAGE_BYTES;
 
 impl Database {
     /// The items of all turns up to this response, oldest first, which are thereby used; or why there are none.

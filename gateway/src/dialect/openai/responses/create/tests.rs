@@ -1,0 +1,42 @@
+use std::path::Path;
+
+use impetus_config::ResponsesConfig;
+use impetus_proto::worker::FinishReason;
+use tokio::time::sleep;
+
+use super::*;
+use crate::{
+    dialect::openai::responses::{background::Background, store::Store},
+    upstream::{Delta, Finished},
+};
+
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_not_silent_while_a_worker_says_what_is_held_back() {
+    let mut params = Params::read(br#"{"input":"x","store":false}"#).unwrap();
+    let store = Store::new(
+        Path::new("/nowhere"),
+        &ResponsesConfig { store: false, ..Default::default() },
+        Background::new(0),
+    );
+    let keeper = Keeper::new(store, "", &mut params).unwrap();
+    let events = async_stream::stream! {
+        yield Ok(Event::Accepted { model: "tiny".into(), prompt_tokens: 1 });
+        for _ in 0..21 {
+            sleep(Duration::from_secs(7)).await;
+            yield Ok(Event::Delta(Delta { n_tokens: 1, ..Delta::default() }));
+        }
+        yield Ok(Event::Finished(Finished { reason: FinishReason::Stop, ..Finished::default() }));
+    };
+    let mut transcript = transcript_of(params, "tiny".into(), true);
+    transcript.begin();
+    let mut body = Box::pin(body(transcript, keeper, Box::pin(events), KEEP_ALIVE));
+    let (mut spoken, mut n_signs) = (Instant::now(), 0);
+    while let Some(Ok(frame)) = body.next().await {
+        assert!(spoken.elapsed() <= KEEP_ALIVE, "silent for {:?}", spoken.elapsed());
+        spoken = Instant::now();
+        n_signs += usize::from(frame.starts_with(b"event: response.in_progress"));
+    }
+    assert_eq!(n_signs, 1 + 14, "147 s have 14 signs of life behind the beginning");
+}
