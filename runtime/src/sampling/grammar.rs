@@ -16,6 +16,7 @@ pub mod structure;
 #[cfg(test)]
 mod tests;
 mod trie;
+mod warm;
 
 use std::sync::{Arc, OnceLock};
 
@@ -61,6 +62,7 @@ struct Shared {
 struct Parts {
     factory: ParserFactory,
     masks: Arc<Masks>,
+    bytes: warm::Bytes,
 }
 
 impl Grammars {
@@ -83,7 +85,7 @@ impl Grammars {
     pub fn compile(&self, lark: &str, source: Source) -> Result<Grammar, GrammarError> {
         lark::check_size(lark, source)?;
         let (shared, lark) = (Arc::clone(&self.shared), lark.to_owned());
-        self.compilers.run(source, move || shared.compile(&lark, source))
+        self.compilers.run(source, move || Ok(shared.compile(&lark, source)?.warmed(shared.parts()?)))
     }
 
     /// What `structure` asks for as the rules of a Lark grammar whose first one is `content`, checked by itself.
@@ -121,11 +123,16 @@ impl Shared {
 impl Parts {
     fn new(vocabulary: &dyn Vocabulary) -> Result<Self, GrammarError> {
         let trie = trie::of(vocabulary)?;
-        Ok(Self { factory: trie::factory(trie)?, masks: Arc::new(Masks::default()) })
+        let bytes = warm::Bytes::of(&trie);
+        Ok(Self { factory: trie::factory(trie)?, masks: Arc::new(Masks::default()), bytes })
     }
 }
 
 impl Grammar {
+    fn warmed(self, parts: &Parts) -> Self {
+        Self { matcher: warm::warmed(self.matcher, &parts.bytes), ..self }
+    }
+
     /// Whether `text`, in bytes of tokens one by one, is an output that this grammar lets end. For tests of grammars.
     pub fn accepts(&self, tokens: &[TokenId]) -> bool {
         let mut matcher = self.matcher.deep_clone();
