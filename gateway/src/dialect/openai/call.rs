@@ -28,10 +28,6 @@ impl Begun {
         let is_first = self.0.insert(piece.index);
         is_first.then(|| if piece.id.is_empty() { new_id() } else { piece.id.clone() })
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 /// An id that no other call has.

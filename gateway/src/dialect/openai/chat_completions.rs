@@ -14,7 +14,7 @@ use super::{
     message,
     parameter::{self, Parameter, unsupported},
     reasoning::{self, Thought},
-    shape::{Asked, Shape},
+    shape::{Asked, Shape, finish_reason},
     tool,
 };
 use crate::upstream::{Delta, Part};
@@ -106,13 +106,13 @@ impl Shape for ChatCompletions {
         chunks
     }
 
-    fn end(&self, index: u32, said: &Said, reason: FinishReason) -> ChunkChoice {
-        let finish_reason = Some(self.finish_reason(reason, !said.is_empty()));
+    fn end(&self, index: u32, reason: FinishReason) -> ChunkChoice {
+        let finish_reason = Some(self.finish_reason(reason));
         ChunkChoice { finish_reason, ..self.silence(index) }
     }
 
     fn whole(&self, index: u32, choice: fold::Choice) -> Choice {
-        let finish_reason = self.finish_reason(choice.reason, !choice.calls.is_empty());
+        let finish_reason = self.finish_reason(choice.reason);
         let logprobs = self.has_logprobs.then(|| ChatLogprobs::of(choice.logprobs));
         let text = self.beginning.clone() + &choice.text;
         let reasoning = (!self.hides_reasoning && !choice.reasoning.is_empty()).then_some(choice.reasoning);
@@ -140,15 +140,10 @@ impl ChatCompletions {
         Some(delta)
     }
 
-    fn finish_reason(&self, reason: FinishReason, has_calls: bool) -> &'static str {
+    fn finish_reason(&self, reason: FinishReason) -> &'static str {
         match reason {
-            FinishReason::Length => "length",
             FinishReason::ToolCalls if self.calls_functions => "function_call",
-            FinishReason::ToolCalls => "tool_calls",
-            FinishReason::Stop | FinishReason::Unspecified if has_calls => {
-                self.finish_reason(FinishReason::ToolCalls, has_calls)
-            }
-            FinishReason::Stop | FinishReason::Unspecified => "stop",
+            reason => finish_reason(reason),
         }
     }
 }

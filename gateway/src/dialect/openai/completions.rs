@@ -105,7 +105,7 @@ impl Shape for Completions {
         vec![Choice { text, logprobs, ..self.silence(index) }]
     }
 
-    fn end(&self, index: u32, _: &Said, reason: FinishReason) -> Choice {
+    fn end(&self, index: u32, reason: FinishReason) -> Choice {
         Choice { finish_reason: Some(finish_reason(reason)), ..self.silence(index) }
     }
 

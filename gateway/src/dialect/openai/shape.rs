@@ -46,7 +46,7 @@ pub(super) trait Shape: fmt::Debug + Clone + PartialEq + Send + Sync + Sized + '
     fn delta(&self, index: u32, said: &mut Self::Said, delta: Delta) -> Vec<Self::Chunk>;
 
     /// The end of the choice `index`.
-    fn end(&self, index: u32, said: &Self::Said, reason: FinishReason) -> Self::Chunk;
+    fn end(&self, index: u32, reason: FinishReason) -> Self::Chunk;
 
     /// The choice `index` as a whole.
     fn whole(&self, index: u32, choice: Choice) -> Self::Whole;

@@ -94,7 +94,7 @@ impl<S: Shape> Head<S> {
             Event::Finished(finished) => {
                 cost.add(prompt, index, &finished);
                 let mut chunks = self.shape.delta(index, said, finished.rest);
-                chunks.push(self.shape.end(index, said, finished.reason));
+                chunks.push(self.shape.end(index, finished.reason));
                 chunks
             }
         }

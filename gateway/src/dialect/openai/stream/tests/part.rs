@@ -93,13 +93,12 @@ async fn a_call_that_the_model_does_not_name_has_an_id_all_the_same() {
     let events = vec![
         parts([call(0, "find", "{", "")]),
         parts([call(0, "", "}", ""), call(1, "find", "{}", "")]),
-        end(0, FinishReason::Stop, ""),
+        end(0, FinishReason::ToolCalls, ""),
     ];
     let (streamed, whole) = answered::<ChatCompletions>(TOOLS, events).await;
     assert_eq!(streamed.matches(r#""type":"function""#).count(), 2, "{streamed}");
     let whole: serde_json::Value = serde_json::from_str(&whole).unwrap();
     let choice = &whole["choices"][0];
-    // Calls end a choice as calls, whatever the worker calls it.
     assert_eq!(choice["finish_reason"], "tool_calls");
     assert!(choice["message"]["content"].is_null());
     let ids: Vec<&str> = choice["message"]["tool_calls"]
@@ -109,6 +108,14 @@ async fn a_call_that_the_model_does_not_name_has_an_id_all_the_same() {
         .map(|call| call["id"].as_str().unwrap())
         .collect();
     assert!(ids[0] != ids[1] && ids.iter().all(|id| id.len() == 9), "{ids:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_a_stop_string_cuts_is_not_to_be_made() {
+    let events = vec![parts([call(0, "find", r#"{"a": ""#, "c1")]), end(0, FinishReason::Stop, "")];
+    let (streamed, whole) = answered::<ChatCompletions>(TOOLS, events).await;
+    assert!(streamed.contains(r#""finish_reason":"stop""#), "{streamed}");
+    assert!(whole.contains(r#""finish_reason": "stop""#), "{whole}");
 }
 
 #[tokio::test]
