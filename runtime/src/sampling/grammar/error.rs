@@ -128,7 +128,9 @@ impl GrammarError {
     pub fn into_error(self, param: &str) -> Error {
         match self {
             Self::Vocabulary { .. } => Error::new(Code::Unprocessable, self.to_string()).with_param(param),
-            Self::Busy | Self::Thread { .. } => Error::new(Code::NoCapacity, self.to_string()).with_retry_after(1),
+            Self::Busy | Self::Thread { .. } => {
+                Error::new(Code::NoCapacity, self.to_string()).with_retry_after(1)
+            }
             _ => Error::invalid(param, self.to_string()),
         }
     }

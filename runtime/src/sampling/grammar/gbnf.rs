@@ -36,8 +36,10 @@ enum Node {
 /// The rules of a grammar by their names.
 struct Rules {
     nodes: HashMap<String, Node>,
-    /// In the order in which they came, by which they are numbered.
+    /// In the order in which they came.
     names: Vec<String>,
+    /// Their places in that order.
+    numbers: HashMap<String, usize>,
 }
 
 /// The rules of a Lark grammar, `start` first, with the language of `gbnf` or a part of it.
@@ -100,23 +102,37 @@ impl Rules {
             });
         }
         // Terminal is what is made of terminals alone; what recurs never gets there.
-        loop {
-            let mut changed = false;
-            for (name, node) in reached.iter().rev() {
-                if kinds[name] == Kind::Rule && node.is_terminal(&kinds) {
-                    kinds.insert(name, Kind::Terminal);
-                    changed = true;
+        let mut users: HashMap<&str, Vec<&str>> = HashMap::new();
+        let mut waiting: HashMap<&str, usize> = HashMap::new();
+        for (name, node) in &reached {
+            let mut n_others = 0;
+            node.visit(&mut |node| match node {
+                Node::Rule(used) => {
+                    n_others += 1;
+                    users.entry(used).or_default().push(name);
+                }
+                Node::Token(_) => n_others += 1,
+                _ => {}
+            });
+            waiting.insert(name, n_others);
+        }
+        let mut terminals: Vec<&str> =
+            reached.iter().map(|(name, _)| *name).filter(|name| waiting[name] == 0).collect();
+        while let Some(name) = terminals.pop() {
+            kinds.insert(name, Kind::Terminal);
+            for user in users.remove(name).unwrap_or_default() {
+                if let Some(n_others) = waiting.get_mut(user) {
+                    *n_others -= 1;
+                    terminals.extend((*n_others == 0).then_some(user));
                 }
             }
-            if !changed {
-                return Ok(kinds);
-            }
         }
+        Ok(kinds)
     }
 
     /// A name that Lark knows as one of a rule, or of a terminal.
     fn name(&self, name: &str, kinds: &HashMap<&str, Kind>) -> String {
-        let number = self.names.iter().position(|known| known == name).unwrap_or_default();
+        let number = self.numbers.get(name).copied().unwrap_or_default();
         match kinds.get(name) {
             Some(Kind::Terminal) => format!("G_{number}"),
             _ => format!("g_{number}"),
@@ -164,15 +180,5 @@ impl Node {
             Self::Repeat { node, .. } => node.visit(see),
             Self::Text(_) | Self::Class(_) | Self::Rule(_) | Self::Token(_) => {}
         }
-    }
-
-    fn is_terminal(&self, kinds: &HashMap<&str, Kind>) -> bool {
-        let mut is_terminal = true;
-        self.visit(&mut |node| match node {
-            Self::Rule(name) => is_terminal &= kinds.get(name.as_str()) == Some(&Kind::Terminal),
-            Self::Token(_) => is_terminal = false,
-            _ => {}
-        });
-        is_terminal
     }
 }

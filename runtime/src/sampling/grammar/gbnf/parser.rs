@@ -22,7 +22,7 @@ struct Parser<'a> {
 /// All rules of `text`.
 pub(super) fn parse(text: &str) -> Result<Rules, GrammarError> {
     let mut parser = Parser { text, at: 0 };
-    let mut rules = Rules { nodes: HashMap::new(), names: Vec::new() };
+    let mut rules = Rules { nodes: HashMap::new(), names: Vec::new(), numbers: HashMap::new() };
     parser.skip(true);
     while parser.at < text.len() {
         let name = parser.name().ok_or_else(|| parser.error("a rule's name is expected"))?;
@@ -35,6 +35,7 @@ pub(super) fn parse(text: &str) -> Result<Rules, GrammarError> {
         if rules.nodes.insert(name.clone(), node).is_some() {
             return Err(refused(format!("it has two rules `{name}`")));
         }
+        rules.numbers.insert(name.clone(), rules.names.len());
         rules.names.push(name);
         parser.skip(true);
     }

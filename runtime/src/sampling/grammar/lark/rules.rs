@@ -162,7 +162,8 @@ mod tests {
         // The name of a rule is no reference of the one before it.
         check("a: \"x\"\nb: a\nc: a\nd: c", 3);
         check("?a: _B\n_B: \"x\"\n!c::_: a::incr(_) %if is_ones([0:3])\nstart: c", 6);
-        check("a[stop=B, capture=\"x\"]: /./\nB: \"b\"\nc[lazy]: a", 3);
+        // Attributes count as a bracket of the rule before them.
+        check("a[stop=B, capture=\"x\"]: /./\nB: \"b\"\nc[lazy]: a", 4);
         check("start: ((a))\na: (\"x\" (\"y\")) a?", 6);
         check("start: a\na: b\nb: c a\nc: \"x\"", 4);
         check("start: %json {\"a\": {\"b\": [{}]}} a\na: <tag> \"x\"i", 2);

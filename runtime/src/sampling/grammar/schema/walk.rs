@@ -42,7 +42,8 @@ struct Part<'a> {
 impl Walk {
     /// The whole schema as it is written.
     pub(super) fn over(schema: &Json) -> Result<Json, GrammarError> {
-        let mut walk = Self { references: References::new(schema), n_parts: 0, pointer_bytes: 0, is_old: false };
+        let mut walk =
+            Self { references: References::new(schema), n_parts: 0, pointer_bytes: 0, is_old: false };
         let mut written = walk.schema(schema, &Place::root())?;
         walk.references.settle(&mut written)?;
         closed::close(&mut written);

@@ -71,6 +71,34 @@ fn chains_compile_up_to_the_limit() {
     check(schema(&definitions(n / 4, recursive, json!({"type": "string"}))));
 }
 
+#[test]
+fn chains_of_all_kinds_end_or_are_refused() {
+    let check = |refer: &dyn Fn(&str) -> Json| {
+        let chain = definitions(MAX_CHAIN / 2 - 2, refer, json!({"type": "object"}));
+        // What the compiler says of it is its own affair, as long as it says it.
+        if let Err(error) = compiled(&schema(&chain)) {
+            assert!(!error.contains("failed on it"), "{error}");
+        }
+    };
+    check(&|target| json!({"allOf": [{"$ref": target}]}));
+    check(&|target| json!({"allOf": [{"$ref": target}, {"type": "object"}], "properties": {"a": {}}}));
+    check(&|target| json!({"oneOf": [{"$ref": target}, {"type": "null"}]}));
+    check(&|target| json!({"$ref": target, "type": "object", "properties": {"a": {"type": "null"}}}));
+    check(&|target| json!({"prefixItems": [{"$ref": target}], "items": {"$ref": target}}));
+    check(&|target| json!({"additionalProperties": {"$ref": target}}));
+    check(&|target| json!({"patternProperties": {"^a": {"$ref": target}}, "additionalProperties": false}));
+}
+
+#[test]
+fn long_grammars_of_gbnf_are_read_soon() {
+    let backwards: String = (0..4000).rev().map(|n| format!("r{n} ::= r{} r{}\n", n + 1, n + 1)).collect();
+    refused(&Structure::Gbnf(format!("root ::= r0\n{backwards}r4000 ::= \"a\"")), "within each other");
+    let wide: String = (0..4000).map(|n| format!("r{n} ::= \"a\"\n")).collect();
+    let names: String = (0..60_000).map(|n| format!(" r{}", n % 4000)).collect();
+    let error = compiled(&Structure::Gbnf(format!("root ::={names}\n{wide}"))).err().unwrap_or_default();
+    assert!(!error.contains("seconds"), "{error}");
+}
+
 fn structure_start(structure: &Structure) -> String {
     format!("{structure:?}").chars().take(200).collect()
 }
