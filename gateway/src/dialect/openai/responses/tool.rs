@@ -13,6 +13,12 @@ use crate::dialect::openai::{
     tool,
 };
 
+mod custom;
+
+pub(super) use custom::{custom_arguments, custom_input};
+
+use custom::INPUT;
+
 /// The most tools of a request, those in namespaces included.
 const MAX_TOOLS: usize = 1024;
 
@@ -21,12 +27,6 @@ const SEPARATOR: &str = "__";
 
 /// The parameters of a function that declares none.
 const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
-
-/// The one argument of a custom tool.
-const INPUT: &str = "input";
-
-/// The longest that is written for one character in JSON, but for its last byte: `\ud83d\ude0` of `\ud83d\ude00`.
-const MAX_ESCAPE_BYTES: usize = 11;
 
 /// The functions that a model may call.
 #[derive(Debug, Default)]
@@ -232,44 +232,6 @@ impl Reader {
 /// The name by which a worker knows a function.
 pub(super) fn flat_name(namespace: Option<&str>, name: &str) -> String {
     namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}{SEPARATOR}{name}"))
-}
-
-/// The arguments of the function that stands for a custom tool.
-pub(super) fn custom_arguments(input: &str) -> String {
-    serde_json::json!({ INPUT: input }).to_string()
-}
-
-/// The text that a custom tool was called with, as far as it goes where the arguments are cut; whatever the arguments are
-/// where they are not what was asked for.
-pub(super) fn custom_input(arguments: &str) -> String {
-    let read = serde_json::from_str::<HashMap<String, String>>(arguments);
-    let whole = read.ok().and_then(|mut read| read.remove(INPUT));
-    whole.or_else(|| begun_input(arguments)).unwrap_or_else(|| arguments.to_owned())
-}
-
-/// The text within arguments of which the end may be missing.
-fn begun_input(arguments: &str) -> Option<String> {
-    let name = format!("\"{INPUT}\"");
-    let mut rest = arguments;
-    for expected in ["{", &name, ":"] {
-        rest = rest.trim_start();
-        if rest.len() < expected.len() && expected.starts_with(rest) {
-            return Some(String::new());
-        }
-        rest = rest.strip_prefix(expected)?;
-    }
-    let text = rest.trim_start();
-    if text.is_empty() {
-        return Some(String::new());
-    }
-    // Whatever comes behind the text is not read.
-    if let Some(Ok(whole)) = serde_json::Deserializer::from_str(text).into_iter().next() {
-        return Some(whole);
-    }
-    let whole_chars = |n_cut: usize| text.get(..text.len().checked_sub(n_cut)?);
-    (0..=MAX_ESCAPE_BYTES)
-        .filter_map(whole_chars)
-        .find_map(|begun| serde_json::from_str(&format!("{begun}\"")).ok())
 }
 
 fn to_raw(value: &impl Serialize) -> Result<Box<RawValue>, Error> {

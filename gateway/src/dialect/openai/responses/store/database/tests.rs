@@ -11,9 +11,9 @@ use super::{
     *,
 };
 
-const NOW: u64 = 1_700_000_000;
+pub(super) const NOW: u64 = 1_700_000_000;
 
-const BOUNDS: Bounds = Bounds { retention_s: 1000, max_responses: 100, max_bytes: 1 << 20 };
+pub(super) const BOUNDS: Bounds = Bounds { retention_s: 1000, max_responses: 100, max_bytes: 1 << 20 };
 
 impl Database {
     /// Everything is in the file, and nothing of it in memory.
@@ -25,11 +25,11 @@ impl Database {
     }
 }
 
-fn open(dir: &TempDir, bounds: Bounds) -> Database {
+pub(super) fn open(dir: &TempDir, bounds: Bounds) -> Database {
     open_in(dir.path(), bounds, &Background::new(0))
 }
 
-fn open_in(folder: &Path, bounds: Bounds, background: &Background) -> Database {
+pub(super) fn open_in(folder: &Path, bounds: Bounds, background: &Background) -> Database {
     let place = Place { folder: folder.to_owned(), bounds, background: background.clone() };
     Database::open(&place, NOW).unwrap()
 }
@@ -42,7 +42,7 @@ fn items<const N: usize>(ids: [&str; N]) -> Vec<Kept> {
     ids.map(item).into()
 }
 
-fn row(id: &str, previous: Option<&str>, status: &'static str) -> Row {
+pub(super) fn row(id: &str, previous: Option<&str>, status: &'static str) -> Row {
     let object = json!({"id": id, "status": status, "background": true, "error": null}).to_string();
     let outputs = if status == "queued" { Vec::new() } else { vec![item(&format!("{id}-out"))] };
     let end = End { status, object, outputs, events: None };
@@ -50,16 +50,16 @@ fn row(id: &str, previous: Option<&str>, status: &'static str) -> Row {
 }
 
 /// Keeps a response of one item of input.
-fn keep(database: &mut Database, id: &str, previous: Option<&str>, now: u64) {
+pub(super) fn keep(database: &mut Database, id: &str, previous: Option<&str>, now: u64) {
     let inputs = [item(&format!("{id}-in"))];
     database.insert(&row(id, previous, "completed"), &inputs, now).unwrap();
 }
 
-fn has(database: &mut Database, id: &str, now: u64) -> bool {
+pub(super) fn has(database: &mut Database, id: &str, now: u64) -> bool {
     database.get(id, "ada", now).unwrap().is_some()
 }
 
-fn status(database: &mut Database, id: &str) -> (String, bool) {
+pub(super) fn status(database: &mut Database, id: &str) -> (String, bool) {
     let stored = database.get(id, "ada", NOW).unwrap().unwrap();
     (stored.object["status"].as_str().unwrap().to_owned(), stored.is_running)
 }
@@ -113,42 +113,6 @@ fn what_is_too_old_is_gone_before_it_is_removed() {
     assert_eq!(database.conversation("b", "ada", NOW + 1000).unwrap(), Err(Gap::Missing("a".to_owned())));
     database.sweep(NOW + 1000).unwrap();
     assert_eq!(database.held.all().responses, 1);
-}
-
-#[test]
-fn there_are_never_more_than_may_be() {
-    let dir = TempDir::new().unwrap();
-    let background = Background::new(1);
-    let mut database = open_in(dir.path(), Bounds { max_responses: 3, ..BOUNDS }, &background);
-    let place = background.admit("runs").unwrap();
-    database.insert(&row("runs", None, "queued"), &[], NOW).unwrap();
-    for n in 0..10 {
-        keep(&mut database, &n.to_string(), None, NOW + 1 + n);
-        assert!(database.held.all().responses <= 3);
-    }
-    drop(place);
-    for (id, expected) in [("runs", true), ("7", false), ("8", true), ("9", true)] {
-        assert_eq!(has(&mut database, id, NOW), expected, "{id}");
-    }
-}
-
-#[test]
-fn there_are_never_more_bytes_than_may_be() {
-    let dir = TempDir::new().unwrap();
-    let mut database = open(&dir, Bounds { max_bytes: 64 << 10, ..BOUNDS });
-    let large =
-        |id: &str| Kept { id: id.into(), json: json!({"id": id, "text": "x".repeat(10 << 10)}).to_string() };
-    for n in 0..20 {
-        let id = n.to_string();
-        database.insert(&row(&id, None, "completed"), &[large(&id)], NOW + n).unwrap();
-        assert!(database.held.all().bytes <= 64 << 10);
-    }
-    assert!(has(&mut database, "19", NOW) && has(&mut database, "15", NOW) && !has(&mut database, "13", NOW));
-    let counted = database.held.all().bytes;
-    database.sweep(NOW).unwrap();
-    assert_eq!(database.held.all().bytes, counted, "what is counted is what is there");
-    let file = fs::metadata(dir.path().join(FILE)).unwrap().len();
-    assert!(file < 512 << 10, "the file has {file} bytes");
 }
 
 #[test]
@@ -226,22 +190,6 @@ fn an_end_is_kept_with_its_output_and_events() {
     assert_eq!(status(&mut database, "b"), ("failed".to_owned(), false));
 }
 
-#[test]
-fn what_this_gateway_does_not_make_has_failed() {
-    let dir = TempDir::new().unwrap();
-    let background = Background::new(1);
-    let mut database = open_in(dir.path(), BOUNDS, &background);
-    let made = background.admit("a").unwrap();
-    for id in ["a", "b"] {
-        database.insert(&row(id, None, "queued"), &[], NOW).unwrap();
-    }
-    assert_eq!(status(&mut database, "a"), ("queued".to_owned(), true));
-    assert_eq!(status(&mut database, "b"), ("failed".to_owned(), false));
-    drop(made);
-    database.sweep(NOW).unwrap();
-    assert_eq!(status(&mut open(&dir, BOUNDS), "a"), ("failed".to_owned(), false));
-}
-
 /// What the files hold at any moment is what a killed process leaves.
 #[test]
 fn files_of_a_process_that_is_killed_are_whole() {
@@ -309,63 +257,6 @@ fn signs_of_gateways_that_are_gone_are_removed() {
     assert_eq!(signs(), 0);
 }
 
-fn of(caller: &str, id: &str) -> Row {
-    Row { caller: caller.into(), ..row(id, None, "completed") }
-}
-
-fn sized(id: &str, bytes: usize) -> [Kept; 1] {
-    [Kept { id: id.into(), json: json!({"id": id, "text": "x".repeat(bytes)}).to_string() }]
-}
-
-#[test]
-fn who_keeps_most_makes_the_room() {
-    let check = |bounds: Bounds, hers: usize, his: usize| {
-        let dir = TempDir::new().unwrap();
-        let mut database = open(&dir, bounds);
-        for n in 0..2 {
-            database.insert(&of("ada", &format!("a{n}")), &sized("x", hers), NOW).unwrap();
-        }
-        for n in 0..40 {
-            database.insert(&of("bob", &format!("b{n}")), &sized("x", his), NOW + 1 + n).unwrap();
-        }
-        for id in ["a0", "a1"] {
-            assert!(has(&mut database, id, NOW), "{id} goes for another one's with {bounds:?}");
-        }
-        for (id, expected) in [("b39", true), ("b20", false)] {
-            assert_eq!(database.get(id, "bob", NOW).unwrap().is_some(), expected, "{id} with {bounds:?}");
-        }
-    };
-    check(Bounds { max_bytes: 64 << 10, ..BOUNDS }, 2 << 10, 8 << 10);
-    // Here she has more bytes than he, and it is the count that is too large.
-    check(Bounds { max_responses: 8, ..BOUNDS }, 50 << 10, 10);
-}
-
-#[test]
-fn what_is_too_large_for_its_share_makes_no_room() {
-    let dir = TempDir::new().unwrap();
-    let mut database = open(&dir, Bounds { max_bytes: 64 << 10, ..BOUNDS });
-    keep(&mut database, "a", None, NOW);
-    let refused = database.insert(&row("b", None, "completed"), &sized("x", 100 << 10), NOW);
-    assert!(refused.is_err());
-    assert!(has(&mut database, "a", NOW) && !has(&mut database, "b", NOW));
-    database.insert(&row("c", None, "completed"), &sized("x", 10 << 10), NOW).unwrap();
-    assert!(has(&mut database, "a", NOW) && has(&mut database, "c", NOW));
-}
-
-#[test]
-fn what_cannot_have_room_is_not_half_kept() {
-    let dir = TempDir::new().unwrap();
-    let mut database = open(&dir, Bounds { max_responses: 1, ..BOUNDS });
-    keep(&mut database, "a", None, NOW);
-    let broken = "CREATE TRIGGER broken BEFORE DELETE ON response BEGIN SELECT RAISE(FAIL, 'disk'); END";
-    database.connection.execute_batch(broken).unwrap();
-    assert!(database.insert(&row("b", None, "queued"), &[], NOW).is_err());
-    assert!(has(&mut database, "a", NOW) && !has(&mut database, "b", NOW));
-    database.connection.execute_batch("DROP TRIGGER broken").unwrap();
-    keep(&mut database, "b", None, NOW + 1);
-    assert!(!has(&mut database, "a", NOW) && has(&mut database, "b", NOW), "it is counted right");
-}
-
 #[test]
 fn nobody_else_may_read_it() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -382,34 +273,5 @@ fn nobody_else_may_read_it() {
         for file in [FILE, "responses.db-wal", "responses.db-shm"] {
             assert_eq!(mode(&folder.join(file)), 0o600, "{folder:?} {file}");
         }
-    }
-}
-
-#[test]
-fn what_is_removed_leaves_the_disk() {
-    let free = |database: &Database| -> i64 {
-        database.connection.pragma_query_value(None, "freelist_count", |row| row.get(0)).unwrap()
-    };
-    let dir = TempDir::new().unwrap();
-    let mut database = open(&dir, Bounds { max_bytes: 1 << 30, ..BOUNDS });
-    let secret = "nobody is to read this again ".repeat(100_000);
-    for n in 0..8 {
-        let inputs = [Kept { id: "x".into(), json: json!({"text": secret}).to_string() }];
-        database.insert(&row(&n.to_string(), None, "completed"), &inputs, NOW).unwrap();
-    }
-    for n in 0..8 {
-        database.delete(&n.to_string(), "ada").unwrap();
-    }
-    let freed = free(&database);
-    assert!(freed > 5000, "{freed} pages");
-    database.sweep(NOW).unwrap();
-    let left = free(&database);
-    assert!(left > 0 && left < freed, "{left} of {freed} pages: one sweep takes only so long");
-    database.sweep(NOW).unwrap();
-    assert_eq!(free(&database), 0);
-    for entry in fs::read_dir(dir.path()).unwrap().flatten() {
-        let bytes = fs::read(entry.path()).unwrap();
-        let is_there = bytes.windows(30).any(|window| window == &secret.as_bytes()[..30]);
-        assert!(!is_there && bytes.len() < 1 << 20, "{:?} of {} bytes", entry.path(), bytes.len());
     }
 }

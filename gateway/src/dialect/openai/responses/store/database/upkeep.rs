@@ -187,3 +187,6 @@ pub(super) fn signed(count: u64) -> i64 {
 pub(super) fn unsigned(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;
