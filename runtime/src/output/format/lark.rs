@@ -105,10 +105,16 @@ pub(super) fn text(name: &str, without: &[&str], not_first: &[&str], tags: &Tags
 
 /// The arguments of `tool`: what its schema says where the call is forced or the tool strict, else any object.
 pub(super) fn arguments(tool: &Tool, rules: &Rules) -> String {
-    let is_bound = rules.required || tool.strict;
-    let any = json!({"type": "object"});
-    let schema = if rules.bind(tool) && tool.parameters.is_object() { &tool.parameters } else { &any };
-    format!("%json {schema}")
+    format!("%json {}", schema(tool, rules))
+}
+
+/// The schema of the arguments.
+pub(super) fn schema(tool: &Tool, rules: &Rules) -> Json {
+    if rules.bind(tool) && tool.parameters.is_object() {
+        tool.parameters.clone()
+    } else {
+        json!({"type": "object"})
+    }
 }
 
 /// `one` as often as `rules` allow calls, `between` two of them.

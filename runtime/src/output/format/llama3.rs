@@ -1,7 +1,9 @@
 //! Llama 3: an answer that is nothing but a JSON object with a name and parameters, behind `<|python_tag|>` or not.
 
+use serde_json::{Value as Json, json};
+
 use super::{
-    Beginning, Format, Parser, Rules, Tags,
+    Beginning, Format, Parser, Rules, Tags, Tool,
     body::{Answer, Body, Whole},
     call::{self, CallReader, Read, USUAL},
     choice::Template,
@@ -65,20 +67,74 @@ impl Format for Llama3 {
             let content = rules.content.as_ref()?;
             return Some(format!("start: thought content\n{thought}{content}"));
         }
-        let objects = call::objects(rules, "{\"name\": ", ", \"parameters\": ", "}");
+        let objects =
+            if rules.content.is_some() { objects_as_schemas(rules) } else { objects_behind("", rules) };
         let calls = lark::calls("call", "\"; \"", rules);
-        // Where the tag is text, whatever begins with it is text to the grammar, too.
-        let tag = if tags.is_control(PYTHON) { format!("{}?", tags.lark(PYTHON)) } else { String::new() };
-        let call = format!("calls: {tag} {calls}\ncall: {objects}\n");
+        let call = if tags.is_control(PYTHON) {
+            format!("calls: {}? {calls}\ncall: {objects}\n", tags.lark(PYTHON))
+        } else {
+            // A text may begin with the tag, so it is one word with what makes it a call.
+            let tagged = objects_behind(PYTHON, rules);
+            format!(
+                "calls: {calls} | {}\ncall: {objects}\ntagged: {tagged}\n",
+                calls.replacen("call", "tagged", 1)
+            )
+        };
         let start = match (&rules.content, rules.required) {
             (_, true) => "start: thought calls\n".to_owned(),
             (Some(content), false) => format!("start: thought (content | calls)\n{content}"),
-            // Whatever begins like a call is one.
+            // Whatever begins like a call is one, and so is any other object that names a function.
             (None, false) => {
-                "start: thought (TEXT | calls)\nTEXT: /(?s:.*)/ & ~/\\s*\\{\\s*\"name\"(?s:.*)/\n".to_owned()
+                let names: Vec<String> = rules.tools.iter().map(|tool| lark::regex(&tool.name)).collect();
+                let (tag, names) = (lark::regex(PYTHON), names.join("|"));
+                format!(
+                    "start: thought (TEXT | calls)\nTEXT: /(?s:.*)/ & ~/\\s*({tag})?\\s*\\{{\\s*\"(name\"|type\"\\s*:\\s*\"\
+                     function\"|(?s:.*)\"name\"\\s*:\\s*\"({names})\")(?s:.*)/\n"
+                )
             }
         };
         Some(start + &thought + &call)
+    }
+}
+
+/// The objects of calls behind `tag`. Llama 3.1 says that it calls a function before it says which.
+fn objects_behind(tag: &str, rules: &Rules) -> String {
+    let [plain, typed] = ["{\"name\": ", "{\"type\": \"function\", \"name\": "]
+        .map(|before| call::objects(rules, &format!("{tag}{before}"), ", \"parameters\": ", "}"));
+    format!("{plain} | {typed}")
+}
+
+/// The same as schemas, for where an answer may be another object: as one long word, the beginning of a call would be
+/// taken for no other object's.
+fn objects_as_schemas(rules: &Rules) -> String {
+    let object = |tool: &Tool| {
+        let mut arguments = lark::schema(tool, rules);
+        moved(&mut arguments);
+        let schema = json!({
+            "type": "object",
+            "properties": {"type": {"const": "function"}, "name": {"const": tool.name}, "parameters": arguments},
+            "required": ["name", "parameters"],
+            "additionalProperties": false,
+        });
+        format!("%json {schema}")
+    };
+    rules.tools.iter().map(object).collect::<Vec<_>>().join(" | ")
+}
+
+/// Makes the references of a schema those of a part of a call.
+fn moved(schema: &mut Json) {
+    match schema {
+        Json::Object(members) => {
+            members.retain(|name, value| !matches!(name.as_str(), "$schema" | "$id") || !value.is_string());
+            if let Some(Json::String(target)) = members.get_mut("$ref")
+                && (target == "#" || target.starts_with("#/"))
+            {
+                target.insert_str(1, "/properties/parameters");
+            }
+            members.values_mut().for_each(moved);
+        }
+        Json::Array(elements) => elements.iter_mut().for_each(moved),
+        _ => {}
     }
 }
 

@@ -152,6 +152,11 @@ fn objects_that_begin_like_calls_can_be_answers() {
     }
     check(&asked, "{\"name\": \"f\", \"parameters\": {\"a\": 1}}", Some("f:{\"a\": 1}"));
     check(&asked, "{\"names\": \"f\"}", None);
+    let unit = json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/unit"}}, "$defs": {"unit": {"enum": [1]}}});
+    let tool = json!([{"type": "function", "function": {"name": "f", "parameters": unit, "strict": true}}]);
+    let strict = Asked { tools: tool, ..asked };
+    check(&strict, "{\"name\": \"f\", \"parameters\": {\"a\": 1}}", Some("f:{\"a\": 1}"));
+    check(&strict, "{\"name\": \"f\", \"parameters\": {\"a\": 2}}", None);
 }
 
 #[test]
@@ -211,8 +216,20 @@ fn a_schema_that_gives_way_still_says_what_bare_text_is() {
         let asked = Asked { format: "qwen3_coder", tools: tools.clone(), required, ..Asked::default() };
         check(&asked, &tagged("zip", "94103"), Some("f:{\"zip\": \"94103\"}"));
     }
-    let strict = Asked { format: "qwen3_coder", tools: self::tools(&properties, true), ..Asked::default() };
-    assert_eq!(strict.refused().param, "tools[0].function.parameters");
+    // Nor is one held to that says of itself that it was checked.
+    let marked = json!({"zip": {"type": "integer", "x-guidance": {}}});
+    let asked = Asked {
+        format: "qwen3_coder",
+        tools: self::tools(&marked, false),
+        required: true,
+        ..Asked::default()
+    };
+    check(&asked, &tagged("zip", "true"), Some("f:{\"zip\": true}"));
+    for properties in [properties, marked] {
+        let tools = self::tools(&properties, true);
+        let strict = Asked { format: "qwen3_coder", tools, ..Asked::default() };
+        assert_eq!(strict.refused().param, "tools[0].function.parameters");
+    }
 }
 
 #[test]
