@@ -46,8 +46,11 @@ mod qwen3_coder;
 mod reader;
 mod seed_oss;
 mod speech;
+#[cfg(test)]
+mod strict;
 mod thought;
 mod value;
+mod writer;
 mod xml;
 
 use serde_json::Value as Json;
@@ -76,6 +79,12 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     /// A grammar (Lark, rule `start`) of all outputs that keep to `rules`; none where everything does. A tag stands in
     /// it as [`Tags::lark`] writes it.
     fn grammar(&self, rules: &Rules, beginning: &Beginning, tags: &Tags) -> Option<String>;
+
+    /// What of the schema of `tool` the grammar does not keep to where it is to keep to it; it is looser there.
+    fn unenforced(&self, tool: &Tool) -> Option<Unenforced> {
+        let _ = tool;
+        None
+    }
 
     /// What is continued of the answer: not the thought before it.
     fn answer<'a>(&self, beginning: &'a Beginning) -> &'a str {
@@ -150,6 +159,16 @@ pub struct Tool {
     pub strict: bool,
     /// The schema cannot be enforced: arguments are read by it, but held to none.
     pub loose: bool,
+}
+
+/// A part of a schema that a format's notation has no grammar for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the schema's `{keyword}` at {place} cannot be enforced in the notation of this model's calls")]
+pub struct Unenforced {
+    /// The keyword.
+    pub keyword: String,
+    /// Where it stands: a JSON pointer into the schema as it is enforced.
+    pub place: String,
 }
 
 impl Rules {

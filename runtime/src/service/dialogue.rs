@@ -132,6 +132,12 @@ impl Dialogue {
         let ignores_end = output.ignores_end();
         let begun = self.settle_calls(format, prompt)?;
         let beginning = self.beginning(prompt);
+        for (idx, tool) in self.rules.tools.iter().enumerate().filter(|(_, tool)| tool.strict) {
+            if let Some(unenforced) = format.unenforced(tool) {
+                let param = format!("tools[{idx}].function.parameters");
+                return Err(Error::invalid(param, unenforced.to_string()));
+            }
+        }
         let output = output.read_as(format, &beginning, self.budget_tokens);
         if let Some(structure) = &self.structure {
             let content = grammars.content(structure);

@@ -63,7 +63,8 @@ impl Format for Apertus {
         let mut rest = format!("rest: \"[\" {calls} \"]\" {}\n", tags.lark(CLOSE));
         writeln!(rest, "function: {}", functions.join(" | ")).ok()?;
         let thought = THOUGHT.lark(beginning, tags);
-        Calls { open: OPEN, around: None, between: None, rest }.grammar(&thought, rules, tags)
+        Calls { open: OPEN, around: None, between: None, direct: false, rest, shapes: Vec::new() }
+            .grammar(&thought, rules, tags)
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Answer<'a> {
     pub(super) buffer: &'a mut Buffer,
     pub(super) speech: &'a mut Speech,
     pub(super) parts: &'a mut Vec<Part>,
+    /// It stands behind a thought.
+    pub(super) thought: bool,
     /// Nothing is coming any more.
     pub(super) last: bool,
 }
@@ -44,8 +46,12 @@ pub(super) struct Calls<'a> {
     pub(super) around: Option<(&'a str, &'a str)>,
     /// Each call has the tag, with this between two of them; absent: all of them are behind one tag.
     pub(super) between: Option<&'a str>,
+    /// There is a rule `direct` among the others: behind the tag it stands for an answer, whose text follows.
+    pub(super) direct: bool,
     /// The rule `rest`, of what is behind the tag, and those that it needs.
     pub(super) rest: String,
+    /// Whatever else the parser takes for the beginning of a call, as regular expressions: no text has it in it.
+    pub(super) shapes: Vec<String>,
 }
 
 /// White space before calls.
@@ -125,7 +131,10 @@ impl<B: Body + 'static> Whole<B> {
             return;
         }
         match body {
-            Some(body) => body.read(&mut Answer { buffer, speech, parts, last }),
+            Some(body) => {
+                let thought = thought.is_there();
+                body.read(&mut Answer { buffer, speech, parts, thought, last });
+            }
             None => speech.exact_text(buffer.take_all(), parts),
         }
     }
@@ -154,7 +163,7 @@ impl<B: Body + 'static> Parser for Whole<B> {
 impl Calls<'_> {
     /// The grammar of a thought, which the rules `thought` are about, and of an answer: text, or these calls.
     pub(super) fn grammar(&self, thought: &str, rules: &Rules, tags: &Tags) -> Option<String> {
-        let Self { open, around, between, rest } = self;
+        let Self { open, around, between, direct, rest, shapes } = self;
         let text = |text: &str| match around {
             Some((before, behind)) => format!("({})? {text} ({})?", tags.lark(before), tags.lark(behind)),
             None => text.to_owned(),
@@ -173,13 +182,19 @@ impl Calls<'_> {
             // Many models begin a line before a call.
             (_, true) => format!("start: thought CALL_SPACE? {calls}\n{call}{SPACE}"),
             (Some(rules), false) => {
-                format!("start: thought ({content} | CALL_SPACE? {calls})\n{call}{SPACE}{rules}")
+                let or_direct = if *direct {
+                    format!(" | CALL_SPACE? {} direct {content}", tags.lark(open))
+                } else {
+                    String::new()
+                };
+                format!("start: thought ({content} | CALL_SPACE? {calls}{or_direct})\n{call}{SPACE}{rules}")
             }
             (None, false) => {
-                let lead = lark::through("lead", open, tags);
+                let lead = lark::through_without("lead", open, shapes, tags);
                 let several = between.is_some() && !rules.single;
                 let more = if several { "(lead rest)+ TEXT" } else { "lead rest" };
-                let free = lark::text("TEXT", &[open], &[], tags);
+                let more = if *direct { format!("{more} | lead direct TEXT") } else { more.to_owned() };
+                let free = lark::text("TEXT", &[open], shapes, tags);
                 format!("start: thought ({} | {more})\n{free}{lead}", text("TEXT"))
             }
         };

@@ -32,6 +32,10 @@ pub(super) struct CallReader {
     keys: Keys,
     /// Functions that it may name; absent: any.
     among: Option<Vec<String>>,
+    /// Names of what is written like a call and is none.
+    unsaid: &'static [&'static str],
+    /// It is one of those.
+    is_unsaid: bool,
     state: State,
     /// The object so far, as long as it may turn out to be no call.
     raw: String,
@@ -90,6 +94,8 @@ impl CallReader {
         Self {
             keys,
             among: None,
+            unsaid: &[],
+            is_unsaid: false,
             state: State::Before,
             raw: String::new(),
             value: String::new(),
@@ -104,6 +110,16 @@ impl CallReader {
     /// The same, for an object that is a call only if it names one of these.
     pub(super) fn among(self, names: Vec<String>) -> Self {
         Self { among: Some(names), ..self }
+    }
+
+    /// The same, for an object of which nothing is said if it names one of these, where no function has that name.
+    pub(super) fn unsaid(self, names: &'static [&'static str]) -> Self {
+        Self { unsaid: names, ..self }
+    }
+
+    /// Whether it is an object of which nothing is said.
+    pub(super) fn is_unsaid(&self) -> bool {
+        self.is_unsaid
     }
 
     /// Reads on. Once a call has begun it stays one, however it ends.
@@ -135,7 +151,7 @@ impl CallReader {
             // Arguments that were not reached yet are none; those that were cut off stay so.
             let reached = matches!(self.state, State::Value(Role::Arguments, _));
             if !self.argued && !reached {
-                speech.arguments("{}", parts);
+                self.argue("{}", speech, parts);
             }
             return Read::Over;
         }
@@ -164,8 +180,7 @@ impl CallReader {
         }
         let (taken, whole) = end.unwrap_or((text.len(), false));
         if self.begun && matches!(self.state, State::Value(Role::Arguments, _)) {
-            speech.arguments(&text[..taken], parts);
-            self.argued = true;
+            self.argue(&text[..taken], speech, parts);
         } else {
             self.value.push_str(&text[..taken]);
         }
@@ -210,8 +225,9 @@ impl CallReader {
 
     /// What the member of this name is for; only the first one of a kind counts.
     fn role(&self, key: &str) -> Role {
-        let Ok(key) = serde_json::from_str::<String>(key) else { return Role::Other };
-        let is = |names: &[&str]| names.contains(&key.as_str());
+        // With escapes in it a name is another one: what a grammar looks for has one spelling.
+        let key = key.trim_matches('"');
+        let is = |names: &[&str]| names.contains(&key);
         if is(self.keys.name) && self.name.is_none() {
             Role::Name
         } else if is(self.keys.arguments) && !self.argued && self.early.is_none() {
@@ -226,7 +242,9 @@ impl CallReader {
     fn learn(&mut self, role: Role, value: String, speech: &mut Speech, parts: &mut Vec<Part>) {
         let text = serde_json::from_str::<String>(&value).ok();
         match (role, text) {
-            (Role::Name, Some(name)) if self.may_name(&name) => self.name = Some(name),
+            (Role::Name, Some(name)) if self.may_name(&name) && !value.contains('\\') => {
+                self.name = Some(name)
+            }
             (Role::Name, _) => self.state = State::Wrong,
             (Role::Arguments, Some(text)) => self.early = Some(text),
             (Role::Arguments, None) => self.early = Some(value),
@@ -239,18 +257,33 @@ impl CallReader {
     }
 
     fn may_name(&self, name: &str) -> bool {
-        let known = self.among.as_ref().is_none_or(|names| names.iter().any(|known| known == name));
-        known && !name.is_empty()
+        (self.is_known(name) || self.unsaid.contains(&name)) && !name.is_empty()
+    }
+
+    fn is_known(&self, name: &str) -> bool {
+        self.among.as_ref().is_none_or(|names| names.iter().any(|known| known == name))
     }
 
     fn begin(&mut self, speech: &mut Speech, parts: &mut Vec<Part>) {
-        speech.call(self.name.as_deref().unwrap_or_default(), &self.id, parts);
+        let name = self.name.as_deref().unwrap_or_default();
+        self.is_unsaid = self.unsaid.contains(&name) && !self.is_known(name);
+        if self.is_unsaid {
+            speech.turn();
+        } else {
+            speech.call(name, &self.id, parts);
+        }
         self.begun = true;
         self.raw.clear();
         if let Some(early) = self.early.take() {
             let none = early.is_empty() || early == "null";
-            speech.arguments(if none { "{}" } else { &early }, parts);
-            self.argued = true;
+            self.argue(if none { "{}" } else { &early }, speech, parts);
+        }
+    }
+
+    fn argue(&mut self, json: &str, speech: &mut Speech, parts: &mut Vec<Part>) {
+        self.argued = true;
+        if !self.is_unsaid {
+            speech.arguments(json, parts);
         }
     }
 }

@@ -5,7 +5,7 @@ use super::{
     body::Whole,
     call::Keys,
     choice::Template,
-    list::{List, Syntax},
+    list::{Direct, List, Syntax},
     thought::THINK,
 };
 
@@ -13,6 +13,8 @@ const SYNTAX: Syntax = Syntax {
     open: &["Action:"],
     close: &["```"],
     silent: &[],
+    response: None,
+    direct: Some(Direct { names: &["directly-answer", "directly_answer"], label: "Answer:" }),
     around: None,
     keys: Keys { name: &["tool_name", "name"], arguments: &["parameters", "arguments"], id: &[] },
     list: ["\n```json\n[\n    ", ",\n    ", "\n]"],

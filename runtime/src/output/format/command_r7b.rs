@@ -13,6 +13,8 @@ const SYNTAX: Syntax = Syntax {
     open: &["<|START_ACTION|>"],
     close: &["<|END_ACTION|>"],
     silent: &["<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|START_TEXT|>", "<|END_TEXT|>"],
+    response: None,
+    direct: None,
     around: Some(("<|START_RESPONSE|>", "<|END_RESPONSE|>")),
     keys: Keys { name: &["tool_name"], arguments: &["parameters"], id: &["tool_call_id"] },
     list: ["[\n    ", ",\n    ", "\n]"],

@@ -1,7 +1,7 @@
 //! DeepSeek V3.2 and V4: DSML, tags around all calls, each call and each argument, which says whether it is a string.
 
 use super::{
-    Beginning, Format, Parser, Rules, Tags,
+    Beginning, Format, Parser, Rules, Tags, Tool, Unenforced,
     body::Whole,
     choice::Template,
     thought::THINK,
@@ -47,6 +47,10 @@ impl Format for DeepSeekV4 {
 
     fn parser(&self, beginning: &Beginning) -> Box<dyn Parser> {
         Whole::parser(THINK, beginning, Xml::new(&SYNTAX, &beginning.tools))
+    }
+
+    fn unenforced(&self, tool: &Tool) -> Option<Unenforced> {
+        SYNTAX.unenforced(tool)
     }
 
     fn grammar(&self, rules: &Rules, beginning: &Beginning, tags: &Tags) -> Option<String> {

@@ -13,6 +13,8 @@ const SYNTAX: Syntax = Syntax {
     open: &["functools"],
     close: &[],
     silent: &[],
+    response: None,
+    direct: None,
     around: None,
     keys: USUAL,
     list: LIST,

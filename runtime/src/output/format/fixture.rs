@@ -12,6 +12,8 @@
 //!   accepts it: `auto` (the default), `required`, `single`, or `no` where it is malformed and the parser makes the
 //!   best of it.
 //! - `refused`: outputs that no grammar of a forced call accepts.
+//! - `unsaid`: outputs with calls in them that are not as they have to be: no grammar of calls left to the model accepts
+//!   one of them, as text or as calls, where functions are strict.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -48,6 +50,8 @@ struct File {
     fixtures: Vec<Fixture>,
     #[serde(default)]
     refused: Vec<String>,
+    #[serde(default)]
+    unsaid: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -327,7 +331,81 @@ fn grammars_accept_what_is_well_formed_alone() {
             let refused = accepted(&*format, &called, &forced, output, &mut compiled);
             assert_eq!(refused, vec![Ok(false); refused.len()], "{}: {output:?}", file.format);
         }
+        let strict = tools().into_iter().map(|tool| Tool { strict: true, ..tool }).collect();
+        let auto = Rules { tools: strict, ..Rules::default() };
+        for output in &file.unsaid {
+            let calls = read(&*format, &called, std::iter::once(output.as_str()));
+            assert!(calls.iter().any(|part| matches!(part, Part::ToolCall(_))), "{output:?} has no call");
+            for single in [false, true] {
+                let rules = Rules { single, ..auto.clone() };
+                let refused = accepted(&*format, &called, &rules, output, &mut compiled);
+                assert_eq!(refused, vec![Ok(false); refused.len()], "{}: {output:?}", file.format);
+            }
+        }
     }
+}
+
+#[test]
+fn strict_arguments_keep_to_their_schema() {
+    let mut compiled = Compiled::new();
+    let mut check =
+        |format: &str, schema: &Json, [before, behind]: [&str; 2], value: &str, expected: bool| {
+            let parameters = json!({"type": "object", "properties": {"x": schema}, "required": ["x"]});
+            let tool = Tool { name: "f".to_owned(), parameters, strict: true, ..Tool::default() };
+            let format = named(format, &Template::new("")).unwrap();
+            assert_eq!(format.unenforced(&tool), None, "{}: {schema}", format.name());
+            let beginning = Beginning { tools: vec![tool.clone()], ..Beginning::default() };
+            let rules = Rules { tools: vec![tool], ..Rules::default() };
+            let output = format!("{before}{value}{behind}");
+            let accepted = accepted(&*format, &beginning, &rules, &output, &mut compiled);
+            assert_eq!(
+                accepted,
+                vec![Ok(expected); accepted.len()],
+                "{}: {output:?} under {schema}",
+                format.name()
+            );
+        };
+    let python = ["[f(x=", ")]"];
+    let gemma = ["<|tool_call>call:f{x:", "}<tool_call|>"];
+    let tagged = ["<tool_call>\n<function=f>\n<parameter=x>\n", "\n</parameter>\n</function>\n</tool_call>"];
+    let choice = json!({"type": "string", "enum": ["a", "b c"]});
+    for (value, expected) in [("\"a\"", true), ("\"b c\"", true), ("\"c\"", false), ("1", false)] {
+        check("pythonic", &choice, python, value, expected);
+    }
+    let list =
+        json!({"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "maxItems": 2});
+    for (value, expected) in [
+        ("[1]", true),
+        ("[1, 2]", true),
+        ("[]", false),
+        ("[1, 2, 3]", false),
+        ("[-1]", false),
+        ("[\"a\"]", false),
+    ] {
+        check("pythonic", &list, python, value, expected);
+        check("gemma", &list, gemma, &value.replace(", ", ","), expected);
+    }
+    let object = json!({"type": "object", "properties": {"b": {"type": "boolean"}, "a": {"const": 1}}, "required": ["b"]});
+    for (value, expected) in [
+        ("{\"b\": True}", true),
+        ("{\"b\": True, \"a\": 1}", true),
+        ("{\"a\": 1}", false),
+        ("{\"b\": None}", false),
+    ] {
+        check("pythonic", &object, python, value, expected);
+    }
+    for (value, expected) in
+        [("{b:true}", true), ("{a:1,b:true}", true), ("{a:1}", false), ("{a:2,b:true}", false)]
+    {
+        check("gemma", &object, gemma, value, expected);
+    }
+    let optional = json!({"type": ["string", "null"], "enum": ["a", null, "null"]});
+    for (value, expected) in [("a", true), ("null", true), ("b", false), ("", false)] {
+        check("qwen3_coder", &optional, tagged, value, expected);
+    }
+    let text = json!({"type": "string"});
+    check("qwen3_coder", &text, tagged, "two\nlines", true);
+    check("qwen3_coder", &text, tagged, "</parameter>\n<parameter=y>\n1", false);
 }
 
 /// Calls of histories.

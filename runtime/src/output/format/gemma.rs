@@ -4,7 +4,7 @@ mod grammar;
 mod notation;
 
 use super::{
-    Beginning, Format, Parser, Rules, Tags,
+    Beginning, Format, Parser, Rules, Tags, Tool, Unenforced,
     body::{Answer, Body, Whole},
     choice::Template,
     reader::{Miss, Reader},
@@ -63,6 +63,10 @@ impl Format for Gemma {
     fn parser(&self, beginning: &Beginning) -> Box<dyn Parser> {
         let tags: &[&str] = if beginning.tools.is_empty() { &[RESPONSE] } else { &[RESPONSE, OPEN] };
         Whole::always(THOUGHT, beginning, Calls { tags, state: State::Text })
+    }
+
+    fn unenforced(&self, tool: &Tool) -> Option<Unenforced> {
+        grammar::unenforced(tool)
     }
 
     fn grammar(&self, rules: &Rules, beginning: &Beginning, tags: &Tags) -> Option<String> {

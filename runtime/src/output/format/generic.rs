@@ -16,6 +16,8 @@ const SYNTAX: Syntax = Syntax {
     open: &["{\"tool_calls\": ", "{\"tool_calls\":", "{ \"tool_calls\":", "{\n  \"tool_calls\":"],
     close: &["}"],
     silent: &[],
+    response: None,
+    direct: None,
     around: None,
     keys: USUAL,
     list: LIST,

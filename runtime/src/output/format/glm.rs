@@ -1,7 +1,7 @@
 //! GLM 4.5 and later: `<tool_call>` around a function's name, and an `<arg_key>` and an `<arg_value>` per argument.
 
 use super::{
-    Beginning, Format, Parser, Rules, Tags,
+    Beginning, Format, Parser, Rules, Tags, Tool, Unenforced,
     body::Whole,
     choice::Template,
     thought::{Block, THINK},
@@ -54,6 +54,10 @@ impl Format for Glm {
 
     fn parser(&self, beginning: &Beginning) -> Box<dyn Parser> {
         Whole::parser(THOUGHT, beginning, Xml::new(&SYNTAX, &beginning.tools))
+    }
+
+    fn unenforced(&self, tool: &Tool) -> Option<Unenforced> {
+        SYNTAX.unenforced(tool)
     }
 
     fn grammar(&self, rules: &Rules, beginning: &Beginning, tags: &Tags) -> Option<String> {

@@ -12,7 +12,9 @@ use super::{
 const SYNTAX: Syntax = Syntax {
     open: &["<|tool_call|>", "<tool_call>"],
     close: &[],
-    silent: &["<response>", "</response>"],
+    silent: &[],
+    response: Some(("<response>", "</response>")),
+    direct: None,
     around: None,
     keys: USUAL,
     list: LIST,

@@ -167,6 +167,9 @@ impl Syntax {
         let calls = lark::calls("function", &lark::literal(between), rules);
         let mut rest = format!("rest: {calls} {close}\n");
         writeln!(rest, "function: {begin} ({}) {end}", functions.join(" | ")).ok()?;
-        Calls { open: self.open[0], around: None, between: None, rest }.grammar(thought, rules, tags)
+        let others = self.open[1..].iter().chain([&self.begin]).filter(|tag| !tags.is_control(tag));
+        let shapes = others.map(|tag| lark::regex(tag)).collect();
+        Calls { open: self.open[0], around: None, between: None, direct: false, rest, shapes }
+            .grammar(thought, rules, tags)
     }
 }

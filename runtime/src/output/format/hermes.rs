@@ -48,11 +48,8 @@ impl Format for Hermes {
     fn grammar(&self, rules: &Rules, beginning: &Beginning, tags: &Tags) -> Option<String> {
         let objects = call::objects(rules, "{\"name\": ", ", \"arguments\": ", "}");
         let rest = format!("rest: \"\\n\" ({objects}) \"\\n\" {}\n", tags.lark(CLOSE));
-        Calls { open: OPEN, around: None, between: Some("\n"), rest }.grammar(
-            &THINK.lark(beginning, tags),
-            rules,
-            tags,
-        )
+        Calls { open: OPEN, around: None, between: Some("\n"), direct: false, rest, shapes: Vec::new() }
+            .grammar(&THINK.lark(beginning, tags), rules, tags)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What grammars of formats are put together of, in llguidance's dialect of Lark.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
@@ -77,30 +77,37 @@ pub(super) fn regex(text: &str) -> String {
 
 /// The rule `name`: any text up to and with `tag`.
 pub(super) fn through(name: &str, tag: &str, tags: &Tags) -> String {
+    through_without(name, tag, &[], tags)
+}
+
+/// The rule `name`: any text in which nothing of these `shapes` is, regular expressions, up to and with `tag`.
+pub(super) fn through_without(name: &str, tag: &str, shapes: &[String], tags: &Tags) -> String {
     let token = name.to_uppercase();
+    let without = without(shapes.iter());
     match tags.split(tag) {
-        Some(("", ..)) => format!("{name}: {token}? {}\n{token}: /(?s:.+)/\n", tags.lark(tag)),
+        Some(("", ..)) => format!("{name}: {token}? {}\n{token}: /(?s:.+)/{without}\n", tags.lark(tag)),
         // A text cannot go on over a control token, so it ends where that begins.
         Some((before, ..)) => {
             let rest = tags.lark(&tag[before.len()..]);
-            format!("{name}: {token} {rest}\n{token}: /(?s:.*){}/\n", regex(before))
+            format!("{name}: {token} {rest}\n{token}: /(?s:.*){}/{without}\n", regex(before))
         }
-        None => format!("{name}[lazy]: /(?s:.*){}/\n", regex(tag)),
+        None => format!("{name}[lazy]: /(?s:.*){}/{without}\n", regex(tag)),
     }
 }
 
-/// The terminal `name`: any text, the empty one too, in which none of `without` is and which begins with none of
-/// `not_first`. Tags that are control tokens are in no text anyway.
-pub(super) fn text(name: &str, without: &[&str], not_first: &[&str], tags: &Tags) -> String {
-    let mut rule = format!("{name}: /(?s:.*)/");
-    for tag in without.iter().filter(|tag| !tags.is_control(tag)) {
-        write!(rule, " & ~/(?s:.*){}(?s:.*)/", regex(tag)).expect("a string takes everything");
-    }
-    for tag in not_first.iter().filter(|tag| !tags.is_control(tag)) {
-        write!(rule, " & ~/\\s*{}(?s:.*)/", regex(tag)).expect("a string takes everything");
-    }
-    rule.push('\n');
-    rule
+/// The terminal `name`: any text, the empty one too, in which there is none of these tags and nothing of these shapes,
+/// regular expressions. Tags that are control tokens are in no text anyway.
+pub(super) fn text(name: &str, avoided: &[&str], shapes: &[String], tags: &Tags) -> String {
+    let avoided: Vec<String> =
+        avoided.iter().filter(|tag| !tags.is_control(tag)).map(|tag| regex(tag)).collect();
+    format!("{name}: /(?s:.*)/{}\n", without(avoided.iter().chain(shapes)))
+}
+
+/// Nothing of these shapes, behind the expression of a text. They are one expression: llguidance gives up on texts that
+/// several are taken from.
+fn without<'a>(shapes: impl Iterator<Item = &'a String>) -> String {
+    let shapes: Vec<&str> = shapes.map(String::as_str).collect();
+    if shapes.is_empty() { String::new() } else { format!(" & ~/(?s:.*)({})(?s:.*)/", shapes.join("|")) }
 }
 
 /// The arguments of `tool`: what its schema says where the call is forced or the tool strict, else any object.

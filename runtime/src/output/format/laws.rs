@@ -1,10 +1,13 @@
 //! What holds of every format, whatever a model writes.
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Map, Value as Json, json};
 
-use super::{Beginning, Format, Template, Tool, named, names};
-use crate::output::{Part, part};
+use super::{Beginning, Format, Rules, Tags, Template, Tool, named, names};
+use crate::{
+    output::{Part, part},
+    sampling::grammar::MAX_GRAMMAR_BYTES,
+};
 
 /// Pieces that texts are made of: tags of formats, and what stands around them.
 const PIECES: &[&str] = &[
@@ -109,6 +112,55 @@ fn read<'a>(format: &dyn Format, beginning: &Beginning, pieces: impl Iterator<It
 
 fn formats() -> impl Iterator<Item = std::sync::Arc<dyn Format>> {
     names().into_iter().map(|name| named(name, &Template::new("")).unwrap())
+}
+
+/// Schemas of which grammars might be far longer than they are.
+fn hostile() -> Vec<Json> {
+    let properties = |n: usize, schema: &Json| {
+        let properties: Map<String, Json> = (0..n).map(|n| (format!("a{n}"), schema.clone())).collect();
+        json!({"type": "object", "properties": properties})
+    };
+    let mut shared = properties(6000, &json!({"type": "integer"}));
+    shared["$defs"] = json!({"x": {"description": "x".repeat(128 << 10)}});
+    let mut nested = properties(100, &json!({"type": "string"}));
+    for _ in 0..8 {
+        let list = json!({"type": ["array", "array", "array"], "items": nested});
+        nested = json!({"type": "object", "properties": {"x": list}});
+    }
+    let mut alternatives = properties(60, &json!({"$ref": "#"}));
+    alternatives["anyOf"] = json!(vec![json!({"$ref": "#"}); 60]);
+    let chain = (0..6000).map(|n| (format!("a{n}"), json!({"$ref": format!("#/$defs/a{}", n + 1)})));
+    let mut chained = properties(1, &json!({"$ref": "#/$defs/a0"}));
+    chained["$defs"] = Json::Object(chain.chain([("a6000".to_owned(), json!({"type": "null"}))]).collect());
+    let tuple = properties(1, &json!({"type": "array", "prefixItems": vec![json!({}); 10_000]}));
+    let doubled = (0..40).map(|n| {
+        let next = json!({"$ref": format!("#/$defs/a{}", n + 1)});
+        (format!("a{n}"), json!({"anyOf": [next, next]}))
+    });
+    let mut doubling = properties(1, &json!({"$ref": "#/$defs/a0"}));
+    doubling["$defs"] = Json::Object(doubled.chain([("a40".to_owned(), json!({"type": "string"}))]).collect());
+    let wide = properties(20_000, &json!({}));
+    let recursive = properties(60, &json!({"$ref": "#"}));
+    vec![wide, recursive, shared, nested, alternatives, chained, tuple, doubling]
+}
+
+#[test]
+fn grammars_are_no_longer_than_their_schemas_by_more_than_a_factor() {
+    for parameters in hostile() {
+        let bytes = parameters.to_string().len();
+        for (strict, required) in [(false, false), (true, false), (false, true)] {
+            let tool =
+                Tool { name: "f".to_owned(), parameters: parameters.clone(), strict, ..Tool::default() };
+            let rules = Rules { tools: vec![tool.clone()], required, ..Rules::default() };
+            let beginning = Beginning { tools: vec![tool], ..Beginning::default() };
+            for format in formats() {
+                let _ = format.unenforced(&rules.tools[0]);
+                let lark = format.grammar(&rules, &beginning, &Tags::default()).unwrap_or_default();
+                let most = 2 * MAX_GRAMMAR_BYTES + 20 * bytes;
+                assert!(lark.len() < most, "{}: {} of {bytes} bytes", format.name(), lark.len());
+            }
+        }
+    }
 }
 
 proptest! {

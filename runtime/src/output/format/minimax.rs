@@ -1,7 +1,7 @@
 //! MiniMax M2: `<minimax:tool_call>` around all calls, each an `<invoke name="f">` with `<parameter name="x">`.
 
 use super::{
-    Beginning, Format, Parser, Rules, Tags,
+    Beginning, Format, Parser, Rules, Tags, Tool, Unenforced,
     body::Whole,
     choice::Template,
     thought::THINK,
@@ -43,6 +43,10 @@ impl Format for MiniMax {
 
     fn parser(&self, beginning: &Beginning) -> Box<dyn Parser> {
         Whole::parser(THINK, beginning, Xml::new(&SYNTAX, &beginning.tools))
+    }
+
+    fn unenforced(&self, tool: &Tool) -> Option<Unenforced> {
+        SYNTAX.unenforced(tool)
     }
 
     fn grammar(&self, rules: &Rules, beginning: &Beginning, tags: &Tags) -> Option<String> {

@@ -15,6 +15,8 @@ const LISTED: ListSyntax = ListSyntax {
     open: &["[TOOL_CALLS]"],
     close: &[],
     silent: &[],
+    response: None,
+    direct: None,
     around: None,
     keys: USUAL,
     list: LIST,

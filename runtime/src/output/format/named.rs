@@ -151,6 +151,7 @@ impl Syntax {
         let functions: Vec<String> = rules.tools.iter().map(function).collect();
         let end = if self.end.is_empty() { String::new() } else { tags.lark(self.end) };
         let rest = format!("rest: ({}) {end}\n", functions.join(" | "));
-        Calls { open: self.begin, around: None, between: Some(""), rest }.grammar(thought, rules, tags)
+        Calls { open: self.begin, around: None, between: Some(""), direct: false, rest, shapes: Vec::new() }
+            .grammar(thought, rules, tags)
     }
 }

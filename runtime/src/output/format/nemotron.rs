@@ -13,6 +13,8 @@ const SYNTAX: Syntax = Syntax {
     open: &["<TOOLCALL>"],
     close: &["</TOOLCALL>"],
     silent: &[],
+    response: None,
+    direct: None,
     around: None,
     keys: USUAL,
     list: LIST,

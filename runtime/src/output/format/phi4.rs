@@ -13,6 +13,8 @@ const SYNTAX: Syntax = Syntax {
     open: &["<|tool_call|>", "functools"],
     close: &["<|/tool_call|>"],
     silent: &[],
+    response: None,
+    direct: None,
     around: None,
     keys: USUAL,
     list: LIST,

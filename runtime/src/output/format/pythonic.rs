@@ -1,13 +1,16 @@
 //! Calls as a list in Python, `[f(a=1), g(b="x")]`: Llama 3.2 and 4, and LFM 2 between tags.
 
+use std::fmt::Write;
+
 use serde_json::Value as Json;
 
 use super::{
-    Beginning, Format, Parser, Rules, Tags, Tool,
+    Beginning, Format, Parser, Rules, Tags, Tool, Unenforced,
     body::{Answer, Body, Whole},
     choice::Template,
     lark, python,
     thought::THINK,
+    writer::{Notation, Writer},
 };
 
 const OPEN: &str = "<|tool_call_start|>";
@@ -79,24 +82,35 @@ impl Format for Pythonic {
         Whole::parser(THINK, beginning, Calls { is_tagged: self.is_tagged, names, state })
     }
 
-    fn grammar(&self, rules: &Rules, beginning: &Beginning, tags: &Tags) -> Option<String> {
-        let thought = THINK.lark(beginning, tags);
     fn can_call(&self, beginning: &Beginning) -> bool {
         self.is_tagged || THINK.answer(beginning).trim().is_empty()
     }
 
+    fn unenforced(&self, tool: &Tool) -> Option<Unenforced> {
+        arguments_of(tool, String::new()).2
+    }
+
+    fn grammar(&self, rules: &Rules, beginning: &Beginning, tags: &Tags) -> Option<String> {
+        let thought = THINK.lark(beginning, tags);
         if rules.tools.is_empty() {
             let content = rules.content.as_ref()?;
             return Some(format!("start: thought content\n{thought}{content}"));
         }
+        let mut list = VALUES.to_owned();
+        for (idx, tool) in rules.tools.iter().enumerate() {
+            let (arguments, needed, _) = arguments_of(tool, format!("f{idx}"));
+            write!(list, "f{idx}: {arguments}\n{needed}").ok()?;
+        }
         let functions = |before: &str| {
-            let functions: Vec<String> = rules.tools.iter().map(|tool| function(before, tool)).collect();
-            functions.join(" | ")
+            let function = |(idx, tool): (usize, &Tool)| {
+                format!("{} f{idx}", lark::literal(&format!("{before}{}(", tool.name)))
+            };
+            rules.tools.iter().enumerate().map(function).collect::<Vec<_>>().join(" | ")
         };
         // The bracket and the name are one terminal, which is where a text that begins likewise ends.
         let more = if rules.single { "" } else { "(\", \" call)*" };
-        let list =
-            format!("list: first {more} \"]\"\nfirst: {}\ncall: {}\n{VALUES}", functions("["), functions(""));
+        write!(list, "list: first {more} \"]\"\nfirst: {}\ncall: {}\n", functions("["), functions(""))
+            .ok()?;
         let (open, close) =
             if self.is_tagged { (tags.lark(OPEN), tags.lark(CLOSE)) } else { Default::default() };
         let start = match (&rules.content, rules.required) {
@@ -110,7 +124,9 @@ impl Format for Pythonic {
             (None, false) => {
                 let names: Vec<String> = rules.tools.iter().map(|tool| lark::regex(&tool.name)).collect();
                 let names = names.join("|");
-                format!("start: thought (TEXT | list)\nTEXT: /(?s:.*)/ & ~/\\s*\\[({names})\\((?s:.*)/\n")
+                format!(
+                    "start: thought (TEXT | list)\nTEXT: /(?s:.*)/ & ~/\\s*\\[\\s*({names})\\s*\\((?s:.*)/\n"
+                )
             }
         };
         Some(start + &thought + &list)
@@ -118,61 +134,56 @@ impl Format for Pythonic {
 }
 
 /// Literals of Python, without the ways to write them that models do not use.
-const VALUES: &str = r#"value: STRING | NUMBER | "True" | "False" | "None" | "[" (value (", " value)*)? "]" | "{" (pair (", " pair)*)? "}"
+const VALUES: &str = r#"value: STRING | NUMBER | "True" | "False" | "None" | values | pairs
+values: "[" (value (", " value)*)? "]"
+pairs: "{" (pair (", " pair)*)? "}"
 pair: STRING ": " value
+argument: /[A-Za-z_][A-Za-z0-9_]{0,63}=/ value
 STRING: /"([^"\\\x00-\x1f\x7f]|\\["\\nt])*"/ | /'([^'\\\x00-\x1f\x7f]|\\['\\nt])*'/
 NUMBER: /-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?/
 "#;
 
-/// A call with the properties that the schema requires, in order, and others behind them; `before` stands before it.
-fn function(before: &str, tool: &Tool) -> String {
-    let none = serde_json::Map::new();
-    let properties = tool.parameters["properties"].as_object().unwrap_or(&none);
-    let required: Vec<&str> =
-        tool.parameters["required"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
-    let is_word =
-        |name: &str| name.chars().all(|char| char.is_alphanumeric() || char == '_') && !name.is_empty();
-    let argument = |name: &str| {
-        let kind = properties.get(name).and_then(|property| property["type"].as_str()).unwrap_or_default();
-        let value = match kind {
-            "string" => "STRING",
-            "integer" => "/-?(0|[1-9][0-9]{0,17})/",
-            "number" => "NUMBER",
-            "boolean" => "(\"True\" | \"False\")",
-            _ => "value",
-        };
-        format!("{} {value}", lark::literal(&format!("{name}=")))
-    };
-    let first: Vec<String> =
-        required.iter().filter(|name| is_word(name)).map(|name| argument(name)).collect();
-    let others: Vec<String> = properties
-        .keys()
-        .filter(|name| is_word(name) && !required.contains(&name.as_str()))
-        .map(|name| argument(name))
-        .collect();
-    let mut arguments = first.join(" \", \" ");
-    for (idx, other) in others.iter().enumerate() {
-        // An argument that may be absent brings its comma along, unless it may be the first one.
-        let before: Vec<&str> = others[..idx].iter().map(String::as_str).collect();
-        if first.is_empty() && before.is_empty() {
-            arguments = format!("({})?", optional(&others));
-            break;
-        }
-        arguments = format!("{arguments} (\", \" {other})?");
+/// How values are written.
+fn notation() -> Notation {
+    Notation {
+        any: "value",
+        list: "values",
+        object: "pairs",
+        string: "STRING",
+        words: ["True", "False", "None"],
+        comma: ", ",
+        quoted: Box::new(|text| quoted(text).map(|text| lark::literal(&text))),
+        key: Box::new(|name| quoted(name).map(|name| lark::literal(&format!("{name}: ")))),
+        any_key: "STRING \": \"",
+        sorted: false,
     }
-    format!("{} {arguments} \")\"", lark::literal(&format!("{before}{}(", tool.name)))
 }
 
-/// Some of `arguments`, in order, at least one.
-fn optional(arguments: &[String]) -> String {
-    let from = |first: usize| {
-        let mut rest = arguments[first].clone();
-        for later in &arguments[first + 1..] {
-            rest = format!("{rest} (\", \" {later})?");
-        }
-        rest
-    };
-    (0..arguments.len()).map(from).collect::<Vec<_>>().join(" | ")
+/// A string in Python; none if it has characters that are not written there as they are in JSON.
+fn quoted(text: &str) -> Option<String> {
+    (!text.contains(['\u{8}', '\u{c}'])).then(|| Json::from(text).to_string())
+}
+
+/// What stands before the value of the argument `name`; none if no argument can have that name.
+fn argument(name: &str) -> Option<String> {
+    let is_part =
+        |char: char| !char.is_whitespace() && !char.is_control() && !"=,:()[]{}'\"\\#".contains(char);
+    (!name.is_empty() && name.chars().all(is_part)).then(|| lark::literal(&format!("{name}=")))
+}
+
+/// The arguments of a tool, with the bracket behind them: those that the schema requires, in order, and others behind
+/// them. With the rules that they need, whose names begin with `prefix`, and what is not kept to.
+fn arguments_of(tool: &Tool, prefix: String) -> (String, String, Option<Unenforced>) {
+    if tool.loose {
+        return ("(argument (\", \" argument)*)? \")\"".to_owned(), String::new(), None);
+    }
+    let notation = notation();
+    let mut writer = Writer::new(&notation, prefix, &tool.parameters);
+    let mut members = writer.arguments(argument);
+    members.sort_by_key(|member| !member.required);
+    let members = writer.members(&members);
+    let (rules, missed) = writer.finish();
+    (format!("{members} \")\""), rules, missed)
 }
 
 impl Calls {

@@ -1,7 +1,7 @@
 //! Qwen 3 Coder and Qwen 3.5: `<tool_call>` around `<function=f>`, with each argument in a `<parameter=x>`.
 
 use super::{
-    Beginning, Format, Parser, Rules, Tags,
+    Beginning, Format, Parser, Rules, Tags, Tool, Unenforced,
     body::Whole,
     choice::Template,
     thought::THINK,
@@ -43,6 +43,10 @@ impl Format for Qwen3Coder {
 
     fn parser(&self, beginning: &Beginning) -> Box<dyn Parser> {
         Whole::parser(THINK, beginning, Xml::new(&SYNTAX, &beginning.tools))
+    }
+
+    fn unenforced(&self, tool: &Tool) -> Option<Unenforced> {
+        SYNTAX.unenforced(tool)
     }
 
     fn grammar(&self, rules: &Rules, beginning: &Beginning, tags: &Tags) -> Option<String> {

@@ -1,7 +1,7 @@
 //! Seed-OSS: `<seed:tool_call>` around `<function=f>`, with each argument in a `<parameter=x>`; thought in `<seed:think>`.
 
 use super::{
-    Beginning, Format, Parser, Rules, Tags,
+    Beginning, Format, Parser, Rules, Tags, Tool, Unenforced,
     body::Whole,
     choice::Template,
     thought::Block,
@@ -45,6 +45,10 @@ impl Format for SeedOss {
 
     fn parser(&self, beginning: &Beginning) -> Box<dyn Parser> {
         Whole::parser(THOUGHT, beginning, Xml::new(&SYNTAX, &beginning.tools))
+    }
+
+    fn unenforced(&self, tool: &Tool) -> Option<Unenforced> {
+        SYNTAX.unenforced(tool)
     }
 
     fn grammar(&self, rules: &Rules, beginning: &Beginning, tags: &Tags) -> Option<String> {

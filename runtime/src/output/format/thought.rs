@@ -27,6 +27,8 @@ pub(super) const THINK: Block = Block { open: "<think>", close: "</think>", end:
 pub(super) struct Thought {
     block: Block,
     state: State,
+    /// There is one, in the completion or before it.
+    there: bool,
     in_text: bool,
 }
 
@@ -48,8 +50,6 @@ impl Block {
         opened > beginning.continued.rfind(self.close)
     }
 
-    /// Rules of a grammar: `thought` is the block where it may or has to stand, or nothing.
-    pub(super) fn lark(self, beginning: &Beginning, tags: &Tags) -> String {
     /// What is continued of the answer, behind a thought that is over.
     pub(super) fn answer(self, beginning: &Beginning) -> &str {
         if self.is_open(beginning) {
@@ -62,6 +62,8 @@ impl Block {
             .map_or(continued, |(_, answer)| answer.trim_start())
     }
 
+    /// Rules of a grammar: `thought` is the block where it may or has to stand, or nothing.
+    pub(super) fn lark(self, beginning: &Beginning, tags: &Tags) -> String {
         let inside = lark::through("thought_rest", self.close, tags);
         if self.is_open(beginning) {
             return format!("thought: thought_rest THOUGHT_SPACE\n{inside}{SPACE}");
@@ -93,7 +95,13 @@ impl Thought {
             (false, true) => State::Over,
             (false, false) => State::Before,
         };
-        Self { block, state, in_text: beginning.reasoning_in_text }
+        let there = open || beginning.continued.contains(block.close);
+        Self { block, state, there, in_text: beginning.reasoning_in_text }
+    }
+
+    /// Whether the answer has one.
+    pub(super) fn is_there(&self) -> bool {
+        self.there
     }
 
     /// Whether what comes next is thought.
@@ -126,6 +134,7 @@ impl Thought {
                     speech.turn();
                 }
                 self.state = State::Inside;
+                self.there = true;
             } else if !last && self.block.open.starts_with(text) {
                 return false;
             } else {

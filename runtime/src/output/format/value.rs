@@ -35,7 +35,9 @@ impl Types {
     /// What `tool` takes as the argument `name`; anything where its schema does not say.
     pub(super) fn of(tool: Option<&Tool>, name: &str) -> Self {
         tool.and_then(|tool| Some((&tool.parameters, property(&tool.parameters, name)?)))
-            .map_or(Self::ANY, |(root, schema)| Self::of_schema(root, schema, MAX_DEPTH, &Cell::new(MAX_PARTS)))
+            .map_or(Self::ANY, |(root, schema)| {
+                Self::of_schema(root, schema, MAX_DEPTH, &Cell::new(MAX_PARTS))
+            })
     }
 
     /// Bare text is a string, whatever it looks like.
@@ -193,10 +195,12 @@ mod tests {
     #[test]
     fn bare_text_is_what_the_schema_says() {
         let check = |schema: serde_json::Value, bare: &str, expected: &str| {
+            let many = vec![json!({"$ref": "#/$defs/many"}); 60];
             let parameters = json!({
                 "type": "object",
                 "properties": {"x": schema},
-                "$defs": {"unit": {"enum": ["c", "f"]}, "loop": {"$ref": "#/$defs/loop"}, "n": {"type": "integer"}},
+                "$defs": {"unit": {"enum": ["c", "f"]}, "loop": {"$ref": "#/$defs/loop"}, "n": {"type": "integer"},
+                    "many": {"anyOf": many}},
             });
             let tool = Tool { name: "t".to_owned(), parameters, ..Tool::default() };
             assert_eq!(Types::of(Some(&tool), "x").json(bare), expected, "{bare:?} under {schema}");
@@ -205,6 +209,7 @@ mod tests {
         check(json!({"type": "string"}), " a\n\"b\" \u{e9}\u{1f600}\u{7}", r#"" a\n\"b\" é😀\u0007""#);
         check(json!({"type": "string"}), "", r#""""#);
         check(json!({"type": "integer"}), "3", "3");
+        check(json!({"$ref": "#/$defs/many"}), "3", "3");
         check(json!({"type": "integer"}), " 3\n", "3");
         check(json!({"type": "integer"}), "three", r#""three""#);
         check(json!({"type": "integer"}), "\"3\"", "\"3\"");

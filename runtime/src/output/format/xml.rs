@@ -4,6 +4,7 @@
 //! whole. Tags that do not make up a call are text.
 
 mod grammar;
+mod strict;
 
 use super::{
     Tool,

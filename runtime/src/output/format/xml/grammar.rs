@@ -1,11 +1,12 @@
 //! Grammars of calls whose arguments stand in tags.
 
-use std::fmt::Write;
+use std::{collections::HashSet, fmt::Write};
 
 use serde_json::{Map, Value as Json};
 
 use super::super::{Rules, Tags, Tool, body::Calls, lark, value, value::Types};
 use super::{Syntax, Typing};
+use crate::sampling::grammar::MAX_GRAMMAR_BYTES;
 
 impl Syntax {
     /// The grammar of an answer in which tools may be called, behind a thought that the rules `thought` are about.
@@ -13,6 +14,9 @@ impl Syntax {
         let mut rest = self.value_rule(tags);
         let functions: Vec<String> = (0..rules.tools.len()).map(|idx| format!("function{idx}")).collect();
         for (name, tool) in functions.iter().zip(&rules.tools) {
+            if is_too_long(&rest) {
+                break;
+            }
             writeln!(rest, "{name}: {}", self.function(tool, rules, tags)).ok()?;
         }
         let functions = format!("({})", functions.join(" | "));
@@ -24,7 +28,19 @@ impl Syntax {
         }
         .ok()?;
         let between = (!self.several).then_some("\n");
-        Calls { open: self.open, around: None, between, rest }.grammar(thought, rules, tags)
+        let shapes = self.bare(&rules.tools);
+        Calls { open: self.open, around: None, between, direct: false, rest, shapes }
+            .grammar(thought, rules, tags)
+    }
+
+    /// The beginnings of calls without the outer tag, as regular expressions.
+    fn bare(&self, tools: &[Tool]) -> Vec<String> {
+        let (before, _, behind) = self.function;
+        if before.is_empty() {
+            return Vec::new();
+        }
+        let names: Vec<String> = tools.iter().map(|tool| lark::regex(&tool.name)).collect();
+        vec![format!("{}\\s*({})\\s*{}", lark::regex(before), names.join("|"), lark::regex(behind))]
     }
 
     /// A function's name, its arguments, and the tag behind them.
@@ -38,10 +54,13 @@ impl Syntax {
         };
         if let Some(listed) = listed.filter(is_bound) {
             let required = tool.parameters.get("required").and_then(Json::as_array);
+            let required: HashSet<&str> = required.into_iter().flatten().filter_map(Json::as_str).collect();
             for (name, schema) in listed {
+                if is_too_long(&rule) {
+                    break;
+                }
                 let argument = self.listed(tool, name, schema, tags);
-                let is_required = required.is_some_and(|names| names.iter().any(|other| other == name));
-                let mark = if is_required { "" } else { "?" };
+                let mark = if required.contains(name.as_str()) { "" } else { "?" };
                 write!(rule, " ({argument}){mark}").expect("a string takes everything");
             }
         } else {
@@ -60,16 +79,17 @@ impl Syntax {
     fn listed(&self, tool: &Tool, name: &str, schema: &Json, tags: &Tags) -> String {
         let types = Types::of(Some(tool), name);
         let key = lark::literal(name);
-        let json = format!("%json {} {}", with_definitions(schema, &tool.parameters), self.value_tags(tags));
-        let text = match texts(schema) {
+        let json =
+            || format!("%json {} {}", with_definitions(schema, &tool.parameters), self.value_tags(tags));
+        let text = match texts(schema, types) {
             Some(texts) => format!("({}) {}", texts.join(" | "), self.value_tags(tags)),
             None => "value".to_owned(),
         };
         let rule = |(tag, typing): &(&str, Typing)| match typing {
             Typing::Schema if types.has_strings() => Some(self.rule(&key, tag, &text, tags)),
-            Typing::Schema => Some(self.rule(&key, tag, &json, tags)),
+            Typing::Schema => Some(self.rule(&key, tag, &json(), tags)),
             Typing::Text => types.has_strings().then(|| self.rule(&key, tag, &text, tags)),
-            Typing::Json => (!types.only_strings()).then(|| self.rule(&key, tag, &json, tags)),
+            Typing::Json => (!types.only_strings()).then(|| self.rule(&key, tag, &json(), tags)),
         };
         self.typed().filter_map(rule).collect::<Vec<_>>().join(" | ")
     }
@@ -98,20 +118,40 @@ impl Syntax {
     /// The rule `value`: any text, through the tag behind it.
     fn value_rule(&self, tags: &Tags) -> String {
         if self.lines && !tags.is_control(self.value_end) {
-            return lark::through("value", &format!("\n{}", self.value_end), tags);
+            // The parser takes the first of these tags, on a line of its own or not.
+            let earlier = format!("{}(?s:.)", lark::regex(self.value_end));
+            return lark::through_without("value", &format!("\n{}", self.value_end), &[earlier], tags);
         }
         lark::through("value", self.value_end, tags)
     }
 }
 
-/// The texts that a schema lists, if it lists texts only.
-fn texts(schema: &Json) -> Option<Vec<String>> {
+/// What is longer than any grammar may be is refused, so that it need not be written to its end.
+fn is_too_long(text: &str) -> bool {
+    text.len() > MAX_GRAMMAR_BYTES
+}
+
+/// The texts that a schema lists, as they are written bare, without those that would be read as something else; none if
+/// it does not list any, or values that have no one spelling.
+pub(super) fn texts(schema: &Json, types: Types) -> Option<Vec<String>> {
     let listed = match (schema.get("enum"), schema.get("const")) {
         (Some(Json::Array(values)), _) => values.clone(),
         (_, Some(value)) => vec![value.clone()],
         _ => return None,
     };
-    listed.iter().map(|value| value.as_str().map(lark::literal)).collect()
+    let mut texts = Vec::new();
+    for value in &listed {
+        let text = match value {
+            Json::String(text) => text.clone(),
+            Json::Array(_) | Json::Object(_) => return None,
+            value => value.to_string(),
+        };
+        let read: Option<Json> = serde_json::from_str(&types.json(&text)).ok();
+        if read.is_some_and(|read| listed.contains(&read)) {
+            texts.push(lark::literal(&text));
+        }
+    }
+    (!texts.is_empty()).then_some(texts)
 }
 
 /// A schema that stands by itself: with what it may refer to in the schema that it is part of.

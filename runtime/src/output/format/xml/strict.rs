@@ -1,0 +1,99 @@
+//! What grammars of calls in tags keep to.
+
+use std::cell::Cell;
+
+use serde_json::{Map, Value as Json};
+
+use super::super::{Tool, Unenforced, value::Types};
+use super::{Syntax, grammar::texts};
+use crate::sampling::grammar::schema;
+
+/// Keywords that say nothing by themselves.
+const SILENT: [&str; 3] = ["$defs", "definitions", "x-guidance"];
+
+/// Parts that are looked at for one argument: references may make more of a schema than there is.
+const MAX_PARTS: usize = 1024;
+
+/// Schemas within schemas that are looked at.
+const MAX_DEPTH: usize = 64;
+
+impl Syntax {
+    /// What of the schema of `tool` the grammar does not keep to. Values that are no strings are JSON and all of their
+    /// keywords are kept to; a string is any text, or one of those that are listed.
+    pub(in super::super) fn unenforced(&self, tool: &Tool) -> Option<Unenforced> {
+        let missed = |keyword: &str, place: String| Some(Unenforced { keyword: keyword.to_owned(), place });
+        let root = schema::narrow(&tool.parameters).ok()?;
+        let part = root.as_object()?;
+        let (kept, none) = (["type", "properties", "required", "additionalProperties"], Map::new());
+        if let Some(keyword) = other(part, &kept) {
+            return missed(keyword, "#".to_owned());
+        }
+        let properties = part.get("properties").and_then(Json::as_object).unwrap_or(&none);
+        if properties.is_empty() && part.get("additionalProperties").is_some_and(Json::is_object) {
+            return missed("additionalProperties", "#".to_owned());
+        }
+        let mut required = part.get("required").and_then(Json::as_array).into_iter().flatten();
+        if required.any(|name| name.as_str().is_none_or(|name| !properties.contains_key(name))) {
+            return missed("required", "#".to_owned());
+        }
+        for (name, schema) in properties {
+            if name.contains(['\n', self.parameter.1]) || name.trim() != name || name.is_empty() {
+                return missed("properties", "#".to_owned());
+            }
+            let types = Types::of(Some(tool), name);
+            let place = format!("#/properties/{name}");
+            let left = Cell::new(MAX_PARTS);
+            let keyword =
+                if types.has_strings() { of_text(schema, types, &root, (MAX_DEPTH, &left)) } else { None };
+            if let Some(keyword) = keyword {
+                return missed(keyword, place);
+            }
+        }
+        None
+    }
+}
+
+/// The keyword of a schema, which strings are of among others, that a text may break. A text that reads as another of
+/// the types is that, so nothing may be said of those.
+fn of_text<'a>(
+    schema: &'a Json,
+    types: Types,
+    root: &'a Json,
+    (depth, left): (usize, &Cell<usize>),
+) -> Option<&'a str> {
+    let Json::Object(part) = schema else { return None };
+    let (Some(depth), Some(fewer)) = (depth.checked_sub(1), left.get().checked_sub(1)) else {
+        return Some("$ref");
+    };
+    left.set(fewer);
+    if part.contains_key("enum") || part.contains_key("const") {
+        let listed = if texts(schema, types).is_some() { None } else { Some("enum") };
+        return listed.or_else(|| other(part, &["enum", "const", "type"]));
+    }
+    if let Some(target) = part.get("$ref").and_then(Json::as_str) {
+        let target = target.strip_prefix('#').and_then(|path| root.pointer(path));
+        let inner = target.map_or(Some("$ref"), |target| {
+            // The texts that are listed elsewhere are not looked up.
+            let is_listed = target.get("enum").is_some() || target.get("const").is_some();
+            if is_listed { Some("$ref") } else { of_text(target, types, root, (depth, left)) }
+        });
+        return other(part, &["$ref"]).or(inner);
+    }
+    if let Some(Json::Array(schemas)) = part.get("anyOf") {
+        let of_branch = |schema: &'a Json| {
+            let is_listed = schema.get("enum").is_some() || schema.get("const").is_some();
+            if is_listed { Some("enum") } else { of_text(schema, types, root, (depth, left)) }
+        };
+        return other(part, &["anyOf"]).or_else(|| schemas.iter().find_map(of_branch));
+    }
+    let has_integers = match part.get("type") {
+        Some(Json::Array(names)) => names.iter().any(|name| name == "integer"),
+        kind => kind.is_some_and(|kind| kind == "integer"),
+    };
+    other(part, &["type"]).or(has_integers.then_some("type"))
+}
+
+/// A keyword that says something and is none of `kept`.
+fn other<'a>(part: &'a Map<String, Json>, kept: &[&str]) -> Option<&'a str> {
+    part.keys().map(String::as_str).find(|keyword| !kept.contains(keyword) && !SILENT.contains(keyword))
+}
