@@ -21,7 +21,9 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tonic::Status;
 
 pub(crate) use call::Call;
-pub(crate) use script::{Step, accepted, completion, delta, finished, of_another_model, rest, saying_parts};
+pub(crate) use script::{
+    Step, accepted, completion, delta, finished, finished_for, of_another_model, rest, saying_parts,
+};
 
 use crate::{
     server::Gateway,

@@ -54,11 +54,16 @@ pub(crate) fn saying_parts(index: u32, tokens: &[u32], parts: impl IntoIterator<
 }
 
 pub(crate) fn finished(index: u32, tokens: &[u32], text: &str) -> Step {
+    finished_for(FinishReason::Stop, index, tokens, text)
+}
+
+/// The same, for another reason.
+pub(crate) fn finished_for(reason: FinishReason, index: u32, tokens: &[u32], text: &str) -> Step {
     let completion_tokens = index + tokens.len() as u32;
     let usage = Usage { prompt_tokens: 5, cached_tokens: 3, completion_tokens, reasoning_tokens: 0 };
     let timings = Timings { queue_us: 250, prefill_us: 4_000, decode_us: 10_000 };
     let finished = Finished {
-        reason: FinishReason::Stop.into(),
+        reason: reason.into(),
         rest: Some(saying(text)),
         usage: Some(usage),
         timings: Some(timings),

@@ -1,13 +1,13 @@
 //! Chats and completions from HTTP to the worker and back.
 
 use impetus_proto::worker::{
-    Delta, GenerateEvent, GenerateRequest, Part, TokenLogprobs, ToolCallDelta, ToolMode,
+    Delta, FinishReason, GenerateEvent, GenerateRequest, Part, TokenLogprobs, ToolCallDelta, ToolMode,
     generate_event::Event, generate_request::Input, part,
 };
 use serde_json::json;
 
 use super::*;
-use crate::fake::{MODEL, finished};
+use crate::fake::{MODEL, finished, finished_for};
 
 const COMPLETIONS: &str = "/v1/completions";
 
@@ -88,7 +88,8 @@ async fn the_best_of_several_is_the_answer() {
 async fn tools_go_to_the_worker_and_calls_come_back() {
     let fake = Fake::start();
     fake.answer_with(|_| {
-        vec![accepted(), said(0, call("find", r#"{"a""#)), said(1, call("", ":1}")), finished(2, &[2], "")]
+        let end = finished_for(FinishReason::ToolCalls, 2, &[2], "");
+        vec![accepted(), said(0, call("find", r#"{"a""#)), said(1, call("", ":1}")), end]
     });
     let function = json!({"name": "find", "parameters": {"type": "object"}});
     let tools = json!([{"type": "web_search"}, {"type": "function", "function": function}]);

@@ -138,7 +138,8 @@ fn hostile() -> Vec<Json> {
         (format!("a{n}"), json!({"anyOf": [next, next]}))
     });
     let mut doubling = properties(1, &json!({"$ref": "#/$defs/a0"}));
-    doubling["$defs"] = Json::Object(doubled.chain([("a40".to_owned(), json!({"type": "string"}))]).collect());
+    doubling["$defs"] =
+        Json::Object(doubled.chain([("a40".to_owned(), json!({"type": "string"}))]).collect());
     let wide = properties(20_000, &json!({}));
     let recursive = properties(60, &json!({"$ref": "#"}));
     vec![wide, recursive, shared, nested, alternatives, chained, tuple, doubling]

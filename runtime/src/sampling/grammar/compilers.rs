@@ -106,7 +106,7 @@ mod tests {
         // It still keeps the only place.
         assert_eq!(compilers.run(Source::Grammar, || Ok(1)), Err(GrammarError::Busy));
         drop(go_on);
-        let patient = Compilers { deadline: Duration::from_secs(600), ..compilers };
+        let patient = Compilers { deadline: Duration::from_mins(10), ..compilers };
         assert_eq!(patient.run(Source::Grammar, || Ok(2)), Ok(2));
         let failed = patient.run::<()>(Source::Grammar, || panic!("as a compiler may"));
         assert!(failed.unwrap_err().to_string().contains("the compiler failed on it"));

@@ -8,6 +8,12 @@ use super::super::{Rules, Tags, Tool, body::Calls, lark, value, value::Types};
 use super::{Syntax, Typing};
 use crate::sampling::grammar::MAX_GRAMMAR_BYTES;
 
+/// References and alternatives in each other that are followed for the values that they list.
+const MAX_DEPTH: usize = 3;
+
+/// Alternatives that are looked at for the values that they list.
+const MAX_ALTERNATIVES: usize = 8;
+
 impl Syntax {
     /// The grammar of an answer in which tools may be called, behind a thought that the rules `thought` are about.
     pub(in super::super) fn grammar(&self, thought: &str, rules: &Rules, tags: &Tags) -> Option<String> {
@@ -81,7 +87,7 @@ impl Syntax {
         let key = lark::literal(name);
         let json =
             || format!("%json {} {}", with_definitions(schema, &tool.parameters), self.value_tags(tags));
-        let text = match texts(schema, types) {
+        let text = match texts(schema, &tool.parameters, types) {
             Some(texts) => format!("({}) {}", texts.join(" | "), self.value_tags(tags)),
             None => "value".to_owned(),
         };
@@ -131,14 +137,10 @@ fn is_too_long(text: &str) -> bool {
     text.len() > MAX_GRAMMAR_BYTES
 }
 
-/// The texts that a schema lists, as they are written bare, without those that would be read as something else; none if
-/// it does not list any, or values that have no one spelling.
-pub(super) fn texts(schema: &Json, types: Types) -> Option<Vec<String>> {
-    let listed = match (schema.get("enum"), schema.get("const")) {
-        (Some(Json::Array(values)), _) => values.clone(),
-        (_, Some(value)) => vec![value.clone()],
-        _ => return None,
-    };
+/// The texts that a part of the schema `root` lists, as they are written bare, without those that would be read as
+/// something else; none if it does not list any, or values that have no one spelling.
+pub(super) fn texts(schema: &Json, root: &Json, types: Types) -> Option<Vec<String>> {
+    let listed = values(schema, root, MAX_DEPTH)?;
     let mut texts = Vec::new();
     for value in &listed {
         let text = match value {
@@ -152,6 +154,24 @@ pub(super) fn texts(schema: &Json, types: Types) -> Option<Vec<String>> {
         }
     }
     (!texts.is_empty()).then_some(texts)
+}
+
+/// The values that a part of the schema `root` lists, in alternatives or where it refers to as well.
+fn values(schema: &Json, root: &Json, depth: usize) -> Option<Vec<Json>> {
+    let depth = depth.checked_sub(1)?;
+    if let Some(target) = schema.get("$ref").and_then(Json::as_str) {
+        return values(root.pointer(target.strip_prefix('#')?)?, root, depth);
+    }
+    match (schema.get("enum"), schema.get("const"), schema.get("anyOf"), schema.get("type")) {
+        (Some(Json::Array(listed)), ..) => Some(listed.clone()),
+        (_, Some(value), ..) => Some(vec![value.clone()]),
+        (_, _, Some(Json::Array(schemas)), _) if schemas.len() <= MAX_ALTERNATIVES => {
+            let listed: Option<Vec<_>> = schemas.iter().map(|schema| values(schema, root, depth)).collect();
+            Some(listed?.concat())
+        }
+        (.., Some(Json::String(kind))) if kind == "null" => Some(vec![Json::Null]),
+        _ => None,
+    }
 }
 
 /// A schema that stands by itself: with what it may refer to in the schema that it is part of.
