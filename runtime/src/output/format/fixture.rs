@@ -403,6 +403,11 @@ fn strict_arguments_keep_to_their_schema() {
     for (value, expected) in [("a", true), ("null", true), ("b", false), ("", false)] {
         check("qwen3_coder", &optional, tagged, value, expected);
     }
+    let referred =
+        json!({"anyOf": [{"$ref": "#/properties/x/anyOf/1"}, {"enum": ["a", "b"]}, {"type": "null"}]});
+    for (value, expected) in [("b", true), ("null", true), ("c", false)] {
+        check("qwen3_coder", &referred, tagged, value, expected);
+    }
     let text = json!({"type": "string"});
     check("qwen3_coder", &text, tagged, "two\nlines", true);
     check("qwen3_coder", &text, tagged, "</parameter>\n<parameter=y>\n1", false);

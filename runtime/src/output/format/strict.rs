@@ -48,8 +48,9 @@ fn what_cannot_be_kept_to_is_named() {
         json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "null"}}]}),
         Some("items"),
     );
-    check(&tagged, json!({"$ref": "#/$defs/unit"}), Some("$ref"));
-    check(&written, json!({"$ref": "#/$defs/unit"}), None);
+    check(&all, json!({"$ref": "#/$defs/unit"}), None);
+    check(&all, json!({"anyOf": [{"$ref": "#/$defs/unit"}, {"type": "null"}]}), None);
+    check(&tagged, json!({"anyOf": [{"$ref": "#/$defs/unit"}, {"type": "string"}]}), Some("enum"));
     check(&written, json!({"type": ["string", "integer"]}), None);
     check(&written, json!({"allOf": [{"type": "string"}, {"minLength": 1}]}), Some("allOf"));
 }

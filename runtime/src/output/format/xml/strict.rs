@@ -1,7 +1,5 @@
 //! What grammars of calls in tags keep to.
 
-use std::cell::Cell;
-
 use serde_json::{Map, Value as Json};
 
 use super::super::{Tool, Unenforced, value::Types};
@@ -11,11 +9,11 @@ use crate::sampling::grammar::schema;
 /// Keywords that say nothing by themselves.
 const SILENT: [&str; 3] = ["$defs", "definitions", "x-guidance"];
 
-/// Parts that are looked at for one argument: references may make more of a schema than there is.
-const MAX_PARTS: usize = 1024;
+/// References and alternatives in each other that are looked at.
+const MAX_DEPTH: usize = 4;
 
-/// Schemas within schemas that are looked at.
-const MAX_DEPTH: usize = 64;
+/// Alternatives that are looked at.
+const MAX_BRANCHES: usize = 8;
 
 impl Syntax {
     /// What of the schema of `tool` the grammar does not keep to. Values that are no strings are JSON and all of their
@@ -41,12 +39,14 @@ impl Syntax {
                 return missed("properties", "#".to_owned());
             }
             let types = Types::of(Some(tool), name);
-            let place = format!("#/properties/{name}");
-            let left = Cell::new(MAX_PARTS);
-            let keyword =
-                if types.has_strings() { of_text(schema, types, &root, (MAX_DEPTH, &left)) } else { None };
-            if let Some(keyword) = keyword {
-                return missed(keyword, place);
+            if !types.has_strings() {
+                continue;
+            }
+            let written = &tool.parameters["properties"][name];
+            match of_text(schema, &root, MAX_DEPTH) {
+                None => {}
+                Some("enum" | "const") if texts(written, &tool.parameters, types).is_some() => {}
+                Some(keyword) => return missed(keyword, format!("#/properties/{name}")),
             }
         }
         None
@@ -54,37 +54,28 @@ impl Syntax {
 }
 
 /// The keyword of a schema, which strings are of among others, that a text may break. A text that reads as another of
-/// the types is that, so nothing may be said of those.
-fn of_text<'a>(
-    schema: &'a Json,
-    types: Types,
-    root: &'a Json,
-    (depth, left): (usize, &Cell<usize>),
-) -> Option<&'a str> {
+/// the types is that, so nothing may be said of those. Of lists of values it is `enum` or `const`, if nothing else.
+fn of_text<'a>(schema: &'a Json, root: &'a Json, depth: usize) -> Option<&'a str> {
     let Json::Object(part) = schema else { return None };
-    let (Some(depth), Some(fewer)) = (depth.checked_sub(1), left.get().checked_sub(1)) else {
-        return Some("$ref");
-    };
-    left.set(fewer);
+    let Some(depth) = depth.checked_sub(1) else { return Some("$ref") };
     if part.contains_key("enum") || part.contains_key("const") {
-        let listed = if texts(schema, types).is_some() { None } else { Some("enum") };
-        return listed.or_else(|| other(part, &["enum", "const", "type"]));
+        let listed = if part.contains_key("enum") { "enum" } else { "const" };
+        return other(part, &["enum", "const", "type"]).or(Some(listed));
     }
     if let Some(target) = part.get("$ref").and_then(Json::as_str) {
         let target = target.strip_prefix('#').and_then(|path| root.pointer(path));
-        let inner = target.map_or(Some("$ref"), |target| {
-            // The texts that are listed elsewhere are not looked up.
-            let is_listed = target.get("enum").is_some() || target.get("const").is_some();
-            if is_listed { Some("$ref") } else { of_text(target, types, root, (depth, left)) }
-        });
+        let inner = target.map_or(Some("$ref"), |target| of_text(target, root, depth));
         return other(part, &["$ref"]).or(inner);
     }
     if let Some(Json::Array(schemas)) = part.get("anyOf") {
-        let of_branch = |schema: &'a Json| {
-            let is_listed = schema.get("enum").is_some() || schema.get("const").is_some();
-            if is_listed { Some("enum") } else { of_text(schema, types, root, (depth, left)) }
-        };
-        return other(part, &["anyOf"]).or_else(|| schemas.iter().find_map(of_branch));
+        if schemas.len() > MAX_BRANCHES {
+            return Some("anyOf");
+        }
+        let of_branches: Vec<&str> =
+            schemas.iter().filter_map(|schema| of_text(schema, root, depth)).collect();
+        let is_list = |keyword: &&&str| matches!(**keyword, "enum" | "const");
+        let worst = of_branches.iter().find(|keyword| !is_list(keyword)).or(of_branches.first());
+        return other(part, &["anyOf"]).or(worst.copied());
     }
     let has_integers = match part.get("type") {
         Some(Json::Array(names)) => names.iter().any(|name| name == "integer"),
