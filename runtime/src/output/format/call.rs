@@ -243,7 +243,7 @@ impl CallReader {
         let text = serde_json::from_str::<String>(&value).ok();
         match (role, text) {
             (Role::Name, Some(name)) if self.may_name(&name) && !value.contains('\\') => {
-                self.name = Some(name)
+                self.name = Some(name);
             }
             (Role::Name, _) => self.state = State::Wrong,
             (Role::Arguments, Some(text)) => self.early = Some(text),

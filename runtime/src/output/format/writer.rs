@@ -13,6 +13,9 @@ use serde_json::{Map, Value as Json};
 use super::{Unenforced, lark};
 use crate::sampling::grammar::{MAX_GRAMMAR_BYTES, schema};
 
+/// What writes a text; none if it cannot be written.
+type Spelling = Box<dyn Fn(&str) -> Option<String>>;
+
 /// How values are written. Rules are expressions of a grammar.
 pub(super) struct Notation {
     /// Any value, any list and any object.
@@ -26,9 +29,9 @@ pub(super) struct Notation {
     /// Between two elements.
     pub(super) comma: &'static str,
     /// A certain string; none if it cannot be written.
-    pub(super) quoted: Box<dyn Fn(&str) -> Option<String>>,
+    pub(super) quoted: Spelling,
     /// What stands before a member's value; none if nothing can.
-    pub(super) key: Box<dyn Fn(&str) -> Option<String>>,
+    pub(super) key: Spelling,
     /// Any key and what stands before its value.
     pub(super) any_key: &'static str,
     /// Members are in the order of their names instead of the schema's.
