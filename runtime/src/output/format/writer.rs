@@ -3,15 +3,18 @@
 //! What is written allows what the schema does or less. Where a keyword cannot be kept to, anything is allowed and the
 //! keyword noted, so that whoever has to keep to the schema can refuse it.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    fmt::Write,
-};
+mod constant;
+mod list;
+mod object;
+
+use std::{collections::BTreeMap, fmt::Write};
 
 use serde_json::{Map, Value as Json};
 
 use super::{Unenforced, lark};
 use crate::sampling::grammar::{MAX_GRAMMAR_BYTES, schema};
+
+pub(super) use object::Member;
 
 /// What writes a text; none if it cannot be written.
 type Spelling = Box<dyn Fn(&str) -> Option<String>>;
@@ -54,24 +57,8 @@ pub(super) struct Writer<'a> {
     missed: Option<Unenforced>,
 }
 
-/// A member of an object.
-pub(super) struct Member {
-    /// What stands before the value.
-    pub(super) head: String,
-    /// The value.
-    pub(super) value: String,
-    /// It has to be there.
-    pub(super) required: bool,
-}
-
 /// The place of the whole schema.
 const ROOT: &str = "#";
-
-/// The most elements of a list that are counted.
-const MAX_COUNTED: u64 = 1000;
-
-/// The most elements with values of their own: each stands within brackets of its own.
-const MAX_FIRST: usize = 16;
 
 /// Keywords that say nothing by themselves. `additionalItems` and its like are `items` in a schema that was narrowed.
 const SILENT: [&str; 4] = ["type", "$defs", "definitions", "x-guidance"];
@@ -166,64 +153,6 @@ impl<'a> Writer<'a> {
         format!("({})", values.join(" | "))
     }
 
-    fn listed(
-        &mut self,
-        part: &Map<String, Json>,
-        key: impl Fn(&str) -> Option<String>,
-        place: &str,
-    ) -> Vec<Member> {
-        let none = Map::new();
-        let properties = part.get("properties").and_then(Json::as_object).unwrap_or(&none);
-        let required: HashSet<&str> = part
-            .get("required")
-            .and_then(Json::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Json::as_str)
-            .collect();
-        if required.iter().any(|name| !properties.contains_key(*name)) {
-            self.miss("required", place);
-        }
-        let mut members = Vec::new();
-        for (name, schema) in properties {
-            let is_required = required.contains(name.as_str());
-            let (Some(head), false) = (key(name), schema == &Json::Bool(false)) else {
-                if is_required {
-                    self.miss("properties", place);
-                }
-                continue;
-            };
-            let value = self.value(schema, &format!("{place}/properties/{name}"));
-            members.push((name, Member { head, value, required: is_required }));
-        }
-        if self.notation.sorted {
-            members.sort_by_key(|(name, _)| name.to_lowercase());
-        }
-        members.into_iter().map(|(_, member)| member).collect()
-    }
-
-    /// These members in order, without those that may be absent or with them.
-    pub(super) fn members(&mut self, members: &[Member]) -> String {
-        let comma = lark::literal(self.notation.comma);
-        let base = self.name("members");
-        let (mut first, mut may_be_first) = (Vec::new(), true);
-        for (at, Member { head, value, required }) in members.iter().enumerate() {
-            let mark = if *required { "" } else { "?" };
-            let (member, behind) = (format!("{base}_{at}"), format!("{base}_behind{}", at + 1));
-            self.rule(&member, &format!("{head} {value}"));
-            self.rule(&format!("{base}_behind{at}"), &format!("({comma} {member}){mark} {behind}"));
-            if may_be_first {
-                first.push(format!("{member} {behind}"));
-            }
-            may_be_first &= !required;
-        }
-        if first.is_empty() {
-            return String::new();
-        }
-        self.rule(&format!("{base}_behind{}", members.len()), "\"\"");
-        format!("({}){}", first.join(" | "), if may_be_first { "?" } else { "" })
-    }
-
     fn typed(&mut self, name: &str, part: &Map<String, Json>, place: &str) -> String {
         let [yes, no, null] = self.notation.words.map(lark::literal);
         match name {
@@ -240,143 +169,6 @@ impl<'a> Writer<'a> {
             "array" => self.list(part, place),
             _ => self.object(part, place),
         }
-    }
-
-    fn list(&mut self, part: &Map<String, Json>, place: &str) -> String {
-        if !OF_LISTS.iter().any(|keyword| part.contains_key(*keyword)) {
-            return self.notation.list.to_owned();
-        }
-        let none = Vec::new();
-        let first = part.get("prefixItems").and_then(Json::as_array).unwrap_or(&none);
-        let first: Vec<String> = first
-            .iter()
-            .enumerate()
-            .map(|(idx, schema)| self.value(schema, &format!("{place}/prefixItems/{idx}")))
-            .collect();
-        if first.len() > MAX_FIRST {
-            return self.anything("prefixItems", place);
-        }
-        let n_first = first.len() as u64;
-        let least = part.get("minItems").and_then(Json::as_u64).unwrap_or(0);
-        let mut most = part.get("maxItems").and_then(Json::as_u64);
-        for (keyword, bound) in [("minItems", Some(least)), ("maxItems", most)] {
-            if bound.is_some_and(|bound| bound > MAX_COUNTED) {
-                return self.anything(keyword, place);
-            }
-        }
-        let item = match part.get("items") {
-            Some(Json::Bool(false)) => {
-                most = Some(most.map_or(n_first, |most| most.min(n_first)));
-                String::new()
-            }
-            // Written twice below, which doubles with each list within a list.
-            Some(items) => {
-                let item = self.value(items, &format!("{place}/items"));
-                self.shared(&item)
-            }
-            None => self.notation.any.to_owned(),
-        };
-        if most.is_some_and(|most| most < least) {
-            return self.anything("minItems", place);
-        }
-        let elements = self.elements(&first, &item, least, most);
-        format!("\"[\" {elements} \"]\"")
-    }
-
-    /// The elements of a list, of which those that stand `first` have values of their own.
-    fn elements(&self, first: &[String], item: &str, least: u64, most: Option<u64>) -> String {
-        let comma = lark::literal(self.notation.comma);
-        // One of the items at least is written as one that stands first, without a comma before it.
-        let lone = [item.to_owned()];
-        let first = if first.is_empty() && most != Some(0) { &lone } else { first };
-        let n_first = first.len() as u64;
-        let more = most.map(|most| most.saturating_sub(n_first));
-        let mut rest = match more {
-            Some(0) => String::new(),
-            Some(more) => format!("({comma} {item}){{{},{more}}}", least.saturating_sub(n_first)),
-            None => format!("({comma} {item}){{{},}}", least.saturating_sub(n_first)),
-        };
-        for (idx, value) in first.iter().enumerate().rev() {
-            let idx = idx as u64;
-            if most.is_some_and(|most| idx >= most) {
-                rest = String::new();
-                continue;
-            }
-            let before = if idx == 0 { "" } else { comma.as_str() };
-            rest = format!("{before} {value} {rest}");
-            if idx >= least {
-                rest = format!("({rest})?");
-            }
-        }
-        rest
-    }
-
-    fn object(&mut self, part: &Map<String, Json>, place: &str) -> String {
-        if part.get("properties").and_then(Json::as_object).is_none_or(Map::is_empty) {
-            if part.get("required").and_then(Json::as_array).is_some_and(|names| !names.is_empty()) {
-                self.miss("required", place);
-            }
-            return match part.get("additionalProperties") {
-                Some(Json::Bool(false)) => "\"{\" \"}\"".to_owned(),
-                None | Some(Json::Bool(true)) => self.notation.object.to_owned(),
-                Some(others) => {
-                    let value = self.value(others, &format!("{place}/additionalProperties"));
-                    let member = self.shared(&format!("{} {value}", self.notation.any_key));
-                    let comma = lark::literal(self.notation.comma);
-                    format!("\"{{\" ({member} ({comma} {member})*)? \"}}\"")
-                }
-            };
-        }
-        let members = self.listed(part, &self.notation.key, place);
-        let members = self.members(&members);
-        format!("\"{{\" {members} \"}}\"")
-    }
-
-    /// One of these values, where they are of the type.
-    fn constants(&mut self, keyword: &str, values: &[Json], types: Option<&Json>, place: &str) -> String {
-        let is_of = |value: &Json, name: &str| match name {
-            "string" => value.is_string(),
-            "boolean" => value.is_boolean(),
-            "null" => value.is_null(),
-            "array" => value.is_array(),
-            "object" => value.is_object(),
-            "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
-            _ => value.is_number(),
-        };
-        let fits = |value: &&Json| match types {
-            Some(Json::String(name)) => is_of(value, name),
-            Some(Json::Array(names)) => names.iter().filter_map(Json::as_str).any(|name| is_of(value, name)),
-            _ => true,
-        };
-        let values: Option<Vec<String>> =
-            values.iter().filter(fits).map(|value| self.constant(value)).collect();
-        match values {
-            Some(values) if !values.is_empty() => format!("({})", values.join(" | ")),
-            _ => self.anything(keyword, place),
-        }
-    }
-
-    /// This value; none if it cannot be written.
-    fn constant(&self, value: &Json) -> Option<String> {
-        let [yes, no, null] = self.notation.words;
-        let comma = lark::literal(self.notation.comma);
-        let between = |values: Option<Vec<String>>| Some(values?.join(&format!(" {comma} ")));
-        Some(match value {
-            Json::Null => lark::literal(null),
-            Json::Bool(value) => lark::literal(if *value { yes } else { no }),
-            Json::Number(number) => lark::literal(&number.to_string()),
-            Json::String(text) => (self.notation.quoted)(text)?,
-            Json::Array(values) => {
-                let values = between(values.iter().map(|value| self.constant(value)).collect())?;
-                format!("\"[\" {values} \"]\"")
-            }
-            Json::Object(members) => {
-                let member = |(key, value): (&String, &Json)| {
-                    Some(format!("{} {}", (self.notation.key)(key)?, self.constant(value)?))
-                };
-                format!("\"{{\" {} \"}}\"", between(members.iter().map(member).collect())?)
-            }
-        })
     }
 
     /// The rule of the part that `target` points at. It is written later: references lead as deep as they like.
