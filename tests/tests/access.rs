@@ -8,7 +8,7 @@ use crate::harness::{Output, Refusal, Server, Setup, chat, command, eventually, 
 /// What `/v1/models` is answered to whoever has this key.
 async fn status(server: &Server, key: Option<&str>) -> u16 {
     let request = server.http.request(Method::GET, "/v1/models");
-    let request = key.iter().fold(request, |request, key| request.bearer_auth(key));
+    let request = key.iter().fold(request, reqwest::RequestBuilder::bearer_auth);
     request.send().await.unwrap().status().as_u16()
 }
 

@@ -35,6 +35,6 @@ async fn the_bundled_model_answers_as_its_examples_say() {
             let arguments = call["function"]["arguments"].as_str().unwrap_or_default();
             json!({"name": call["function"]["name"], "arguments": serde_json::from_str::<Value>(arguments).ok()})
         };
-        assert_eq!(&Value::from_iter(calls.iter().map(call)), expected, "{name}: {answer}");
+        assert_eq!(&calls.iter().map(call).collect::<Value>(), expected, "{name}: {answer}");
     }
 }

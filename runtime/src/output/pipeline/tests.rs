@@ -135,7 +135,9 @@ fn calls_are_known_to_have_been_made() {
 fn the_end_of_a_thought_waits_for_the_end_of_a_character() {
     let mut output = thinking("<think>\n", Some(1));
     let push = |output: &mut Output, bytes: &[u8]| {
-        bytes.iter().for_each(|&byte| drop(output.push(TokenId(byte.into()))));
+        for &byte in bytes {
+            output.push(TokenId(byte.into()));
+        }
     };
     let (forced, emoji) = (Some(TokenId(b'\n'.into())), "\u{1f642}".as_bytes());
     push(&mut output, &emoji[..1]);

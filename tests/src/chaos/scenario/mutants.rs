@@ -28,7 +28,7 @@ const MODEL: &str = "impetus-tiny";
 const CLIENTS: u64 = 16;
 
 /// For one answer; the model's context is so short that none takes a second of computing.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a gateway may hold more at the end than after the first tenth: open files, and bytes of RAM.
 const MORE_FILES: usize = 8;

@@ -17,14 +17,13 @@ pub(super) fn take(fields: &mut Fields<'_>, asked: &mut Asked, ignored: &mut Ign
         asked.text.format.structure = read.map(|(_, kind)| Structure { structure: Some(kind) });
         asked.text.format.given = Some(RawValue::to_owned(format));
     }
-    if let Some(verbosity) = text.word("verbosity", &["low", "medium", "high"])? {
-        if verbosity != MEDIUM {
-            let message = format!(
-                "`text.verbosity` is not supported but for {MEDIUM:?}: say in the instructions how long answers are to \
-                 be, or set what the model's template knows of it in chat_template_kwargs"
-            );
-            return Err(Error::new(Code::UnsupportedParameter, message).with_param("text.verbosity"));
-        }
+    let verbosity = text.word("verbosity", &["low", "medium", "high"])?;
+    if verbosity.is_some_and(|verbosity| verbosity != MEDIUM) {
+        let message = format!(
+            "`text.verbosity` is not supported but for {MEDIUM:?}: say in the instructions how long answers are to \
+             be, or set what the model's template knows of it in chat_template_kwargs"
+        );
+        return Err(Error::new(Code::UnsupportedParameter, message).with_param("text.verbosity"));
     }
     ignored.add("text.", &text);
     Ok(())
