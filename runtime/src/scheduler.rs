@@ -159,7 +159,10 @@ impl Scheduler {
             return;
         }
         while let Some(sequence) = self.waiting.front() {
-            let Some(claim) = self.slots.claim(sequence.owner(), sequence.tokens(), sequence.first_row()) else { return };
+            let Some(claim) = self.slots.claim(sequence.owner(), sequence.tokens(), sequence.first_row())
+            else {
+                return;
+            };
             let mut sequence = self.waiting.pop_front().expect("the front was looked at just now");
             let held = self.prepare(engine, &claim);
             self.counters.cached(u64::from(held));

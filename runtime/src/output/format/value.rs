@@ -169,9 +169,7 @@ pub(super) fn is_closed(schema: &Json) -> bool {
     const OTHERS: [&str; 5] = ["patternProperties", "allOf", "anyOf", "oneOf", "$ref"];
     match schema.get("additionalProperties") {
         Some(others) => others == &Json::Bool(false),
-        None => {
-            schema.get("properties").is_some() && OTHERS.iter().all(|name| schema.get(name).is_none())
-        }
+        None => schema.get("properties").is_some() && OTHERS.iter().all(|name| schema.get(name).is_none()),
     }
 }
 
