@@ -7,7 +7,7 @@ use std::sync::{
 
 use llguidance::{Matcher, toktrie::SimpleVob};
 
-use super::{Grammar, masks::Masks};
+use super::{Grammar, masks::Masks, trie::MAX_TOKEN_BYTES};
 use crate::engine::{TokenId, Vocabulary};
 
 /// Holds the output of one sequence to a grammar. Its state is a function of the tokens accepted, so a replay of them
@@ -62,8 +62,10 @@ impl Constraint {
     /// Takes tokens in that were chosen before, by a predecessor or as the beginning of an answer. Fails if the grammar
     /// does not allow them, and so does every mask from then on. Blocks.
     pub fn replay(&mut self, tokens: &[TokenId]) -> Result<(), ConstraintError> {
+        let vocabulary = Arc::clone(&self.vocabulary);
         let state = self.state()?;
-        state.take(tokens);
+        let tokens = state.in_trie(tokens, &*vocabulary);
+        state.take(&tokens);
         state.look_ahead();
         state.next.as_ref().map(|_| ()).map_err(Clone::clone)
     }
@@ -136,6 +138,19 @@ impl Constraint {
 }
 
 impl State {
+    /// The same text in tokens that the trie has: the beginning of an answer is somebody else's, and may have tokens that
+    /// are never chosen.
+    fn in_trie(&self, tokens: &[TokenId], vocabulary: &dyn Vocabulary) -> Vec<TokenId> {
+        let Ok(env) = self.matcher.tok_env() else { return tokens.to_vec() };
+        let spelled = |&token: &TokenId| {
+            let piece = vocabulary.piece(token);
+            let bytes = piece.iter().map(|&byte| env.tok_trie().token_id(&[byte]).map(TokenId));
+            let bytes = (piece.len() > MAX_TOKEN_BYTES).then(|| bytes.collect::<Option<Vec<_>>>());
+            bytes.flatten().unwrap_or_else(|| vec![token])
+        };
+        tokens.iter().flat_map(spelled).collect()
+    }
+
     fn take(&mut self, tokens: &[TokenId]) {
         let tokens: Vec<_> = tokens.iter().map(|token| token.0).collect();
         if self.next.is_ok()

@@ -26,6 +26,18 @@ fn a_grammar_accepts_what_it_says() {
     check("start: %json {\"type\": \"object\"}", "{\"a\": [1, null]}", true);
 }
 
+#[test]
+fn what_an_answer_begins_with_may_have_tokens_that_are_never_chosen() {
+    let grammar = super::check("start: \"a\" / +/ \"b\"", Arc::new(vocabularies::Spaces::default())).unwrap();
+    let mut constraint = grammar.begin(false);
+    let spaces = vocabularies::Spaces::TOKEN;
+    constraint.replay(&[TokenId(b'a'.into()), spaces]).unwrap();
+    let mut logits = vec![0.0; 258];
+    constraint.mask(&mut logits).unwrap();
+    let allowed: Vec<usize> = (0..258).filter(|&idx| logits[idx] == 0.0).collect();
+    assert_eq!(allowed, [usize::from(b' '), usize::from(b'b')]);
+}
+
 /// What `structure` compiles to, or the words of its refusal.
 fn compiled(structure: &Structure) -> Result<Grammar, String> {
     let grammars = Grammars::new(Arc::new(ByteVocabulary::default()));

@@ -14,7 +14,7 @@ use crate::engine::{TokenId, Vocabulary};
 
 /// A longer token of text is never chosen under a grammar; shorter ones say the same. Vocabularies have such tokens for runs
 /// of spaces and dashes, which every mask would have to follow to their ends, and bounded texts have no quick answer for.
-const MAX_TOKEN_BYTES: usize = 32;
+pub(super) const MAX_TOKEN_BYTES: usize = 32;
 
 /// The trie has no room for a longer name of a control token.
 const MAX_NAME_BYTES: usize = 512;
