@@ -58,10 +58,14 @@ pub(super) fn mixed(model: &str) -> Vec<Value> {
     ]
 }
 
-/// The same with thoughts that are ended after a while, for a model that begins its answers with one.
+/// The same with thoughts that are ended after a while, for a model that begins its answers with one. It does not know
+/// how to go on from there, so that answers without a limit get one.
 pub(super) fn thoughtful(mut bodies: Vec<Value>) -> Vec<Value> {
     for body in bodies.iter_mut().filter(|body| body.get("messages").is_some()) {
         body["thinking_budget"] = json!(12);
+        if body.get("max_tokens").is_none() {
+            body["max_tokens"] = json!(120);
+        }
     }
     bodies
 }
