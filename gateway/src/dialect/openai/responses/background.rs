@@ -58,7 +58,7 @@ pub(super) async fn answer(
     events: Events,
 ) -> Result<HttpResponse, Refusal> {
     // What nobody serves is said at once, where the client hears it.
-    let model = gateway.upstream.model(&params.model).await?.name;
+    let model = gateway.upstream.model_when_there(&params.model).await?.name;
     let is_streamed = params.is_streamed;
     let transcript = transcript_of(params, model, true);
     let running = gateway.responses.background.admit(&transcript.response.id)?;
