@@ -5,6 +5,7 @@
 //! inherited descriptor.
 
 mod access;
+mod clock;
 mod dialect;
 mod error;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     future::Future,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use axum::http::StatusCode;
@@ -16,6 +16,7 @@ use tracing::{Span, debug, info};
 
 use crate::{
     access::Caller,
+    clock,
     error::Failure,
     metrics,
     upstream::{Asked, Embedded, Event, Events, Ranked},
@@ -145,12 +146,11 @@ impl Record {
 
     /// By whom and when the request is made, which is now.
     pub(crate) fn asked(&self) -> Asked {
-        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Asked {
             id: self.id().clone(),
             owner: self.caller().name,
             began: Instant::now(),
-            unix_s: since_1970.map_or(0, |since| since.as_secs()),
+            unix_s: clock::unix_now(),
         }
     }
 

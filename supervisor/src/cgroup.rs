@@ -9,7 +9,9 @@ mod hierarchy;
 mod tests;
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -63,6 +65,8 @@ struct Shared {
     version: Version,
     /// The group of the groups.
     parent: PathBuf,
+    /// `parent`, locked for as long as this supervisor lives, so that no other takes away what is in it.
+    _claim: File,
     /// Groups that could not be taken away yet because a process in them had not ended.
     left: Mutex<Vec<PathBuf>>,
 }
@@ -106,12 +110,15 @@ impl Cgroups {
     fn below(base: &Path, version: Version, name: &str) -> Result<Self, CgroupError> {
         let parent = base.join(name);
         sweep_others(base, &parent);
-        make_parent(&parent, version)?;
+        let claim = claim(&parent)?;
+        if version == Version::V2 {
+            hierarchy::enable_memory(&parent)?;
+        }
         let former = fs::read_dir(&parent).into_iter().flatten().flatten();
         let groups = former.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
         // What cannot be taken away yet has a process in it, which may be dying, or be taken over.
         let left = groups.map(|group| group.path()).filter(|path| fs::remove_dir(path).is_err()).collect();
-        Ok(Self { shared: Arc::new(Shared { version, parent, left: Mutex::new(left) }) })
+        Ok(Self { shared: Arc::new(Shared { version, parent, _claim: claim, left: Mutex::new(left) }) })
     }
 
     /// The interface of the kernel that is in use.
@@ -122,8 +129,6 @@ impl Cgroups {
     /// Makes the group of one worker.
     pub fn create(&self, worker_id: &str) -> Result<Cgroup, CgroupError> {
         self.shared.sweep();
-        // Another supervisor that has just started may have taken an empty folder for one that nobody owns.
-        make_parent(&self.shared.parent, self.version())?;
         let path = self.shared.parent.join(worker_id);
         match fs::create_dir(&path) {
             Ok(()) => Ok(Cgroup::new(path, Arc::clone(&self.shared))),
@@ -180,24 +185,34 @@ impl Drop for Shared {
     }
 }
 
-/// The folder of a supervisor's groups, ready for groups in it.
-fn make_parent(parent: &Path, version: Version) -> Result<(), CgroupError> {
-    if parent.is_dir() && version == Version::V1 {
-        return Ok(());
+/// Makes the folder of a supervisor's groups where there is none, and locks it against [`sweep_others`].
+fn claim(parent: &Path) -> Result<File, CgroupError> {
+    let failed = |source| CgroupError::Io { action: "lock the control group", path: parent.into(), source };
+    loop {
+        make(parent)?;
+        let folder = match File::open(parent) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            folder => folder.map_err(failed)?,
+        };
+        folder.lock_shared().map_err(failed)?;
+        // Whoever swept it a moment ago had not seen the lock; what is locked then is gone.
+        let locked = folder.metadata().map_err(failed)?.ino();
+        if fs::metadata(parent).is_ok_and(|there| there.ino() == locked) {
+            return Ok(folder);
+        }
     }
-    make(parent)?;
-    if version == Version::V2 {
-        hierarchy::enable_memory(parent)?;
-    }
-    Ok(())
 }
 
-/// Takes away what supervisors left that were killed and have no successor. The kernel keeps what has a process in it.
+/// Takes away what supervisors left that were killed and have no successor: nobody has it locked. The kernel keeps
+/// what has a process in it.
 fn sweep_others(base: &Path, own: &Path) {
     let folders = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
     for other in folders(base).filter(|path| path != own && hierarchy::is_of_a_supervisor(path)) {
-        folders(&other).for_each(|group| drop(fs::remove_dir(group)));
-        drop(fs::remove_dir(other));
+        let Ok(lock) = File::open(&other) else { continue };
+        if lock.try_lock().is_ok() {
+            folders(&other).for_each(|group| drop(fs::remove_dir(group)));
+            drop(fs::remove_dir(other));
+        }
     }
 }
 

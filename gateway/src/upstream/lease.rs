@@ -23,8 +23,8 @@ use super::Upstream;
 use crate::metrics;
 
 /// The pauses between tries to reach the supervisor; each is twice the one before.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(10);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long a request waits for a worker of its own.
 const LONELY_PATIENCE: Duration = Duration::from_hours(24);

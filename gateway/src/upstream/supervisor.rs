@@ -11,11 +11,10 @@ use impetus_proto::{
 use tokio::time::{Instant, sleep};
 use tonic::{Response, Status, transport::Channel};
 
-use super::Upstream;
-
-/// The pause after a first answer that did not come; each further one is twice as long, up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+use super::{
+    Upstream,
+    lease::{FIRST_PAUSE, LONGEST_PAUSE},
+};
 
 /// The supervisor answers from memory; one that takes longer is not well.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);

@@ -159,6 +159,8 @@ pub struct Tool {
     pub strict: bool,
     /// The schema cannot be enforced: arguments are read by it, but held to none.
     pub loose: bool,
+    /// Its place among the tools of the request, of which only some may be called.
+    pub place: usize,
 }
 
 /// A part of a schema that a format's notation has no grammar for.
@@ -169,6 +171,25 @@ pub struct Unenforced {
     pub keyword: String,
     /// Where it stands: a JSON pointer into the schema as it is enforced.
     pub place: String,
+}
+
+impl Tool {
+    /// What the caller knows its schema as.
+    pub fn param(&self) -> String {
+        format!("tools[{}].function.parameters", self.place)
+    }
+}
+
+impl Unenforced {
+    /// The same in the words of `schema` as the caller wrote it. What is enforced has a `pattern` for each `format`.
+    pub fn as_written(mut self, schema: &Json) -> Self {
+        let part = self.place.strip_prefix('#').and_then(|path| schema.pointer(path));
+        let has = |keyword: &str| part.is_some_and(|part| part.get(keyword).is_some());
+        if self.keyword == "pattern" && has("format") && !has("pattern") {
+            "format".clone_into(&mut self.keyword);
+        }
+        self
+    }
 }
 
 impl Rules {

@@ -132,10 +132,10 @@ impl Dialogue {
         let ignores_end = output.ignores_end();
         let begun = self.settle_calls(format, prompt)?;
         let beginning = self.beginning(prompt);
-        for (idx, tool) in self.rules.tools.iter().enumerate().filter(|(_, tool)| tool.strict) {
+        for tool in self.rules.tools.iter().filter(|tool| tool.strict) {
             if let Some(unenforced) = format.unenforced(tool) {
-                let param = format!("tools[{idx}].function.parameters");
-                return Err(Error::invalid(param, unenforced.to_string()));
+                let unenforced = unenforced.as_written(&tool.parameters);
+                return Err(Error::invalid(tool.param(), unenforced.to_string()));
             }
         }
         let output = output.read_as(format, &beginning, self.budget_tokens);
@@ -217,7 +217,7 @@ impl Dialogue {
 /// Checks which schemas can be enforced. One that cannot be is an error of a strict function; others are as good as
 /// asked for without theirs.
 fn bind(rules: &mut Rules) -> Result<(), Error> {
-    for (idx, tool) in rules.tools.iter_mut().enumerate() {
+    for tool in &mut rules.tools {
         if let Some(schema) = tool.parameters.as_object_mut() {
             schema.entry("type").or_insert_with(|| json!("object"));
         }
@@ -227,7 +227,7 @@ fn bind(rules: &mut Rules) -> Result<(), Error> {
         match schema::narrow(&tool.parameters) {
             Ok(_) => {}
             Err(error) if tool.strict => {
-                return Err(error.into_error(&format!("tools[{idx}].function.parameters")));
+                return Err(error.into_error(&tool.param()));
             }
             Err(_) => tool.loose = true,
         }

@@ -96,7 +96,7 @@ fn check(mut tool: Json, idx: usize) -> Result<Tool, Error> {
         return Err(Error::invalid(param(".parameters"), message));
     }
     let strict = function.get("strict").and_then(Json::as_bool).unwrap_or(false);
-    Ok(Tool { description: text("description"), name, parameters, strict, loose: false })
+    Ok(Tool { description: text("description"), name, parameters, strict, loose: false, place: idx })
 }
 
 /// The reader of JSON has bounded it, so this does not recurse far.

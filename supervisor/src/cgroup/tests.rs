@@ -183,17 +183,21 @@ fn groups_go_with_their_handles_and_with_the_next_run() {
 #[test]
 fn what_others_left_goes_and_what_they_use_stays() {
     let dir = tempfile::tempdir().unwrap();
-    let groups =
-        ["impetus-00000000000000aa/gguf-1", "impetus-00000000000000bb/gguf-1", "impetus-mine/gguf-1"];
-    for group in groups {
-        fs::create_dir_all(dir.path().join(group)).unwrap();
+    let [left, used, alive, foreign] =
+        ["impetus-00000000000000aa", "impetus-00000000000000bb", "impetus-00000000000000cc", "impetus-mine"];
+    for parent in [left, used, foreign] {
+        fs::create_dir_all(dir.path().join(parent).join("gguf-1")).unwrap();
     }
     // As if a process were in it.
-    fs::write(dir.path().join(groups[1]).join("busy"), "").unwrap();
+    fs::write(dir.path().join(used).join("gguf-1/busy"), "").unwrap();
+    // A group whose process has not come yet.
+    let other = Cgroups::below(dir.path(), Version::V1, alive).unwrap();
+    let awaited = other.create("gguf-1").unwrap();
     let own = Cgroups::below(dir.path(), Version::V1, "impetus-0").unwrap();
-    assert_eq!(groups.map(|group| dir.path().join(group).exists()), [false, true, true]);
-    fs::remove_dir(dir.path().join("impetus-0")).unwrap();
-    assert!(own.create("gguf-1").is_ok(), "its own folder is made again");
+    let stays = |parent: &str| dir.path().join(parent).join("gguf-1").exists();
+    assert_eq!([left, used, alive, foreign].map(stays), [false, true, true, true]);
+    drop((awaited, other));
+    assert!(own.create("gguf-1").is_ok());
 }
 
 #[test]

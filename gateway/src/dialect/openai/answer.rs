@@ -1,6 +1,6 @@
 //! From a request's body to its answer, streamed or whole; what both completion endpoints share.
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 use axum::{
     Extension, Json,
@@ -28,6 +28,7 @@ use super::{
     usage::{Timings, Usage},
 };
 use crate::{
+    clock,
     record::Record,
     server::{self, Gateway},
     upstream::{self, Event},
@@ -71,8 +72,7 @@ pub(super) struct Whole<C> {
 
 impl Envelope {
     fn of<S: Shape>(params: &Params<S>, object: &'static str, model: String) -> Self {
-        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let created = since_1970.map_or(0, |since| since.as_secs());
+        let created = clock::unix_now();
         let id = format!("{}{:032x}", S::ID_PREFIX, rand::random::<u128>());
         let service_tier = params.service_tier;
         Self { id, object, created, model, system_fingerprint: FINGERPRINT, service_tier }

@@ -8,7 +8,10 @@ use super::{Template, Tool, Unenforced, named};
 fn tool(schema: &Json) -> Tool {
     let parameters = json!({
         "type": "object", "properties": {"x": schema}, "required": ["x"],
-        "$defs": {"unit": {"enum": ["c", "f"]}, "tree": {"type": "object", "properties": {"below": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}}},
+        "$defs": {
+            "unit": {"enum": ["c", "f"]},
+            "tree": {"type": "object", "properties": {"below": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}},
+        },
     });
     Tool { name: "f".to_owned(), parameters, strict: true, ..Tool::default() }
 }

@@ -23,6 +23,8 @@ struct Asked {
     required: bool,
     schema: Option<Json>,
     continued: &'static str,
+    /// The only function that may be called; any where it is empty.
+    named: &'static str,
 }
 
 impl Asked {
@@ -34,12 +36,13 @@ impl Asked {
         };
         let mut messages = vec![message("user", "Well?")];
         messages.extend((!self.continued.is_empty()).then(|| message("assistant", self.continued)));
+        let names = (!self.named.is_empty()).then(|| self.named.to_owned()).into_iter().collect();
         let mode = if self.required { ToolMode::Required } else { ToolMode::Auto };
         let chat = Chat {
             continue_last: messages.len() > 1,
             messages,
             tools_json: if self.tools.is_null() { String::new() } else { self.tools.to_string() },
-            tool_choice: Some(ToolChoice { mode: mode.into(), ..ToolChoice::default() }),
+            tool_choice: Some(ToolChoice { mode: mode.into(), names, single: false }),
             ..Chat::default()
         };
         let schema = self.schema.as_ref();
@@ -206,6 +209,23 @@ fn arguments_in_tags_are_held_to_their_part_of_the_schema() {
         check(&asked, &tagged("headers", "{\"x-a\": \"b\"}"), Some("f:{\"headers\": {\"x-a\": \"b\"}}"));
         check(&asked, &tagged("headers", "{\"x-a\": 1}"), None);
     }
+}
+
+#[test]
+fn what_a_strict_function_cannot_have_is_named_as_it_was_written() {
+    let function = |name: &str, day: Json| {
+        let parameters = json!({"type": "object", "properties": {"day": day}});
+        json!({"type": "function", "function": {"name": name, "parameters": parameters, "strict": true}})
+    };
+    let check = |day: Json, keyword: &str| {
+        let tools = json!([function("g", json!({"type": "string"})), function("f", day)]);
+        let refused = Asked { format: "qwen3_coder", tools, named: "f", ..Asked::default() }.refused();
+        assert_eq!(refused.param, "tools[1].function.parameters");
+        assert!(refused.message.contains(&format!("`{keyword}`")), "{}", refused.message);
+    };
+    check(json!({"type": "string", "format": "date"}), "format");
+    check(json!({"type": "string", "pattern": "^a$"}), "pattern");
+    check(json!({"type": "array", "uniqueItems": true}), "uniqueItems");
 }
 
 #[test]

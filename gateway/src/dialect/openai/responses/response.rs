@@ -1,12 +1,10 @@
 //! A response, as the API writes it.
 
-use std::time::SystemTime;
-
 use impetus_proto::worker;
 use serde::Serialize;
 
 use super::{asked::Asked, id, output::Output};
-use crate::error::Failure;
+use crate::{clock::unix_now, error::Failure};
 
 /// A response at some time of its making.
 #[derive(Debug, Clone, Serialize)]
@@ -137,11 +135,6 @@ impl Usage {
             total_tokens: usage.prompt_tokens.saturating_add(usage.completion_tokens),
         }
     }
-}
-
-/// Seconds since 1970.
-pub(super) fn unix_now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// The API's few codes of what fails a response. Clients try again unless the prompt is at fault, and some make the

@@ -20,7 +20,8 @@ use tracing::error;
 pub(super) use database::MAX_CONVERSATION_BYTES;
 pub(super) use row::{End, Gap, Order, Page, Row, Stored};
 
-use super::{background::Background, item::Kept, response::unix_now};
+use super::{background::Background, item::Kept};
+use crate::clock::unix_now;
 use database::{Database, DatabaseError};
 use row::bytes_of;
 use work::{Place, Waiting};

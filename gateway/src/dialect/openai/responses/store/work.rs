@@ -10,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::error;
 
 use super::database::{Bounds, Database, DatabaseError};
-use crate::dialect::openai::responses::{background::Background, response::unix_now};
+use crate::{clock::unix_now, dialect::openai::responses::background::Background};
 
 /// How often what is too old is removed.
 const SWEEP_PERIOD: Duration = Duration::from_mins(1);
