@@ -58,6 +58,22 @@ pub trait TextEngine {
 
     /// Forgets all tokens of `slot`. This every engine can do.
     fn kv_clear(&mut self, slot: SlotId);
+
+    /// Bytes that [`kv_save`](Self::kv_save) gives for `slot` as it is; `None` where the engine cannot save.
+    fn kv_bytes(&self, _slot: SlotId) -> Option<u64> {
+        None
+    }
+
+    /// Appends to `state` all that `slot` holds, for an engine with the same model and settings to go on from.
+    fn kv_save(&self, _slot: SlotId, _state: &mut Vec<u8>) -> Result<(), Unsupported> {
+        Err(Unsupported)
+    }
+
+    /// Makes `slot` hold what was saved as `state` of a slot that held `tokens` tokens. After an error it holds nothing.
+    fn kv_load(&mut self, slot: SlotId, _state: &[u8], _tokens: u32) -> Result<(), Unsupported> {
+        self.kv_clear(slot);
+        Err(Unsupported)
+    }
 }
 
 /// Why a step failed, by what the caller does next.

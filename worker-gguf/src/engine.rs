@@ -3,7 +3,12 @@
 use impetus_runtime::engine::{
     Batch, Limits, Rows, SlotId, StepError, TextEngine, Unsupported, Vocabulary, Want,
 };
-use llama_cpp_2::{DecodeError, context::LlamaContext, llama_batch::LlamaBatch, token::LlamaToken};
+use llama_cpp_2::{
+    DecodeError,
+    context::{LlamaContext, session::LlamaStateSeqFlags},
+    llama_batch::LlamaBatch,
+    token::LlamaToken,
+};
 
 /// A context and its reusable batch. The model it borrows lives as long as the process.
 pub(crate) struct GgufEngine {
@@ -101,5 +106,38 @@ impl TextEngine for GgufEngine {
     fn kv_clear(&mut self, slot: SlotId) {
         // Removing a whole sequence always succeeds.
         drop(self.context.clear_kv_cache_seq(Some(slot.0), None, None));
+    }
+
+    fn kv_bytes(&self, slot: SlotId) -> Option<u64> {
+        Some(self.context.state_seq_get_size_ext(slot.0 as i32, LlamaStateSeqFlags::empty()) as u64)
+    }
+
+    fn kv_save(&self, slot: SlotId, state: &mut Vec<u8>) -> Result<(), Unsupported> {
+        let (flags, slot) = (LlamaStateSeqFlags::empty(), slot.0 as i32);
+        let size = self.context.state_seq_get_size_ext(slot, flags);
+        let begin = state.len();
+        state.resize(begin + size, 0);
+        // SAFETY: the library writes as many bytes as it has just said that it would, since nothing has changed the
+        // sequence, and there is room for them.
+        let written =
+            unsafe { self.context.state_seq_get_data_ext(state[begin..].as_mut_ptr(), slot, flags) };
+        if written == size {
+            return Ok(());
+        }
+        state.truncate(begin);
+        Err(Unsupported)
+    }
+
+    fn kv_load(&mut self, slot: SlotId, state: &[u8], tokens: u32) -> Result<(), Unsupported> {
+        self.kv_clear(slot);
+        // SAFETY: the library reads within the slice and checks what it says against its own cache; whoever calls has
+        // made sure that the bytes are what `kv_save` gave.
+        let is_taken =
+            unsafe { self.context.state_seq_set_data_ext(state, slot.0 as i32, LlamaStateSeqFlags::empty()) };
+        if is_taken && self.context.kv_cache_seq_pos_max(slot.0 as i32) + 1 == tokens as i32 {
+            return Ok(());
+        }
+        self.kv_clear(slot);
+        Err(Unsupported)
     }
 }

@@ -110,4 +110,16 @@ impl TextEngine for OnnxEngine {
     fn kv_clear(&mut self, slot: SlotId) {
         self.cache.clear(slot);
     }
+
+    fn kv_bytes(&self, slot: SlotId) -> Option<u64> {
+        Some(self.cache.bytes(slot))
+    }
+
+    fn kv_save(&self, slot: SlotId, state: &mut Vec<u8>) -> Result<(), Unsupported> {
+        self.cache.save(slot, state).map_err(|_| Unsupported)
+    }
+
+    fn kv_load(&mut self, slot: SlotId, state: &[u8], tokens: u32) -> Result<(), Unsupported> {
+        self.cache.load(slot, state, tokens as usize).map_err(|_| Unsupported)
+    }
 }

@@ -63,6 +63,7 @@ pub fn check(
     kit.chunked(prompts, &alone)?;
     kit.truncated(prompts, &alone)?;
     kit.copied(prompts, &alone)?;
+    kit.restored(prompts, &alone)?;
     kit.kept_apart(prompts, &alone)
 }
 
@@ -168,6 +169,35 @@ impl Kit<'_> {
             self.step(law, &[source, (SlotId(1), keep as u32, &prompt[keep..], Want::All)])?;
             self.compare(law, self.tolerance.cut, 0, 0, &alone[0][cut..], cut)?;
             self.compare(law, self.tolerance.cut, 0, 2, &alone[0][keep..], keep)?;
+        }
+        self.clear(2);
+        Ok(())
+    }
+
+    /// A saved slot goes on in another one, whatever that held, and can be cut back there; an engine that cannot is
+    /// excused.
+    fn restored(&mut self, prompts: &[Vec<TokenId>], alone: &[RowsOf]) -> Result<(), Violation> {
+        let law = "a restored slot goes on as the saved one";
+        let prompt = &prompts[0];
+        let (cut, keep) = (prompt.len() - 2, prompt.len() / 2);
+        self.step(law, &[(SlotId(0), 0, &prompt[..cut], Want::Nothing)])?;
+        let mut state = Vec::new();
+        if let Some(bytes) = self.engine.kv_bytes(SlotId(0))
+            && self.engine.kv_save(SlotId(0), &mut state).is_ok()
+        {
+            assert_eq!(state.len() as u64, bytes, "{law}: the state has another size than was said");
+            self.engine.kv_clear(SlotId(0));
+            self.step(law, &[(SlotId(1), 0, &prompts[1][..5], Want::Nothing)])?;
+            let loaded = self.engine.kv_load(SlotId(1), &state, cut as u32);
+            assert!(loaded.is_ok(), "{law}: what was saved is not taken");
+            self.step(law, &[(SlotId(1), cut as u32, &prompt[cut..], Want::All)])?;
+            self.compare(law, self.tolerance.cut, 0, 0, &alone[0][cut..], cut)?;
+            if self.engine.kv_truncate(SlotId(1), keep as u32).is_ok() {
+                self.step(law, &[(SlotId(1), keep as u32, &prompt[keep..], Want::All)])?;
+                self.compare(law, self.tolerance.cut, 0, 0, &alone[0][keep..], keep)?;
+            }
+            let torn = self.engine.kv_load(SlotId(1), &state[..state.len() / 2], cut as u32);
+            assert!(torn.is_err(), "{law}: half of a state is taken for a whole one");
         }
         self.clear(2);
         Ok(())

@@ -14,7 +14,7 @@ use super::{
 /// What the fake engine does besides computing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Faults {
-    /// Answer "cannot" to truncation and copies, as an engine with a recurrent state does.
+    /// Answer "cannot" to truncation, copies, saving and loading, as an engine with a recurrent state may.
     pub rigid_kv: bool,
     /// Report a full KV cache while more than this many tokens are held in all slots together.
     pub kv_tokens: Option<usize>,
@@ -138,6 +138,28 @@ impl TextEngine for FakeEngine {
 
     fn kv_clear(&mut self, slot: SlotId) {
         self.slots[slot.0 as usize].clear();
+    }
+
+    fn kv_bytes(&self, slot: SlotId) -> Option<u64> {
+        (!self.faults.rigid_kv).then(|| size_of_val(&*self.slots[slot.0 as usize]) as u64)
+    }
+
+    fn kv_save(&self, slot: SlotId, state: &mut Vec<u8>) -> Result<(), Unsupported> {
+        if self.faults.rigid_kv {
+            return Err(Unsupported);
+        }
+        state.extend(self.slots[slot.0 as usize].iter().flat_map(|token| token.0.to_le_bytes()));
+        Ok(())
+    }
+
+    fn kv_load(&mut self, slot: SlotId, state: &[u8], tokens: u32) -> Result<(), Unsupported> {
+        self.kv_clear(slot);
+        let (saved, rest) = state.as_chunks::<4>();
+        if self.faults.rigid_kv || !rest.is_empty() || saved.len() != tokens as usize {
+            return Err(Unsupported);
+        }
+        self.slots[slot.0 as usize] = saved.iter().map(|bytes| TokenId(u32::from_le_bytes(*bytes))).collect();
+        Ok(())
     }
 }
 

@@ -82,6 +82,7 @@ impl Counters {
             finished: self.finished.load(Relaxed),
             cancelled: self.cancelled.load(Relaxed),
             step_us: self.step_us.load(Relaxed),
+            ..Stats::default()
         }
     }
 

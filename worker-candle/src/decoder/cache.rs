@@ -107,6 +107,57 @@ impl KvCache {
         to.length = length;
         Ok(())
     }
+
+    /// Bytes that [`save`](Self::save) appends.
+    pub(crate) fn bytes(&self, slot: SlotId) -> u64 {
+        let elements = 2 * self.slots[slot.0 as usize].planes.len() * self.length(slot) * self.row;
+        (elements * size_of::<f32>()) as u64
+    }
+
+    /// Appends what the slot holds: for each layer the keys, then the values, in little-endian F32.
+    pub(crate) fn save(&self, slot: SlotId, state: &mut Vec<u8>) {
+        let elements = self.length(slot) * self.row;
+        state.reserve(self.bytes(slot) as usize);
+        for planes in &self.slots[slot.0 as usize].planes {
+            for plane in [&planes.keys, &planes.values] {
+                for element in &plane[..elements] {
+                    state.extend_from_slice(&element.to_le_bytes());
+                }
+            }
+        }
+    }
+
+    /// Makes the slot hold the `length` tokens that were saved as `state`. On an error it holds nothing.
+    pub(crate) fn load(&mut self, slot: SlotId, state: &[u8], length: usize) -> Result<(), RestoreError> {
+        self.truncate(slot, 0);
+        let elements = length * self.row;
+        let (state, rest) = state.as_chunks::<{ size_of::<f32>() }>();
+        let planes = 2 * self.slots[slot.0 as usize].planes.len();
+        if !rest.is_empty() || elements.checked_mul(planes) != Some(state.len()) {
+            return Err(RestoreError::Size);
+        }
+        self.reserve(slot, length)?;
+        let saved = &mut self.slots[slot.0 as usize];
+        let planes = saved.planes.iter_mut().flat_map(|planes| [&mut planes.keys, &mut planes.values]);
+        for (idx, plane) in planes.enumerate() {
+            plane.clear();
+            let elements = &state[idx * elements..(idx + 1) * elements];
+            plane.extend(elements.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+        }
+        saved.length = length;
+        Ok(())
+    }
+}
+
+/// Why a slot cannot be restored.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RestoreError {
+    /// The state is not one of so many tokens in this cache.
+    #[error("the state has another size than its tokens have here")]
+    Size,
+    /// There is no memory for it.
+    #[error(transparent)]
+    Memory(#[from] TryReserveError),
 }
 
 #[cfg(test)]

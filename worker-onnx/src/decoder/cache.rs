@@ -4,6 +4,8 @@
 //! append to their cache write it anew each time. With 110 million parameters in F32 on two cores, eight sequences
 //! decode three to five times as fast so as with a run for each.
 
+mod state;
+
 use std::collections::BTreeMap;
 
 use half::{bf16, f16};
