@@ -182,6 +182,7 @@ impl Tool {
 
 impl Unenforced {
     /// The same in the words of `schema` as the caller wrote it. What is enforced has a `pattern` for each `format`.
+    #[must_use]
     pub fn as_written(mut self, schema: &Json) -> Self {
         let part = self.place.strip_prefix('#').and_then(|path| schema.pointer(path));
         let has = |keyword: &str| part.is_some_and(|part| part.get(keyword).is_some());

@@ -190,6 +190,7 @@ impl Names {
                 .into_iter()
                 .chain(entry.map(|entry| entry.options.clone()).unwrap_or_default())
                 .collect(),
+            ..WorkerSpec::default()
         }
     }
 }
