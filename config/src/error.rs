@@ -8,7 +8,7 @@ use std::{
 
 use figment::error::Kind;
 
-use crate::{Origin, auth::Scope, key::Key, moment, network, secret, size, suggest};
+use crate::{Origin, auth::Scope, key::Key, moment, network, secret, size, suggest, workers};
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -158,7 +158,12 @@ fn expected(key: &Key, kind: Kind) -> Cow<'static, str> {
         "log.format" => return "json or text".into(),
         "log.rotation" => return "minutely, hourly, daily or never".into(),
         "budget.ram" | "budget.gpu" => return size::EXPECTED_OR_AUTO.into(),
-        "budget.ram_reserve" | "budget.gpu_reserve" => return size::EXPECTED.into(),
+        "budget.ram_reserve" | "budget.gpu_reserve" | "prefixes.ram" | "prefixes.file" | "prefixes.disk" => {
+            return size::EXPECTED.into();
+        }
+        name if is_of_worker(name) && name.ends_with(".speculation") => {
+            return workers::EXPECTED_SPECULATION.into();
+        }
         name if name.starts_with("model[") && name.ends_with("].memory") => return size::EXPECTED.into(),
         name if name.starts_with("auth.allow_addresses[") || name.starts_with("auth.deny_addresses[") => {
             return network::EXPECTED.into();
@@ -174,6 +179,7 @@ fn expected(key: &Key, kind: Kind) -> Cow<'static, str> {
     match kind {
         Kind::InvalidType(_, wanted) | Kind::InvalidValue(_, wanted) => match &*wanted {
             "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative".into(),
+            "f64" => "a number".into(),
             "a boolean" => "true or false".into(),
             "a string" => "a string in quotes".into(),
             "path string" => "a path".into(),
@@ -183,4 +189,9 @@ fn expected(key: &Key, kind: Kind) -> Cow<'static, str> {
         },
         kind => kind.to_string().into(),
     }
+}
+
+/// Whether the setting is one of those of a format's worker, or of a single model, over them.
+fn is_of_worker(name: &str) -> bool {
+    name.starts_with("workers.") || name.starts_with("model[")
 }

@@ -15,6 +15,7 @@ mod models;
 mod moment;
 mod network;
 mod place;
+mod prefixes;
 mod responses;
 mod secret;
 mod size;
@@ -37,11 +38,12 @@ pub use log::{LogConfig, LogFormat, Rotation};
 pub use models::{ModelEntry, ModelsConfig};
 pub use moment::Moment;
 pub use network::Network;
+pub use prefixes::PrefixesConfig;
 pub use responses::ResponsesConfig;
 pub use size::Size;
 pub use supervisor::SupervisorConfig;
 pub use validate::{is_key_name, is_model_name};
-pub use workers::WorkerConfig;
+pub use workers::{Speculation, WorkerConfig};
 
 /// The whole configuration, resolved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +61,8 @@ pub struct Config {
     pub models: ModelsConfig,
     /// How much memory workers may hold together.
     pub budget: BudgetConfig,
+    /// What is kept of computed prompts.
+    pub prefixes: PrefixesConfig,
     /// How the worker of each format is run, by format name.
     pub workers: BTreeMap<String, WorkerConfig>,
     /// Log files of all processes.
@@ -70,8 +74,18 @@ pub struct Config {
 
 impl Config {
     /// The names of all sections.
-    pub(crate) const SECTIONS: &[&str] =
-        &["gateway", "auth", "responses", "supervisor", "models", "budget", "workers", "log", "model"];
+    pub(crate) const SECTIONS: &[&str] = &[
+        "gateway",
+        "auth",
+        "responses",
+        "supervisor",
+        "models",
+        "budget",
+        "prefixes",
+        "workers",
+        "log",
+        "model",
+    ];
 
     /// Where log files are.
     pub fn log_dir(&self) -> PathBuf {
@@ -92,6 +106,7 @@ impl Default for Config {
             supervisor: SupervisorConfig::default(),
             models: ModelsConfig::default(),
             budget: BudgetConfig::default(),
+            prefixes: PrefixesConfig::default(),
             workers: ["gguf", "candle", "onnx"].map(worker).into(),
             log: LogConfig::default(),
             model: Vec::new(),

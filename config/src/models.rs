@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Size;
+use crate::{Size, Speculation};
 
 /// Where models are found.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -37,6 +37,13 @@ pub struct ModelEntry {
     /// Sequences that are generated at once.
     #[serde(default)]
     pub slots: Option<u32>,
+    /// How tokens are guessed.
+    #[serde(default)]
+    pub speculation: Option<Speculation>,
+    /// How much longer a step may become, for sequences that decode, by prompts that are computed beside them; 0 is
+    /// without bound.
+    #[serde(default)]
+    pub step_stretch: Option<f64>,
     /// Never stopped to make room or for being idle.
     #[serde(default)]
     pub pin: bool,

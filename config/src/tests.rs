@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use crate::{
-    Config, ConfigError, KeyEntry, Loaded, LogFormat, ModelEntry, Origin, Scope, Size, WorkerConfig,
-    load::Sources, place::Places,
+    Config, ConfigError, KeyEntry, Loaded, LogFormat, ModelEntry, Origin, Scope, Size, Speculation,
+    WorkerConfig, load::Sources, place::Places, size,
 };
 
 /// Loads from text as a file, variables and `--set` arguments.
@@ -72,6 +72,10 @@ fn values_outside_files_are_toml_or_bare_words() {
     check("models.default='7'", |c| format!("{:?}", c.models.default), "Some(\"7\")");
     check("models.dirs=[\"/a\", \"b\"]", |c| format!("{:?}", c.models.dirs), "[\"/a\", \"/cwd/b\"]");
     check("workers.gguf.slots=0x10", |c| c.workers["gguf"].slots.to_string(), "16");
+    check("workers.gguf.step_stretch=1", |c| c.workers["gguf"].step_stretch.to_string(), "1");
+    check("workers.gguf.step_stretch=0", |c| c.workers["gguf"].step_stretch.to_string(), "0");
+    check("workers.gguf.speculation=off", |c| format!("{:?}", c.workers["gguf"].speculation), "Off");
+    check("prefixes.ram=0B", |c| c.prefixes.ram.to_string(), "0B");
     check("workers.x={command=\"x-worker\"}", |c| c.workers["x"].slots.to_string(), "4");
     check("model=[{name=\"a\",pin=true}]", |c| c.model[0].pin.to_string(), "true");
 }
@@ -261,6 +265,18 @@ fn values_that_no_server_can_run_with_are_refused() {
     check("budget.ram=0B", "at least \"1MiB\"");
     check("budget.margin=0.9", "a number from 1.0 to 10.0");
     check("budget.margin=nan", "a number from 1.0 to 10.0");
+    check("prefixes.ram=1KiB", "\"0B\" or at least \"1MiB\"");
+    check("prefixes.file=1B", "\"0B\" or at least \"1MiB\"");
+    check("prefixes.disk=0B", "at least \"1MiB\"");
+    check("prefixes.disk=8", size::EXPECTED);
+    check("workers.gguf.speculation=draft", "lookup or off");
+    check("workers.gguf.speculation=true", "lookup or off");
+    check("model=[{name=\"a\",speculation=\"Lookup\"}]", "lookup or off");
+    for stretch in ["0.5", "-1", "nan", "inf", "1001"] {
+        check(&format!("workers.gguf.step_stretch={stretch}"), "0, or a number from 1.0 to 1000.0");
+    }
+    check("workers.gguf.step_stretch=much", "a number");
+    check("model=[{name=\"a\",step_stretch=0.9}]", "0, or a number from 1.0 to 1000.0");
     check("workers.gguf.slots=0", "a number from 1 to 256");
     check("workers.gguf.slots=257", "a number from 1 to 256");
     check("workers.gguf.standby=17", "a number from 0 to 16");
@@ -350,6 +366,12 @@ fn changes_are_named_by_their_keys() {
         &["workers.gguf.options.mlock", "workers.gguf.options.mmap"],
     );
     check("", "[workers.gguf.options]\nmmap = 'true'", &["workers.gguf.options.mmap"]);
+    check("", "prefixes.file = '2GiB'\nworkers.gguf.step_stretch = 2", &[]);
+    check(
+        "",
+        "prefixes.ram = '0B'\n[workers.gguf]\nspeculation = 'off'\nstep_stretch = 0",
+        &["prefixes.ram", "workers.gguf.speculation", "workers.gguf.step_stretch"],
+    );
     // An entry is itself wherever it stands.
     check("model = [{name = 'a'}, {name = 'b-1.5'}]", "model = [{name = 'b-1.5'}, {name = 'a'}]", &[]);
     check(
@@ -445,6 +467,8 @@ fn the_example_shows_every_setting_with_its_default() {
         aliases: Vec::new(),
         context: Some(4096),
         slots: Some(4),
+        speculation: Some(Speculation::Lookup),
+        step_stretch: Some(2.0),
         pin: false,
         ttl: Some(0),
         preload: false,

@@ -20,7 +20,10 @@ const LEAST: Size = Size(1 << 20);
 
 const FOLDER_OF_OURS: &str = "the path of a folder, which has no default when HOME is not set";
 const FILE: &str = "the path of a file";
+/// Times as long as without prompts; less would leave no time for any.
+const STRETCH: &str = "0, or a number from 1.0 to 1000.0";
 const AT_LEAST: &str = "at least \"1MiB\"";
+const NONE_OR_AT_LEAST: &str = "\"0B\" or at least \"1MiB\"";
 const MODEL_NAME: &str = "a name of at most 256 characters without spaces or control characters";
 
 /// A value that no server can run with.
@@ -41,6 +44,7 @@ pub(crate) fn check(config: &Config) -> Checked {
     responses(config)?;
     supervisor(config)?;
     budget(config)?;
+    prefixes(config)?;
     log(config)?;
     for (format, worker) in &config.workers {
         worker_of(format, worker)?;
@@ -109,6 +113,15 @@ fn budget(config: &Config) -> Checked {
     within(budget.turn_s, 0..=YEAR_S, at("turn_s"))
 }
 
+fn prefixes(config: &Config) -> Checked {
+    let prefixes = &config.prefixes;
+    let at = |name: &str| key(&["prefixes", name]);
+    let is_some_or_none = |size: Size| size.0 == 0 || size >= LEAST;
+    require(is_some_or_none(prefixes.ram), at("ram"), NONE_OR_AT_LEAST)?;
+    require(is_some_or_none(prefixes.file), at("file"), NONE_OR_AT_LEAST)?;
+    require(prefixes.disk >= LEAST, at("disk"), AT_LEAST)
+}
+
 fn log(config: &Config) -> Checked {
     let log = &config.log;
     let has_folder = log.dir.as_ref().is_none_or(|dir| !dir.as_os_str().is_empty());
@@ -139,6 +152,7 @@ fn worker_of(format: &str, worker: &WorkerConfig) -> Checked {
     within(worker.slots.into(), SLOTS, at("slots"))?;
     within(worker.context.into(), CONTEXT, at("context"))?;
     within(worker.threads.into(), 0..=1024, at("threads"))?;
+    require(is_stretch(worker.step_stretch), at("step_stretch"), STRETCH)?;
     within(worker.standby.into(), 0..=16, at("standby"))
 }
 
@@ -168,6 +182,7 @@ fn model<'c>(idx: usize, entry: &'c ModelEntry, taken: &mut HashSet<&'c str>) ->
     require(entry.memory.is_none_or(|memory| memory >= LEAST), at("memory"), AT_LEAST)?;
     within(entry.context.unwrap_or(0).into(), CONTEXT, at("context"))?;
     within(entry.slots.unwrap_or(1).into(), SLOTS, at("slots"))?;
+    require(entry.step_stretch.is_none_or(is_stretch), at("step_stretch"), STRETCH)?;
     within(entry.ttl.unwrap_or(0), 0..=YEAR_S, at("ttl"))
 }
 
@@ -175,6 +190,10 @@ fn model<'c>(idx: usize, entry: &'c ModelEntry, taken: &mut HashSet<&'c str>) ->
 pub fn is_model_name(name: &str) -> bool {
     let is_odd = |c: char| c.is_whitespace() || c.is_control();
     !name.is_empty() && name.chars().count() <= 256 && !name.contains(is_odd)
+}
+
+fn is_stretch(times: f64) -> bool {
+    times == 0.0 || (1.0..=1000.0).contains(&times)
 }
 
 fn require(holds: bool, key: Key, expected: &'static str) -> Checked {

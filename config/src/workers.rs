@@ -20,6 +20,11 @@ pub struct WorkerConfig {
     pub context: u32,
     /// Compute threads; 0 is one for each core.
     pub threads: u32,
+    /// How tokens are guessed, to be computed together with the one that is known.
+    pub speculation: Speculation,
+    /// How much longer a step may become, for sequences that decode, by prompts that are computed beside them: times
+    /// the step without them; 0 is without bound.
+    pub step_stretch: f64,
     /// Workers kept started without a model.
     pub standby: u32,
     /// Whether workers give up what they do not need before they open a model.
@@ -27,6 +32,20 @@ pub struct WorkerConfig {
     /// Settings of this format alone, handed to the worker as they are.
     pub options: BTreeMap<String, String>,
 }
+
+/// How tokens are guessed. What is generated is the same with every way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Speculation {
+    /// Looked up in the prompt and in the output: what followed the last time may follow again.
+    #[default]
+    Lookup,
+    /// Not at all.
+    Off,
+}
+
+/// What a way to guess is, for whoever wrote something else.
+pub(crate) const EXPECTED_SPECULATION: &str = "lookup or off";
 
 impl Default for WorkerConfig {
     fn default() -> Self {
@@ -36,6 +55,8 @@ impl Default for WorkerConfig {
             slots: 4,
             context: 0,
             threads: 0,
+            speculation: Speculation::default(),
+            step_stretch: 2.0,
             standby: 1,
             sandbox: true,
             options: BTreeMap::new(),

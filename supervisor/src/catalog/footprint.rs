@@ -1,6 +1,6 @@
 //! What a worker will hold, by the formulas of `impetus-models`, in the pools of this machine.
 
-use impetus_models::{Footprint, FootprintParams, GGUF_FORMAT, Model, ONNX_FORMAT, Share, footprint};
+use impetus_models::{Footprint, FootprintParams, GGUF_FORMAT, Model, ONNX_FORMAT, Share, Task, footprint};
 use impetus_proto::launch::WorkerSpec;
 
 use crate::{budget::Memory, machine};
@@ -15,6 +15,8 @@ pub(super) struct Computed {
     pub(super) footprint: Memory,
     /// How much of it comes after the load, where that can be told.
     pub(super) growth: Option<Memory>,
+    /// Keys and values of all slots, wherever they are; 0 where there are none, or nobody knows.
+    pub(super) kv_bytes: u64,
 }
 
 impl Computed {
@@ -28,14 +30,17 @@ impl Computed {
             options: &spec.options,
             gpus: if is_meant_for_gpus(&model.format, spec) { machine::n_gpus() } else { 0 },
         };
-        match model.metadata().and_then(|metadata| footprint(metadata, &params)) {
-            Some(computed) => Self {
+        match model.metadata().and_then(|metadata| Some((metadata.task, footprint(metadata, &params)?))) {
+            Some((task, computed)) => Self {
                 footprint: by_pool(&computed, Share::full),
                 growth: Some(by_pool(&computed, Share::growth)),
+                kv_bytes: if task == Task::Generate { kv(&computed) } else { 0 },
             },
-            None => {
-                Self { footprint: Memory::ram(model.size_bytes.saturating_add(PROCESS_BYTES)), growth: None }
-            }
+            None => Self {
+                footprint: Memory::ram(model.size_bytes.saturating_add(PROCESS_BYTES)),
+                growth: None,
+                kv_bytes: 0,
+            },
         }
     }
 }
@@ -48,6 +53,11 @@ fn is_meant_for_gpus(format: &str, spec: &WorkerSpec) -> bool {
         ONNX_FORMAT => spec.options.get("provider").is_some_and(|provider| provider == "cuda"),
         _ => false,
     }
+}
+
+fn kv(computed: &Footprint) -> u64 {
+    let gpus = computed.gpus.iter().map(|gpu| gpu.kv);
+    gpus.fold(computed.ram.kv, u64::saturating_add)
 }
 
 fn by_pool(computed: &Footprint, bytes: fn(&Share) -> u64) -> Memory {
@@ -67,6 +77,8 @@ mod tests {
         let computed = Footprint { ram: share(1), gpus: vec![share(2), share(3)] };
         let expected = Memory::ram(1).with("cuda0", 2).with("cuda1", 3);
         assert_eq!(by_pool(&computed, Share::full), expected);
+        let share = |kv| Share { kv, ..Share::default() };
+        assert_eq!(kv(&Footprint { ram: share(5), gpus: vec![share(u64::MAX)] }), u64::MAX);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use impetus_config::{Config, ModelEntry, WorkerConfig};
+use impetus_config::{Config, ModelEntry, PrefixesConfig, Speculation, WorkerConfig};
 use impetus_models::{Catalog, FormatPattern, Model, ModelName, Place};
-use impetus_proto::launch::WorkerSpec;
+use impetus_proto::launch::{PrefixSpec, SpeculationSpec, WorkerSpec};
 
 use super::{EntryError, footprint::Computed};
 use crate::{
@@ -16,11 +16,16 @@ use crate::{
 /// The model that is the default when there are several and none is configured.
 const BUNDLED: &str = "impetus-tiny";
 
+/// Tokens that are guessed at once, at most. A step of so many costs little more than one of a single token; more of
+/// them seldom come true in a row.
+const LOOKUP_TOKENS: u32 = 16;
+
 /// Names and settings, all of one configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     default: Option<String>,
     workers: BTreeMap<String, WorkerConfig>,
+    prefixes: PrefixesConfig,
     entries: BTreeMap<String, ModelEntry>,
     /// As configured.
     aliases: BTreeMap<String, String>,
@@ -65,6 +70,7 @@ impl Names {
         Ok(Self {
             default: config.models.default.clone(),
             workers: config.workers.clone(),
+            prefixes: config.prefixes.clone(),
             entries,
             aliases,
             swapped,
@@ -158,9 +164,10 @@ impl Names {
     pub(super) fn manifest(&self, model: &Model) -> Manifest {
         let entry = self.entries.get(model.name.as_str());
         let spec = self.spec(model);
-        let Computed { footprint, growth } = Computed::of(model, &spec);
+        let Computed { footprint, growth, kv_bytes } = Computed::of(model, &spec);
         Manifest {
-            spec,
+            spec: WorkerSpec { prefixes: prefixes(&self.prefixes, kv_bytes), ..spec },
+            files: model.files.clone(),
             format: model.format.clone(),
             pin: entry.is_some_and(|entry| entry.pin),
             ttl: entry.and_then(|entry| entry.ttl).filter(|seconds| *seconds > 0).map(Duration::from_secs),
@@ -172,7 +179,7 @@ impl Names {
         }
     }
 
-    /// What a worker is told of a model.
+    /// What a worker is told of a model, but for prefixes.
     pub(super) fn spec(&self, model: &Model) -> WorkerSpec {
         let worker = self.workers.get(&model.format).cloned().unwrap_or_default();
         let entry = self.entries.get(model.name.as_str());
@@ -190,7 +197,42 @@ impl Names {
                 .into_iter()
                 .chain(entry.map(|entry| entry.options.clone()).unwrap_or_default())
                 .collect(),
-            ..WorkerSpec::default()
+            prefixes: None,
+            speculation: match entry.and_then(|entry| entry.speculation).unwrap_or(worker.speculation) {
+                Speculation::Lookup => Some(SpeculationSpec { lookup_tokens: LOOKUP_TOKENS }),
+                Speculation::Off => None,
+            },
+            step_stretch: entry.and_then(|entry| entry.step_stretch).unwrap_or(worker.step_stretch),
         }
+    }
+}
+
+/// What a worker may keep of prefixes whose slots have these keys and values in all; in RAM never more than slots
+/// hold. Nothing where there are none, or nobody knows.
+fn prefixes(config: &PrefixesConfig, kv_bytes: u64) -> Option<PrefixSpec> {
+    let (ram_bytes, file_bytes) = (config.ram.0.min(kv_bytes), config.file.0);
+    let is_some = kv_bytes > 0 && (ram_bytes, file_bytes) != (0, 0);
+    is_some.then(|| PrefixSpec { ram_bytes, file_bytes, fingerprint: Vec::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use impetus_config::Size;
+
+    use super::*;
+
+    #[test]
+    fn prefixes_are_kept_of_who_has_keys_and_values() {
+        let check = |ram: u64, file: u64, kv_bytes: u64, expected: Option<(u64, u64)>| {
+            let config = PrefixesConfig { ram: Size(ram), file: Size(file), ..PrefixesConfig::default() };
+            let got = prefixes(&config, kv_bytes).map(|spec| (spec.ram_bytes, spec.file_bytes));
+            assert_eq!(got, expected, "{ram} {file} {kv_bytes}");
+        };
+        check(100, 200, 1000, Some((100, 200)));
+        check(100, 200, 40, Some((40, 200)));
+        check(0, 200, 40, Some((0, 200)));
+        check(100, 0, 40, Some((40, 0)));
+        check(0, 0, 40, None);
+        check(100, 200, 0, None);
     }
 }

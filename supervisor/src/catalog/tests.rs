@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
-use impetus_config::{ModelEntry, WorkerConfig};
+use impetus_config::{ModelEntry, Speculation, WorkerConfig};
 
 use super::*;
 
@@ -31,6 +31,8 @@ fn entry(name: &str) -> ModelEntry {
         aliases: Vec::new(),
         context: None,
         slots: None,
+        speculation: None,
+        step_stretch: None,
         pin: false,
         ttl: None,
         preload: false,
@@ -57,6 +59,8 @@ async fn a_model_gets_its_formats_settings_and_its_own() {
         pin: true,
         aliases: vec!["main".into()],
         output_format: Some("hermes".into()),
+        speculation: Some(Speculation::Off),
+        step_stretch: Some(0.0),
         ..entry("big")
     };
     let library = library(dir.path(), vec![big], None).await;
@@ -64,10 +68,14 @@ async fn a_model_gets_its_formats_settings_and_its_own() {
     assert_eq!((small.spec.slots, small.spec.context_tokens, small.spec.threads), (2, 512, 3));
     assert_eq!((small.format.as_str(), small.pin, small.ttl), ("toy", false, None));
     assert_eq!(small.spec.output_format, "");
+    assert_eq!((small.spec.step_stretch, small.spec.speculation.unwrap().lookup_tokens), (2.0, 16));
+    assert_eq!(small.spec.prefixes, None, "nobody knows its keys and values");
+    assert_eq!(small.files, [dir.path().join("small.toy")]);
     let big = library.find("main").await.unwrap();
     assert_eq!((big.spec.model.as_str(), big.spec.slots, big.spec.context_tokens), ("big", 8, 512));
     assert_eq!((big.pin, big.ttl), (true, Some(Duration::from_mins(1))));
     assert_eq!(big.spec.output_format, "hermes");
+    assert_eq!((big.spec.step_stretch, big.spec.speculation), (0.0, None));
     assert_eq!(Path::new(&big.spec.path), dir.path().join("big.toy"));
 }
 

@@ -87,6 +87,7 @@ fn is_as(told: &WorkerSpec, wanted: &WorkerSpec) -> bool {
 fn unknown(format: &str, spec: WorkerSpec) -> Manifest {
     Manifest {
         spec,
+        files: Vec::new(),
         format: format.to_owned(),
         pin: false,
         ttl: None,

@@ -13,8 +13,11 @@ use crate::{budget::Memory, policy::restart::Limits};
 /// What a model is to the fleet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
-    /// What its worker is told, but for the socket.
+    /// What its worker is told, but for the socket and for what is known only when it is placed: how much of what it
+    /// may keep of prefixes there is room for.
     pub spec: WorkerSpec,
+    /// All its files, those with weights first.
+    pub files: Vec<PathBuf>,
     /// The format, and so the kind of worker.
     pub format: String,
     /// Never stopped for being idle, nor to make room.

@@ -149,6 +149,7 @@ fn manifest(model: &str) -> Arc<Manifest> {
     let spec = WorkerSpec { model: model.into(), path: "/m".into(), ..WorkerSpec::default() };
     Arc::new(Manifest {
         spec,
+        files: Vec::new(),
         format: "gguf".into(),
         pin: false,
         ttl: None,

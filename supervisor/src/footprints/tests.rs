@@ -14,6 +14,7 @@ const MIB: u64 = 1 << 20;
 fn manifest(path: &str) -> Manifest {
     Manifest {
         spec: WorkerSpec { path: path.into(), slots: 4, context_tokens: 512, ..WorkerSpec::default() },
+        files: Vec::new(),
         format: "gguf".into(),
         pin: false,
         ttl: None,
