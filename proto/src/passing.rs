@@ -3,7 +3,7 @@
 use std::{
     io::{self, IoSlice, IoSliceMut, Read, Write},
     os::{
-        fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
         unix::net::UnixStream,
     },
     time::Instant,
@@ -64,17 +64,23 @@ pub fn write<M: Message>(
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
     let frame = message.encode_length_delimited_to_vec();
+    let sent = begin(channel.as_fd(), &frame, descriptors)?;
+    channel.write_all(frame.get(sent..).unwrap_or_default())
+}
+
+/// Writes the beginning of a frame with `descriptors`, at most [`MAX_PASSED`], and says how many of its bytes that were:
+/// at least one. The rest is written without them. For channels that do not block, too.
+pub fn begin(channel: BorrowedFd<'_>, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
     let numbers: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&numbers)];
     let control = if numbers.is_empty() { &[][..] } else { &rights[..] };
-    let sent = loop {
+    loop {
         let flags = MsgFlags::empty();
-        match sendmsg::<()>(channel.as_raw_fd(), &[IoSlice::new(&frame)], control, flags, None) {
+        match sendmsg::<()>(channel.as_raw_fd(), &[IoSlice::new(frame)], control, flags, None) {
             Err(Errno::EINTR) => {}
-            sent => break sent?,
+            sent => return Ok(sent?),
         }
-    };
-    channel.write_all(frame.get(sent..).unwrap_or_default())
+    }
 }
 
 /// Reads one message and the descriptors that came with it, which `exec` closes; `None` at the end of the channel. What
@@ -119,7 +125,7 @@ fn receive_byte(channel: &UnixStream) -> io::Result<Option<(u8, Vec<OwnedFd>)>> 
 
 #[cfg(test)]
 mod tests {
-    use std::{os::fd::AsFd, time::Duration};
+    use std::time::Duration;
 
     use super::*;
     use crate::launch::{Adopt, Progress};

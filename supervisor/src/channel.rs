@@ -1,10 +1,14 @@
 //! The supervisor's end of a child's channel: the framing of `impetus_proto::channel`, without blocking.
 
-use std::io;
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+};
 
+use impetus_proto::passing;
 use prost::Message;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt, Interest},
     net::{
         UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
@@ -56,6 +60,15 @@ impl Writer {
     pub async fn send<M: Message>(&mut self, message: &M) -> io::Result<()> {
         self.inner.write_all(&message.encode_length_delimited_to_vec()).await
     }
+
+    /// Sends one message, and `descriptor` with its first byte.
+    pub async fn send_with<M: Message>(&mut self, message: &M, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+        let frame = message.encode_length_delimited_to_vec();
+        let channel: &UnixStream = self.inner.as_ref();
+        let begin = || passing::begin(channel.as_fd(), &frame, &[descriptor]);
+        let sent = channel.async_io(Interest::WRITABLE, begin).await?;
+        self.inner.write_all(frame.get(sent..).unwrap_or_default()).await
+    }
 }
 
 /// Takes one whole message off the front of `buffer`, if it is there.
@@ -98,6 +111,38 @@ mod tests {
         let bytes: Vec<u8> = specs.iter().flat_map(Message::encode_length_delimited_to_vec).collect();
         assert_eq!(read_all(&bytes).await.unwrap(), specs);
         assert!(read_all(&bytes[..bytes.len() - 2]).await.is_err(), "a torn frame");
+    }
+
+    #[tokio::test]
+    async fn a_file_comes_with_its_message() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (_reader, mut writer) = split(ours);
+        let theirs = theirs.into_std().unwrap();
+        theirs.set_nonblocking(false).unwrap();
+        // More than the socket takes at once.
+        let long = WorkerSpec { model: "m".repeat(900_000), ..WorkerSpec::default() };
+        let receiving = std::thread::spawn(move || {
+            [passing::read::<WorkerSpec>(&theirs), passing::read::<WorkerSpec>(&theirs)].map(|got| {
+                let (spec, descriptors) = got.unwrap().unwrap();
+                (
+                    spec,
+                    descriptors
+                        .into_iter()
+                        .map(std::fs::File::from)
+                        .map(io::read_to_string)
+                        .collect::<Vec<_>>(),
+                )
+            })
+        });
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, b"kept").unwrap();
+        io::Seek::rewind(&mut file).unwrap();
+        writer.send_with(&long, file.as_fd()).await.unwrap();
+        writer.send(&WorkerSpec::default()).await.unwrap();
+        let [(first, files), (second, no_files)] = receiving.join().unwrap();
+        assert_eq!((first, second), (long, WorkerSpec::default()));
+        assert_eq!(files.into_iter().map(Result::unwrap).collect::<Vec<_>>(), ["kept"]);
+        assert!(no_files.is_empty());
     }
 
     #[tokio::test]

@@ -25,6 +25,7 @@ pub mod machine;
 pub mod memory;
 pub mod places;
 pub mod policy;
+pub mod prefixes;
 pub mod process;
 pub mod server;
 pub mod settings;

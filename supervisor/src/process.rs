@@ -1,6 +1,11 @@
 //! One child process from its start, or its adoption, to its attributed end, whatever it is.
 
-use std::{io, process::ExitStatus, time::Duration};
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    process::ExitStatus,
+    time::Duration,
+};
 
 use impetus_proto::{
     Error,
@@ -140,6 +145,11 @@ impl Process {
     /// Sends a message on its channel. An error means that it is going away, which [`Process::next`] will tell.
     pub async fn send<M: Message>(&mut self, message: &M) -> io::Result<()> {
         self.writer.send(message).await
+    }
+
+    /// The same, with an open file.
+    pub async fn send_with<M: Message>(&mut self, message: &M, file: OwnedFd) -> io::Result<()> {
+        self.writer.send_with(message, file.as_fd()).await
     }
 
     /// What it does next. May be dropped and called again without loss.
