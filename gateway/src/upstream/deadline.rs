@@ -1,13 +1,46 @@
 //! The time that a request may take in all, workers lost and waiting included.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
-use async_stream::stream;
-use futures::{Stream, StreamExt};
+use futures::Stream;
 use impetus_proto::{Code, Error};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::{Event, Events};
+
+/// Events until a moment.
+struct Bounded<S> {
+    events: Pin<Box<S>>,
+    /// Rings at that moment.
+    timer: Pin<Box<Sleep>>,
+    limit: Duration,
+    is_over: bool,
+}
+
+impl<S: Stream<Item = Result<Event, Error>>> Stream for Bounded<S> {
+    type Item = Result<Event, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        // A stream that always has an event at hand is over time, too.
+        if Instant::now() < self.timer.deadline() {
+            if let Poll::Ready(event) = self.events.as_mut().poll_next(cx) {
+                self.is_over = event.is_none();
+                return Poll::Ready(event);
+            }
+            ready!(self.timer.as_mut().poll(cx));
+        }
+        self.is_over = true;
+        Poll::Ready(Some(Err(exceeded(self.limit))))
+    }
+}
 
 /// The events until `limit` is up, counted from `began`; then an error in their place.
 pub(super) fn bounded(
@@ -16,19 +49,8 @@ pub(super) fn bounded(
     limit: Option<Duration>,
 ) -> Events {
     let Some(limit) = limit else { return Box::pin(events) };
-    let deadline = began + limit;
-    Box::pin(stream! {
-        let mut events = Box::pin(events);
-        // A stream that always has an event at hand is over time, too.
-        while Instant::now() < deadline {
-            match timeout_at(deadline, events.next()).await {
-                Ok(Some(event)) => yield event,
-                Ok(None) => return,
-                Err(_) => break,
-            }
-        }
-        yield Err(exceeded(limit));
-    })
+    let (events, timer) = (Box::pin(events), Box::pin(sleep_until(began + limit)));
+    Box::pin(Bounded { events, timer, limit, is_over: false })
 }
 
 /// What `work` answers within `limit`, counted from now.
@@ -50,7 +72,7 @@ fn exceeded(limit: Duration) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use futures::stream;
+    use futures::{StreamExt, stream};
 
     use super::{
         super::{Delta, Part},

@@ -94,16 +94,17 @@ impl Shape for ChatCompletions {
         None
     }
 
-    fn delta(&self, index: u32, said: &mut Said, delta: Delta) -> Vec<ChunkChoice> {
-        let parts = delta.parts.into_iter().filter_map(|part| self.part(said, part));
-        let mut chunks: Vec<_> = parts.map(|delta| ChunkChoice::of(index, delta)).collect();
-        if self.has_logprobs && !delta.logprobs.is_empty() {
-            if chunks.is_empty() {
-                chunks.push(self.silence(index));
+    fn delta(&self, index: u32, said: &mut Said, delta: Delta, mut tell: impl FnMut(ChunkChoice)) {
+        let has_logprobs = self.has_logprobs && !delta.logprobs.is_empty();
+        let mut logprobs = has_logprobs.then(|| ChatLogprobs::of(delta.logprobs));
+        for part in delta.parts {
+            if let Some(delta) = self.part(said, part) {
+                tell(ChunkChoice { logprobs: logprobs.take(), ..ChunkChoice::of(index, delta) });
             }
-            chunks[0].logprobs = Some(ChatLogprobs::of(delta.logprobs));
         }
-        chunks
+        if logprobs.is_some() {
+            tell(ChunkChoice { logprobs, ..self.silence(index) });
+        }
     }
 
     fn end(&self, index: u32, reason: FinishReason) -> ChunkChoice {

@@ -56,13 +56,16 @@ pub(super) fn generate(
     n_each: u32,
 ) -> ChoiceEvents {
     let count = Count { n_prompts: requests.len() as u32, n_each };
+    let start = move |index: u32, model: Option<&str>| {
+        let prompt = count.prompt_of(index);
+        let request = of_index(&requests[prompt as usize], index, model);
+        let events = record.observe(prompt, upstream::generate(upstream.clone(), request));
+        events.map(move |event| Ok(ChoiceEvent { index, event: event? })).boxed()
+    };
+    if count.total() == 1 {
+        return start(0, None);
+    }
     Box::pin(try_stream! {
-        let start = |index: u32, model: Option<&str>| {
-            let prompt = count.prompt_of(index);
-            let request = of_index(&requests[prompt as usize], index, model);
-            let events = record.observe(prompt, upstream::generate(upstream.clone(), request));
-            events.map(move |event| Ok(ChoiceEvent { index, event: event? })).boxed()
-        };
         let mut running: SelectAll<BoxStream<'static, Result<ChoiceEvent, Error>>> = SelectAll::new();
         running.push(start(0, None));
         let mut n_started = 1;

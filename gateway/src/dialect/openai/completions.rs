@@ -91,18 +91,18 @@ impl Shape for Completions {
         Some(Choice { text: prompt.text, logprobs, ..self.silence(index) })
     }
 
-    fn delta(&self, index: u32, said: &mut Said, delta: Delta) -> Vec<Choice> {
+    fn delta(&self, index: u32, said: &mut Said, delta: Delta, mut tell: impl FnMut(Choice)) {
         let text = all_text(delta.parts);
         let has_logprobs = self.has_logprobs && !delta.logprobs.is_empty();
         if text.is_empty() && !has_logprobs {
-            return Vec::new();
+            return;
         }
         let logprobs = has_logprobs.then(|| {
             let mut logprobs = CompletionLogprobs::default();
             said.offset = logprobs.add(&delta.logprobs, said.offset);
             logprobs
         });
-        vec![Choice { text, logprobs, ..self.silence(index) }]
+        tell(Choice { text, logprobs, ..self.silence(index) });
     }
 
     fn end(&self, index: u32, reason: FinishReason) -> Choice {
@@ -128,7 +128,10 @@ fn all_text(parts: Vec<Part>) -> String {
         Part::Text(text) | Part::Reasoning(text) => text,
         Part::ToolCall(call) => call.arguments,
     };
-    parts.into_iter().map(text).collect()
+    let mut texts = parts.into_iter().map(text);
+    // Most often there is one, which need not be copied.
+    let first = texts.next().unwrap_or_default();
+    texts.fold(first, |all, text| all + &text)
 }
 
 /// Takes `suffix`, with which a prompt is what stands before a hole.

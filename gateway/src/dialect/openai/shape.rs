@@ -42,8 +42,8 @@ pub(super) trait Shape: fmt::Debug + Clone + PartialEq + Send + Sync + Sized + '
     /// The prompt, where the request wants it echoed.
     fn prompt(&self, index: u32, said: &mut Self::Said, prompt: worker::Prompt) -> Option<Self::Chunk>;
 
-    /// What some tokens of the choice `index` add to it.
-    fn delta(&self, index: u32, said: &mut Self::Said, delta: Delta) -> Vec<Self::Chunk>;
+    /// Tells what some tokens of the choice `index` add to it.
+    fn delta(&self, index: u32, said: &mut Self::Said, delta: Delta, tell: impl FnMut(Self::Chunk));
 
     /// The end of the choice `index`.
     fn end(&self, index: u32, reason: FinishReason) -> Self::Chunk;

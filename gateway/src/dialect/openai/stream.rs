@@ -1,14 +1,24 @@
-//! A streamed answer: each event as a server-sent one, with signs of life in between.
+//! A streamed answer: each event as a server-sent one, with signs of life in between. What is at hand at the same
+//! moment leaves together, in as few writes as it takes; nothing waits for anything.
 
-use std::{collections::BTreeSet, convert::Infallible, time::Duration};
+mod frames;
+mod silence;
 
-use async_stream::stream;
-use bytes::{BufMut, Bytes, BytesMut};
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use impetus_proto::Error;
-use rand::Rng;
 use serde::Serialize;
-use tokio::time::{Instant, timeout_at};
+
+pub(super) use frames::frame;
+pub(super) use silence::Silence;
 
 use super::{
     answer::Envelope,
@@ -18,14 +28,12 @@ use super::{
     shape::Shape,
     usage::{ChunkUsage, Cost, Timings, Usage},
 };
+use frames::Frames;
+
 use crate::{error::Failure, upstream::Event};
 
 /// The end of a stream that went well.
-const DONE: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
-
-/// What the frames of an obfuscated stream are multiples of, and what the field of the padding itself takes, in bytes.
-const PADDED_BYTES: usize = 128;
-const PADDING_FIELD_BYTES: usize = r#","obfuscation":"""#.len();
+const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// What is known of a stream before it begins.
 #[derive(Debug)]
@@ -38,130 +46,147 @@ pub(super) struct Head<S> {
     pub(super) keep_alive: Duration,
 }
 
+/// What a chunk has behind the fields that all of them repeat.
 #[derive(Serialize)]
-struct Chunk<'a, C> {
-    #[serde(flatten)]
-    envelope: &'a Envelope,
+struct Rest<'a, C> {
     choices: &'a [C],
     #[serde(skip_serializing_if = "ChunkUsage::is_unasked")]
     usage: ChunkUsage,
     #[serde(skip_serializing_if = "Option::is_none")]
     timings: Option<Timings>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    obfuscation: Option<String>,
 }
 
-impl<S: Shape> Head<S> {
-    fn chunk(&self, choice: &S::Chunk, cost: &Cost) -> Bytes {
-        let Delivery { usage, is_obfuscated, continuous_timings, .. } = self.delivery;
-        let usage = match usage {
-            UsageAsked::Always => ChunkUsage::Now(Usage::of(cost)),
-            wish => ChunkUsage::before_the_end(wish == UsageAsked::AtTheEnd),
-        };
-        let choices = std::slice::from_ref(choice);
-        let timings = continuous_timings.then(|| Timings::of(cost));
-        let mut chunk = Chunk { envelope: &self.envelope, choices, usage, timings, obfuscation: None };
-        let bytes = frame(&chunk);
-        if !is_obfuscated {
-            return bytes;
-        }
-        chunk.obfuscation = Some(padding(bytes.len()));
-        frame(&chunk)
-    }
+/// The body of a streamed answer.
+struct Body<S: Shape, E> {
+    /// Absent when nobody wants more of them.
+    events: Option<E>,
+    /// Choices that have not ended.
+    running: BTreeSet<u32>,
+    /// By the choice.
+    said: Vec<S::Said>,
+    count: Count,
+    shape: S,
+    chunks: Chunks,
+    silence: Silence,
+}
 
-    /// What the answer cost, where the client asked.
-    fn usage(&self, cost: &Cost) -> Option<Bytes> {
-        (self.delivery.usage != UsageAsked::Never).then(|| {
-            let (usage, timings) = (ChunkUsage::Now(Usage::of(cost)), Some(Timings::of(cost)));
-            let envelope = &self.envelope;
-            frame(&Chunk::<()> { envelope, choices: &[], usage, timings, obfuscation: None })
-        })
-    }
-
-    /// What an event of the choice `index` is to the client.
-    fn chunks(&self, index: u32, event: Event, said: &mut S::Said, cost: &mut Cost) -> Vec<S::Chunk> {
-        let prompt = self.count.prompt_of(index);
-        match event {
-            Event::Accepted { prompt_tokens, .. } => {
-                cost.accepted(prompt, index, prompt_tokens);
-                Vec::new()
-            }
-            Event::Prompt(prompt) => self.shape.prompt(index, said, prompt).into_iter().collect(),
-            Event::Delta(delta) => {
-                cost.went_on(index, delta.n_tokens);
-                self.shape.delta(index, said, delta)
-            }
-            Event::Finished(finished) => {
-                cost.add(prompt, index, &finished);
-                let mut chunks = self.shape.delta(index, said, finished.rest);
-                chunks.push(self.shape.end(index, finished.reason));
-                chunks
-            }
-        }
-    }
+/// Writes chunks.
+struct Chunks {
+    frames: Frames,
+    delivery: Delivery,
+    cost: Cost,
 }
 
 /// The body of a streamed answer. It ends with `[DONE]` when every choice is whole and with an error otherwise.
 pub(super) fn body<S: Shape>(
     head: Head<S>,
-    mut events: impl Stream<Item = Result<ChoiceEvent, Error>> + Send + Unpin + 'static,
+    events: impl Stream<Item = Result<ChoiceEvent, Error>> + Send + Unpin + 'static,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
-    stream! {
-        let n_choices = head.count.total();
-        let mut running: BTreeSet<u32> = (0..n_choices).collect();
-        let mut cost = Cost::default();
-        for index in 0..n_choices {
-            if let Some(opening) = head.shape.opening(index) {
-                yield Ok(head.chunk(&opening, &cost));
-            }
+    let Head { envelope, shape, delivery, count, keep_alive } = head;
+    let frames = Frames::beginning_with(&envelope);
+    let mut chunks = Chunks { frames, delivery, cost: Cost::default() };
+    for index in 0..count.total() {
+        if let Some(opening) = shape.opening(index) {
+            chunks.write(&opening);
         }
-        let mut said: Vec<S::Said> = std::iter::repeat_with(S::Said::default).take(n_choices as usize).collect();
-        let mut spoken = Instant::now();
-        while let Some(&first) = running.first() {
-            let chunks = match timeout_at(spoken + head.keep_alive, events.next()).await {
-                // A chunk that carries nothing. Comments will not do: several clients do not count them as a sign
-                // of life.
-                Err(_) => vec![head.shape.silence(first)],
-                Ok(Some(Ok(ChoiceEvent { index, event }))) => {
-                    if matches!(event, Event::Finished(_)) {
-                        running.remove(&index);
-                    }
-                    head.chunks(index, event, &mut said[index as usize], &mut cost)
-                }
-                Ok(failed) => {
-                    // The client may be slow to take the error; the other choices end now.
-                    drop(events);
-                    let error = failed.and_then(Result::err);
-                    yield Ok(frame(&ErrorBody::of(&error.map_or_else(Failure::defect, Failure::from))));
-                    return;
-                }
-            };
-            for chunk in chunks {
-                yield Ok(head.chunk(&chunk, &cost));
-                spoken = Instant::now();
-            }
-        }
-        if let Some(usage) = head.usage(&cost) {
-            yield Ok(usage);
-        }
-        yield Ok(DONE);
+    }
+    Body {
+        events: Some(events),
+        running: (0..count.total()).collect(),
+        said: std::iter::repeat_with(S::Said::default).take(count.total() as usize).collect(),
+        count,
+        shape,
+        chunks,
+        silence: Silence::new(keep_alive),
     }
 }
 
-/// Random characters that bring a frame of `bytes` to a length that says little of its text.
-fn padding(bytes: usize) -> String {
-    let padded = (bytes + PADDING_FIELD_BYTES).next_multiple_of(PADDED_BYTES);
-    let length = padded - bytes - PADDING_FIELD_BYTES;
-    rand::rng().sample_iter(rand::distr::Alphanumeric).take(length).map(char::from).collect()
+impl<S: Shape, E: Stream<Item = Result<ChoiceEvent, Error>> + Unpin> Stream for Body<S, E> {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let body = self.get_mut();
+        while let Some(&first) = body.running.first()
+            && let Some(events) = &mut body.events
+            && !body.chunks.frames.is_full()
+        {
+            match events.poll_next_unpin(cx) {
+                Poll::Ready(Some(Ok(said))) => body.hear(said),
+                Poll::Ready(failed) => body.fail(failed.and_then(Result::err)),
+                Poll::Pending if body.chunks.frames.is_empty() => {
+                    ready!(body.silence.poll(cx));
+                    // A chunk that carries nothing. Comments will not do: several clients do not count them as a sign
+                    // of life.
+                    body.chunks.write(&body.shape.silence(first));
+                }
+                Poll::Pending => break,
+            }
+        }
+        let written = body.chunks.frames.take();
+        body.silence.is_broken();
+        Poll::Ready((!written.is_empty()).then_some(Ok(written)))
+    }
 }
 
-/// One server-sent event.
-pub(super) fn frame(chunk: &impl Serialize) -> Bytes {
-    let mut frame = BytesMut::with_capacity(256);
-    frame.put_slice(b"data: ");
-    serde_json::to_writer((&mut frame).writer(), chunk).expect("our own chunks serialize into memory");
-    frame.put_slice(b"\n\n");
-    frame.freeze()
+// Nothing of it is pinned in place.
+impl<S: Shape, E> Unpin for Body<S, E> {}
+
+impl<S: Shape, E> Body<S, E> {
+    /// Writes what an event is to the client.
+    fn hear(&mut self, ChoiceEvent { index, event }: ChoiceEvent) {
+        let (prompt, said) = (self.count.prompt_of(index), &mut self.said[index as usize]);
+        let (shape, chunks) = (&self.shape, &mut self.chunks);
+        match event {
+            Event::Accepted { prompt_tokens, .. } => chunks.cost.accepted(prompt, index, prompt_tokens),
+            Event::Prompt(prompt) => {
+                if let Some(chunk) = shape.prompt(index, said, prompt) {
+                    chunks.write(&chunk);
+                }
+            }
+            Event::Delta(delta) => {
+                chunks.cost.went_on(index, delta.n_tokens);
+                shape.delta(index, said, delta, |chunk| chunks.write(&chunk));
+            }
+            Event::Finished(finished) => {
+                chunks.cost.add(prompt, index, &finished);
+                shape.delta(index, said, finished.rest, |chunk| chunks.write(&chunk));
+                chunks.write(&shape.end(index, finished.reason));
+                self.running.remove(&index);
+                if self.running.is_empty() {
+                    chunks.end();
+                }
+            }
+        }
+    }
+
+    /// Writes why there is no more; absent where nobody knows.
+    fn fail(&mut self, error: Option<Error>) {
+        // The client may be slow to take the error; the other choices end now.
+        self.events = None;
+        let failure = error.map_or_else(Failure::defect, Failure::from);
+        self.chunks.frames.event(&ErrorBody::of(&failure));
+    }
+}
+
+impl Chunks {
+    fn write(&mut self, choice: &impl Serialize) {
+        let Delivery { usage, is_obfuscated, continuous_timings, .. } = self.delivery;
+        let usage = match usage {
+            UsageAsked::Always => ChunkUsage::Now(Usage::of(&self.cost)),
+            wish => ChunkUsage::before_the_end(wish == UsageAsked::AtTheEnd),
+        };
+        let timings = continuous_timings.then(|| Timings::of(&self.cost));
+        self.frames.chunk(&Rest { choices: std::slice::from_ref(choice), usage, timings }, is_obfuscated);
+    }
+
+    /// Writes what the answer cost, where the client asked, and that it is whole.
+    fn end(&mut self) {
+        if self.delivery.usage != UsageAsked::Never {
+            let (usage, timings) = (ChunkUsage::Now(Usage::of(&self.cost)), Some(Timings::of(&self.cost)));
+            self.frames.chunk(&Rest::<()> { choices: &[], usage, timings }, false);
+        }
+        self.frames.put(DONE);
+    }
 }
 
 #[cfg(test)]

@@ -9,23 +9,33 @@ use axum::{
     http::Request,
     response::{IntoResponse, Response as HttpResponse},
 };
-use bytes::Bytes;
-use futures::{Stream, StreamExt};
+use bytes::{Bytes, BytesMut};
+use futures::{FutureExt, Stream, StreamExt};
 use impetus_proto::Error;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 use tracing::warn;
 
 use super::{
-    asked::Truncation, background, event::Teller, generation, history, keeper::Keeper, params::Params,
-    response::Response, store, transcript::Transcript,
+    asked::Truncation,
+    background,
+    event::{Frame, Teller},
+    generation, history,
+    keeper::Keeper,
+    params::Params,
+    response::Response,
+    store,
+    transcript::Transcript,
 };
 use crate::{
-    dialect::openai::{answer, error::Refusal, request::Names},
+    dialect::openai::{answer, error::Refusal, request::Names, stream::Silence},
     error::Failure,
     record::Record,
     server::{self, Gateway},
     upstream::{self, Event},
 };
+
+/// Events at hand that are told together.
+const EVENTS_AT_ONCE: usize = 64;
 
 /// What happens to the generation of a response.
 pub(super) type Events = std::pin::Pin<Box<dyn Stream<Item = Result<Event, Error>> + Send>>;
@@ -126,19 +136,26 @@ fn body(
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     async_stream::stream! {
         let mut events = Some(events);
-        let mut spoken = Instant::now();
+        let mut silence = Silence::new(keep_alive);
         loop {
-            for frame in transcript.frames() {
-                yield Ok(frame.bytes);
-                spoken = Instant::now();
+            if let Some(together) = joined(transcript.frames()) {
+                yield Ok(together);
+                silence.is_broken();
             }
             let Some(running) = &mut events else { return };
-            match timeout_at(spoken + keep_alive, running.next()).await {
-                Err(_) => transcript.sign_of_life(),
-                Ok(Some(Ok(event))) => transcript.take(event),
-                Ok(failed) => {
-                    let error = failed.and_then(Result::err);
-                    transcript.fail(&error.map_or_else(Failure::defect, Failure::from));
+            let mut next = silence.next(running).await;
+            for _ in 0..EVENTS_AT_ONCE {
+                match next {
+                    None => transcript.sign_of_life(),
+                    Some(Some(Ok(event))) => transcript.take(event),
+                    Some(failed) => {
+                        let error = failed.and_then(Result::err);
+                        transcript.fail(&error.map_or_else(Failure::defect, Failure::from));
+                    }
+                }
+                next = if transcript.is_over() { None } else { running.next().now_or_never() };
+                if next.is_none() {
+                    break;
                 }
             }
             if transcript.is_over() {
@@ -149,6 +166,18 @@ fn body(
             }
         }
     }
+}
+
+/// Frames that leave together; `None` if there are none.
+fn joined(mut frames: Vec<Frame>) -> Option<Bytes> {
+    if frames.len() > 1 {
+        let mut together = BytesMut::with_capacity(frames.iter().map(|frame| frame.bytes.len()).sum());
+        for frame in &frames {
+            together.extend_from_slice(&frame.bytes);
+        }
+        return Some(together.freeze());
+    }
+    frames.pop().map(|frame| frame.bytes)
 }
 
 /// A response that begins now.

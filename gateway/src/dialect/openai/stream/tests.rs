@@ -6,7 +6,7 @@ use impetus_proto::{
     worker::{self, FinishReason},
 };
 
-use super::*;
+use super::{frames::PADDED_BYTES, *};
 use crate::{
     dialect::openai::{
         answer,

@@ -5,13 +5,15 @@ use std::{convert::Infallible, time::Duration};
 
 use async_stream::stream;
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
+use futures::Stream;
 use impetus_proto::Error;
-use tokio::time::{Instant, timeout_at};
 
 use super::{is_said, params::Params, watch::Watch};
 use crate::{
-    dialect::openai::{error::ErrorBody, stream::frame},
+    dialect::openai::{
+        error::ErrorBody,
+        stream::{Silence, frame},
+    },
     error::Failure,
     upstream::Event,
 };
@@ -29,17 +31,17 @@ pub(super) fn body(
         if let Some(event) = first {
             watch.take(event);
         }
-        let mut spoken = Instant::now();
+        let mut silence = Silence::new(keep_alive);
         while !watch.is_over() {
-            let (text, is_piece) = match timeout_at(spoken + keep_alive, events.next()).await {
-                Err(_) => (String::new(), true),
-                Ok(Some(Ok(event))) => {
+            let (text, is_piece) = match silence.next(&mut events).await {
+                None => (String::new(), true),
+                Some(Some(Ok(event))) => {
                     let is_said = is_said(&event);
                     let added = watch.take(event);
                     let is_piece = is_said && !added.text.is_empty();
                     (added.text, is_piece)
                 }
-                Ok(failed) => {
+                Some(failed) => {
                     drop(events);
                     let failure = failed.and_then(Result::err).map_or_else(Failure::defect, |error| {
                         Failure::from(params.named(error))
@@ -50,7 +52,7 @@ pub(super) fn body(
             };
             if is_piece {
                 yield Ok(frame(&watch.piece(text)));
-                spoken = Instant::now();
+                silence.is_broken();
             }
         }
         // What goes on beyond the end is cancelled.

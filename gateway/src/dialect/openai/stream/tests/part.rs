@@ -227,11 +227,11 @@ async fn times_may_come_with_every_chunk() {
     });
     let delivery = Delivery { is_streamed: true, continuous_timings: true, ..Delivery::default() };
     let frames: Vec<_> = super::body(head::<Completions>(1, delivery), events).collect().await;
-    let times: Vec<_> = frames
-        .into_iter()
-        .filter_map(|Ok(frame)| {
-            serde_json::from_slice::<serde_json::Value>(frame.strip_prefix(b"data: ")?).ok()
-        })
+    let streamed: String =
+        frames.into_iter().map(|Ok(frame)| String::from_utf8(frame.to_vec()).unwrap()).collect();
+    let times: Vec<_> = streamed
+        .split("\n\n")
+        .filter_map(|frame| serde_json::from_str::<serde_json::Value>(frame.strip_prefix("data: ")?).ok())
         .map(|chunk| chunk["timings"].clone())
         .map(|timings| {
             ["predicted_n", "prompt_ms", "predicted_ms"].map(|name| timings[name].as_f64().unwrap())
