@@ -8,6 +8,6 @@ pub mod pipeline;
 pub mod stop;
 
 pub use format::{Beginning, Format, Rules, Tool};
-pub use part::Part;
+pub use part::{Part, Parts};
 pub use pipeline::{Output, Step, Stopped};
 pub use stop::{StopError, StopParams};

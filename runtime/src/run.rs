@@ -32,11 +32,11 @@ use crate::{
     output::format::{self, Template},
     prompt::{ChatTemplate, InfillTokens, TemplateError},
     run::{
-        engine_thread::{EngineThread, Loaded, Work},
+        engine_thread::{EngineThread, Loaded, Placement, Work},
         link::{Link, Reporter},
         sandbox::Sandbox,
     },
-    scheduler::Counters,
+    scheduler::{Counters, SchedulerSettings},
     service::{Conversation, Service},
 };
 
@@ -58,7 +58,7 @@ struct Ready {
 
 /// The ways to the engine's thread and from it.
 struct Engine {
-    place: mpsc::SyncSender<ModelSpec>,
+    place: mpsc::SyncSender<Placement>,
     loaded: oneshot::Receiver<Result<Loaded, LoadError>>,
     ended: oneshot::Receiver<()>,
 }
@@ -130,7 +130,8 @@ fn serve_placed<B: Backend>(mut link: Link, mut worker: Ready, engine: Engine) -
             .map_err(|error| refused(&format!("listening on {}", spec.socket), &spec, &error))?;
         let model = model_spec(&spec, &worker.standby);
         worker.sandbox.seal(&model);
-        engine.place.send(model).map_err(|_| End::EngineFailed)?;
+        let placement = Placement { model, scheduler: scheduler_settings(&spec) };
+        engine.place.send(placement).map_err(|_| End::EngineFailed)?;
         let loaded = match engine.loaded.await {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(error)) => return Err(load_failed(&error)),
@@ -205,6 +206,10 @@ fn model_spec(spec: &WorkerSpec, standby: &StandbySpec) -> ModelSpec {
         threads: threads(if spec.threads > 0 { spec.threads } else { standby.threads }),
         options: spec.options.clone().into_iter().collect(),
     }
+}
+
+fn scheduler_settings(spec: &WorkerSpec) -> SchedulerSettings {
+    SchedulerSettings { lookup_tokens: spec.speculation.unwrap_or_default().lookup_tokens }
 }
 
 fn describe<B: Backend>(

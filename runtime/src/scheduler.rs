@@ -6,6 +6,8 @@
 
 mod counters;
 mod echo;
+mod event;
+mod guess;
 mod sequence;
 mod slots;
 #[cfg(test)]
@@ -18,11 +20,15 @@ use std::{
 };
 
 pub use counters::{Counters, Pace};
-pub use sequence::{Ending, Event, FinishReason, Sequence, SequenceParams, Timings, Usage};
+pub use event::{Ending, Event, FinishReason, Said, Timings, Usage};
+pub use sequence::{Sequence, SequenceParams};
 
 use crate::{
     engine::{Batch, Limits, Rows, SlotId, StepError, TextEngine, Want},
-    scheduler::slots::{Claim, Slots},
+    scheduler::{
+        guess::Share,
+        slots::{Claim, Slots},
+    },
 };
 
 /// The engine failed for good; the process has to end.
@@ -43,6 +49,13 @@ pub enum Turn {
     Idle,
 }
 
+/// What a scheduler is told of how to go about it; the default is the plainest way.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct SchedulerSettings {
+    /// Tokens that are guessed for a sequence at most in one step; 0: none.
+    pub lookup_tokens: u32,
+}
+
 /// All sequences of a worker.
 pub struct Scheduler {
     limits: Limits,
@@ -53,6 +66,7 @@ pub struct Scheduler {
     /// The sequences of the batch, a chunk each.
     members: Vec<Member>,
     rows: Rows,
+    guesses: Share,
     /// A sequence was preempted: nobody is admitted until another one has left its slot, or the same would happen
     /// again at once.
     crowded: bool,
@@ -66,8 +80,11 @@ pub struct Scheduler {
 struct Member {
     /// Its place in `running`.
     running: usize,
+    /// Tokens that are known.
     n_tokens: usize,
     want: Want,
+    /// Tokens behind them that are guessed.
+    n_guessed: usize,
 }
 
 /// What a step can still take.
@@ -86,7 +103,7 @@ struct Running {
 
 impl Scheduler {
     /// A scheduler for an engine with these limits.
-    pub fn new(limits: Limits, counters: Arc<Counters>) -> Self {
+    pub fn new(limits: Limits, settings: SchedulerSettings, counters: Arc<Counters>) -> Self {
         counters.slots_total(limits.slots);
         Self {
             limits,
@@ -96,6 +113,7 @@ impl Scheduler {
             batch: Batch::default(),
             members: Vec::new(),
             rows: Rows::new(limits.vocabulary),
+            guesses: Share::new(settings.lookup_tokens),
             crowded: false,
             next: 0,
             counters,
@@ -214,63 +232,100 @@ impl Scheduler {
                 }
                 let (n_tokens, want) = room.take(sequence.tokens().len(), held, sequence.first_row());
                 if n_tokens > 0 {
-                    self.members.push(Member { running: member, n_tokens, want });
+                    self.members.push(Member { running: member, n_tokens, want, n_guessed: 0 });
                 }
             }
         }
         self.next = (self.next + 1) % n;
+        self.fill(room);
+    }
+
+    /// Puts the members' tokens into the batch, and guesses where one token of a sequence is due and there is `room`.
+    fn fill(&mut self, room: Room) {
         let Self { members, running, .. } = self;
         members.sort_unstable_by_key(|member| running[member.running].slot);
-        for member in &self.members {
-            let Running { sequence, slot } = &self.running[member.running];
+        let decodes = |member: &Member| member.n_tokens == 1 && member.want == Want::Last;
+        let share = self.guesses.next(members.iter().filter(|member| decodes(member)).count(), room);
+        for member in members {
+            let Running { sequence, slot } = &mut running[member.running];
             let held = self.slots.held(*slot);
+            if share > 0 && decodes(member) {
+                member.n_guessed = sequence.guess(share, self.guesses.most(), self.limits.context_tokens);
+            }
             let tokens = &sequence.tokens()[held..held + member.n_tokens];
-            self.batch.push(*slot, held as u32, tokens, member.want);
+            if member.n_guessed == 0 {
+                self.batch.push(*slot, held as u32, tokens, member.want);
+            } else {
+                self.batch.push(*slot, held as u32, tokens, Want::All);
+                self.batch.extend_last(sequence.guessed());
+            }
         }
     }
 
     fn step(&mut self, engine: &mut dyn TextEngine, now: Instant) -> Result<(), Fatal> {
         self.rows.clear();
-        self.counters.begun(self.members.iter().map(|member| member.n_tokens).sum());
+        self.counters.begun(self.batch.n_tokens());
         let begun = Instant::now();
         let result = engine.step(&self.batch, &mut self.rows);
         self.counters.ticked(begun.elapsed());
         match result {
-            Ok(()) => self.accept(now + begun.elapsed()),
+            Ok(()) => self.accept(engine, now + begun.elapsed()),
+            Err(StepError::Fatal { reason }) => return Err(Fatal { reason }),
+            // Perhaps it is the guesses that are too much: nobody is to suffer for them.
+            Err(_) if self.members.iter().any(|member| member.n_guessed > 0) => self.guesses.hold_off(),
             Err(StepError::KvFull) => self.preempt(engine)?,
             Err(StepError::Rejected { slots, reason }) => self.reject(engine, &slots, &reason),
-            Err(StepError::Fatal { reason }) => return Err(Fatal { reason }),
         }
         Ok(())
     }
 
-    /// Books what the step computed, hands its rows to their sequences, and ends those that are over.
-    fn accept(&mut self, now: Instant) {
-        let mut row = 0;
+    /// Hands the rows of the step to their sequences, books what was computed, and ends the sequences that are over.
+    fn accept(&mut self, engine: &mut dyn TextEngine, now: Instant) {
+        let mut first_row = 0;
         let mut over = Vec::new();
         for (chunk, member) in self.batch.chunks().iter().zip(&self.members) {
             let tokens = self.batch.tokens(chunk);
             let Running { sequence, slot } = &mut self.running[member.running];
-            self.slots.extend(*slot, tokens);
-            if tokens.len() > 1 || sequence.completion_tokens() == 0 {
-                self.counters.prefilled(tokens.len() as u64);
+            if member.n_tokens > 1 || sequence.completion_tokens() == 0 {
+                self.counters.prefilled(member.n_tokens as u64);
             }
             let n_rows = match chunk.want {
                 Want::Nothing => 0,
                 Want::Last => 1,
                 Want::All => tokens.len(),
             };
-            for position in self.slots.held(*slot) - n_rows..self.slots.held(*slot) {
+            let mut n_kept = tokens.len() - n_rows;
+            let mut is_over = false;
+            for row in first_row..first_row + n_rows {
+                let place = chunk.position as usize + n_kept;
+                // A guess that did not come true has another token in its place, or none.
+                if is_over || sequence.tokens()[place] != tokens[n_kept] {
+                    break;
+                }
+                n_kept += 1;
                 let logits = self.rows.row_mut(row);
-                row += 1;
-                if position + 1 < sequence.tokens().len() {
-                    sequence.take_known(logits, position);
+                if place + 1 < sequence.tokens().len() {
+                    sequence.take_known(logits, place);
                     continue;
                 }
                 self.counters.sampled();
-                if sequence.sample(logits, self.limits.context_tokens, now).is_some() {
-                    over.push(member.running);
-                }
+                is_over = sequence.sample(logits, self.limits.context_tokens, now);
+            }
+            first_row += n_rows;
+            sequence.tell();
+            if is_over {
+                over.push(member.running);
+            }
+            self.slots.extend(*slot, &tokens[..n_kept]);
+            if member.n_guessed > 0 {
+                let n_true = n_kept - member.n_tokens;
+                sequence.learn(n_true);
+                self.counters.guessed(member.n_guessed, n_true);
+            }
+            if n_kept < tokens.len() && engine.kv_truncate(*slot, self.slots.held(*slot) as u32).is_err() {
+                engine.kv_clear(*slot);
+                self.slots.forget(*slot);
+                self.guesses.stop();
             }
         }
         self.counters.stepped();
@@ -290,7 +345,7 @@ impl Scheduler {
             engine.kv_clear(slot);
             return Ok(());
         }
-        let Some(Running { sequence, slot }) = self.running.pop() else {
+        let Some(Running { mut sequence, slot }) = self.running.pop() else {
             return Err(Fatal { reason: "its KV cache is full without a sequence in it".into() });
         };
         engine.kv_clear(slot);
@@ -307,7 +362,7 @@ impl Scheduler {
     }
 
     fn reject(&mut self, engine: &mut dyn TextEngine, rejected: &[SlotId], reason: &str) {
-        self.running.retain(|running| {
+        self.running.retain_mut(|running| {
             let keep = !rejected.contains(&running.slot);
             if !keep {
                 engine.kv_clear(running.slot);

@@ -56,6 +56,14 @@ impl Batch {
         self.chunks.push(Chunk { slot, position, want, tokens: start..self.tokens.len() });
     }
 
+    /// Adds tokens to the end of the chunk that was pushed last.
+    pub fn extend_last(&mut self, tokens: &[TokenId]) {
+        if let Some(chunk) = self.chunks.last_mut() {
+            self.tokens.extend_from_slice(tokens);
+            chunk.tokens.end = self.tokens.len();
+        }
+    }
+
     /// The chunks in the order in which they were pushed.
     pub fn chunks(&self) -> &[Chunk] {
         &self.chunks

@@ -22,6 +22,9 @@ pub struct Faults {
     pub fatal_at_step: Option<u64>,
     /// Reject chunks of this slot.
     pub reject: Option<SlotId>,
+    /// At so many of 16 places, say what followed the last two tokens when they last stood together. Unless this is
+    /// zero the text has no tokens but those of its prompt, most often.
+    pub repeats: u8,
 }
 
 /// See the module.
@@ -112,6 +115,7 @@ impl TextEngine for FakeEngine {
                 };
                 if wanted {
                     fill_row(&mut row, slot, self.limits.vocabulary);
+                    repeat(&mut row, slot, self.faults.repeats);
                     rows.push(&row);
                 }
             }
@@ -175,6 +179,22 @@ fn fill_row(row: &mut Vec<f32>, history: &[TokenId], vocabulary: u32) {
         x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((x ^ (x >> 31)) >> 40) as f32 / (1u32 << 21) as f32
     }));
+}
+
+/// Makes what followed the last two tokens before the most probable by far, at `repeats` of 16 places; elsewhere, or
+/// where they are new, any token of the history.
+fn repeat(row: &mut [f32], history: &[TokenId], repeats: u8) {
+    let [.., a, b] = history else { return };
+    if repeats == 0 {
+        return;
+    }
+    let chance = (row[0].to_bits() >> 3) as usize;
+    let is_repeated = chance % 16 < usize::from(repeats);
+    let before = history.windows(3).rev().find(|window| window[..2] == [*a, *b]).filter(|_| is_repeated);
+    let next = before.map_or(history[chance / 16 % history.len()], |window| window[2]);
+    if let Some(logit) = row.get_mut(next.0 as usize) {
+        *logit += 12.0;
+    }
 }
 
 /// A vocabulary of bytes: token n is the byte n, and 256 ends the text.

@@ -1,6 +1,10 @@
 //! What tokens add to an output, by what it is.
 
 use impetus_proto::worker::{self, ToolCallDelta};
+use smallvec::SmallVec;
+
+/// What a token or a step adds, most often one part or none.
+pub type Parts = SmallVec<[Part; 1]>;
 
 /// A piece of an output.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,11 +28,10 @@ impl From<Part> for worker::Part {
     }
 }
 
-/// The parts, those of one kind that follow each other made one.
-pub(super) fn joined(parts: Vec<Part>) -> Vec<Part> {
-    let mut joined: Vec<Part> = Vec::with_capacity(parts.len());
-    for part in parts {
-        match (joined.last_mut(), part) {
+/// Adds `more` to `parts`; of one kind, what follows each other becomes one part.
+pub(crate) fn join(parts: &mut Parts, more: impl IntoIterator<Item = Part>) {
+    for part in more {
+        match (parts.last_mut(), part) {
             (Some(Part::Text(text)), Part::Text(more))
             | (Some(Part::Reasoning(text)), Part::Reasoning(more)) => {
                 text.push_str(&more);
@@ -36,8 +39,15 @@ pub(super) fn joined(parts: Vec<Part>) -> Vec<Part> {
             (Some(Part::ToolCall(call)), Part::ToolCall(more)) if call.index == more.index => {
                 call.arguments.push_str(&more.arguments);
             }
-            (_, part) => joined.push(part),
+            (_, part) => parts.push(part),
         }
     }
-    joined
+}
+
+/// The parts, those of one kind that follow each other made one.
+#[cfg(test)]
+pub(super) fn joined(parts: Vec<Part>) -> Vec<Part> {
+    let mut joined = Parts::new();
+    join(&mut joined, parts);
+    joined.into_vec()
 }

@@ -7,7 +7,7 @@ mod tests;
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    Part,
+    Part, Parts,
     detokenize::Detokenizer,
     format::{Beginning, Format, Parser, Plain},
     part,
@@ -26,15 +26,16 @@ pub struct Output {
     /// Tokens pushed.
     tokens: u32,
     reading: Reading,
-    /// What the last token completed; kept for its capacity.
+    /// What the last token completed, and what of that no stop string holds back; kept for their capacity.
     completed: String,
+    text: String,
 }
 
 /// What one token adds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Step {
     /// What is certain now; often nothing, since characters, possible stop strings and tags are held back.
-    pub parts: Vec<Part>,
+    pub parts: Parts,
     /// Set when the sequence is over; nothing pushed later adds anything.
     pub stopped: Option<Stopped>,
 }
@@ -55,6 +56,8 @@ struct Reading {
     controls: &'static [&'static str],
     calls: Calls,
     thought: Thought,
+    /// What the parser said last; kept for its capacity.
+    said: Vec<Part>,
 }
 
 /// How long the model has thought, and what ends the thought when it has done so for too long.
@@ -81,8 +84,9 @@ impl Output {
             stops: StopMatcher::new(&params.stop)?,
             params: params.clone(),
             tokens: 0,
-            reading: Reading { parser, controls: &[], calls: Calls::default(), thought: Thought::default() },
+            reading: Reading::new(parser, &[], Thought::default()),
             completed: String::new(),
+            text: String::new(),
         })
     }
 
@@ -90,8 +94,7 @@ impl Output {
     #[must_use]
     pub fn read_as(mut self, format: &dyn Format, beginning: &Beginning, budget: Option<u32>) -> Self {
         let thought = Thought { budget, ..Thought::default() };
-        let (parser, controls) = (format.parser(beginning), format.control_tokens());
-        self.reading = Reading { parser, controls, calls: Calls::default(), thought };
+        self.reading = Reading::new(format.parser(beginning), format.control_tokens(), thought);
         self.reading.bound_thought(&*self.vocabulary);
         self
     }
@@ -126,7 +129,7 @@ impl Output {
         self.reading.count(token);
         self.tokens += 1;
         if self.params.is_end(token, &*self.vocabulary) {
-            return Step { parts: Vec::new(), stopped: Some(Stopped::EndToken) };
+            return Step { parts: Parts::new(), stopped: Some(Stopped::EndToken) };
         }
         self.completed.clear();
         let piece = match self.vocabulary.piece(token) {
@@ -134,14 +137,14 @@ impl Output {
             piece => piece,
         };
         self.detokenizer.push(piece, &mut self.completed);
-        let mut text = String::new();
+        self.text.clear();
         if self.tokens > self.params.min_tokens {
-            self.stops.push(&self.completed, &mut text);
+            self.stops.push(&self.completed, &mut self.text);
         } else {
-            text.clone_from(&self.completed);
+            self.text.push_str(&self.completed);
         }
         let stopped = self.stops.found().map(|stop| Stopped::StopString(stop.to_owned()));
-        let parts = self.reading.read(&text);
+        let parts = self.reading.read(&self.text);
         if stopped.is_some() {
             self.reading.calls.stop();
         }
@@ -156,11 +159,15 @@ impl Output {
         let mut text = String::new();
         self.stops.push(&self.completed, &mut text);
         text.push_str(&self.stops.finish());
-        self.reading.finish(&text)
+        self.reading.finish(&text).into_vec()
     }
 }
 
 impl Reading {
+    fn new(parser: Box<dyn Parser>, controls: &'static [&'static str], thought: Thought) -> Self {
+        Self { parser, controls, calls: Calls::default(), thought, said: Vec::new() }
+    }
+
     /// Counts a token that is about to be read.
     fn count(&mut self, token: TokenId) {
         // A grammar puts the end of a thought off within a character: it is what comes next then.
@@ -178,24 +185,24 @@ impl Reading {
         if self.controls.contains(&name) { name } else { "" }
     }
 
-    fn read(&mut self, text: &str) -> Vec<Part> {
-        let mut parts = Vec::new();
+    fn read(&mut self, text: &str) -> Parts {
         if !text.is_empty() {
-            self.parser.push(text, &mut parts);
+            self.parser.push(text, &mut self.said);
         }
-        self.said(parts)
+        self.said()
     }
 
-    fn finish(&mut self, text: &str) -> Vec<Part> {
-        let mut parts = Vec::new();
-        self.parser.push(text, &mut parts);
-        self.parser.finish(&mut parts);
-        self.said(parts)
+    fn finish(&mut self, text: &str) -> Parts {
+        self.parser.push(text, &mut self.said);
+        self.parser.finish(&mut self.said);
+        self.said()
     }
 
-    fn said(&mut self, parts: Vec<Part>) -> Vec<Part> {
-        self.calls.say(&parts);
-        part::joined(parts)
+    fn said(&mut self) -> Parts {
+        self.calls.say(&self.said);
+        let mut parts = Parts::new();
+        part::join(&mut parts, self.said.drain(..));
+        parts
     }
 
     /// Makes the end of the thought come next where it has used its tokens.

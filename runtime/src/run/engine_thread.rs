@@ -19,7 +19,7 @@ use crate::{
         Backend, Card, EmbeddingLimits, Limits, LoadError, Model, ModelSpec, Progress, Task, Vocabulary,
     },
     run::link::Reporter,
-    scheduler::{BLOCKED_PAUSE, Counters, Scheduler, Sequence, Turn},
+    scheduler::{BLOCKED_PAUSE, Counters, Scheduler, SchedulerSettings, Sequence, Turn},
 };
 
 /// Sequences that may wait without a slot; the channel to this thread holds some more.
@@ -31,6 +31,12 @@ const INPUTS_ROOM: usize = 2048;
 
 /// Bytes of stack: engines recurse over graphs.
 const STACK_BYTES: usize = 16 << 20;
+
+/// What the thread is told of its model.
+pub(super) struct Placement {
+    pub(super) model: ModelSpec,
+    pub(super) scheduler: SchedulerSettings,
+}
 
 /// What the service needs of a loaded model.
 pub(super) struct Loaded {
@@ -67,7 +73,7 @@ impl<B: Backend> EngineThread<B> {
     pub(super) fn spawn(
         self,
         started: SyncSender<Result<String, LoadError>>,
-        placed: Receiver<ModelSpec>,
+        placed: Receiver<Placement>,
         loaded: oneshot::Sender<Result<Loaded, LoadError>>,
     ) -> oneshot::Receiver<()> {
         let (alive, ended) = oneshot::channel();
@@ -85,7 +91,7 @@ impl<B: Backend> EngineThread<B> {
     fn live(
         self,
         started: &SyncSender<Result<String, LoadError>>,
-        placed: &Receiver<ModelSpec>,
+        placed: &Receiver<Placement>,
         loaded: oneshot::Sender<Result<Loaded, LoadError>>,
     ) {
         let mut backend = match B::start(self.threads) {
@@ -95,8 +101,8 @@ impl<B: Backend> EngineThread<B> {
         if started.send(Ok(backend.version())).is_err() {
             return;
         }
-        let Ok(spec) = placed.recv() else { return };
-        let Model { task, vocabulary, card } = match backend.load(&spec, &self.progress()) {
+        let Ok(placement) = placed.recv() else { return };
+        let Model { task, vocabulary, card } = match backend.load(&placement.model, &self.progress()) {
             Ok(model) => model,
             Err(error) => return drop(loaded.send(Err(error))),
         };
@@ -104,7 +110,7 @@ impl<B: Backend> EngineThread<B> {
             Task::Generate(mut engine) => {
                 let (sequences, submitted) = sync_channel(CHANNEL_ROOM);
                 let limits = engine.limits();
-                let scheduler = Scheduler::new(limits, self.counters);
+                let scheduler = Scheduler::new(limits, placement.scheduler, self.counters);
                 let work = Work::Generate { limits, sequences };
                 if loaded.send(Ok(Loaded { work, vocabulary, card })).is_ok() {
                     drive(scheduler, &mut *engine, &submitted);

@@ -46,10 +46,10 @@ fn log_total(logits: &[f32]) -> (f64, f64) {
 
 /// The `count` largest logits in one pass: `count` is small, so a list in order costs less than a heap.
 fn best(logits: &[f32], count: usize) -> Vec<(TokenId, f32)> {
-    let mut best: Vec<(TokenId, f32)> = Vec::with_capacity(count + 1);
     if count == 0 {
-        return best;
+        return Vec::new();
     }
+    let mut best: Vec<(TokenId, f32)> = Vec::with_capacity(count + 1);
     let mut least = BANNED;
     for (stride, logits) in logits.chunks(STRIDE).enumerate() {
         if softmax::largest(logits) <= least {

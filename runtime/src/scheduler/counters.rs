@@ -23,6 +23,8 @@ pub struct Counters {
     prompt_tokens: AtomicU64,
     cached_tokens: AtomicU64,
     completion_tokens: AtomicU64,
+    guessed_tokens: AtomicU64,
+    accepted_tokens: AtomicU64,
     preemptions: AtomicU64,
     finished: AtomicU64,
     cancelled: AtomicU64,
@@ -82,6 +84,8 @@ impl Counters {
             finished: self.finished.load(Relaxed),
             cancelled: self.cancelled.load(Relaxed),
             step_us: self.step_us.load(Relaxed),
+            guessed_tokens: self.guessed_tokens.load(Relaxed),
+            accepted_tokens: self.accepted_tokens.load(Relaxed),
             ..Stats::default()
         }
     }
@@ -123,6 +127,12 @@ impl Counters {
 
     pub(super) fn sampled(&self) {
         self.completion_tokens.fetch_add(1, Relaxed);
+    }
+
+    /// Of so many guessed tokens that were computed, these came true.
+    pub(super) fn guessed(&self, n_guessed: usize, n_true: usize) {
+        self.guessed_tokens.fetch_add(n_guessed as u64, Relaxed);
+        self.accepted_tokens.fetch_add(n_true as u64, Relaxed);
     }
 
     pub(super) fn preempted(&self) {

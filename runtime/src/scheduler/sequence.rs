@@ -1,17 +1,18 @@
 //! One generation in progress: its tokens, what decides the next one, and where its events go.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use tokio::sync::mpsc;
 
 use crate::{
     engine::TokenId,
-    output::{Output, Part, Stopped},
-    sampling::{Sampled, Sampler, Score, grammar::Constraint},
-    scheduler::echo::Echo,
+    output::{Output, part},
+    sampling::{Sampled, Sampler, grammar::Constraint},
+    scheduler::{
+        echo::Echo,
+        event::{Ending, Event, FinishReason, Said, Timings, Usage},
+        guess::Guesser,
+    },
 };
 
 /// What a sequence is made of.
@@ -39,86 +40,6 @@ pub struct SequenceParams {
     pub submitted: Instant,
 }
 
-/// What a sequence tells its reader.
-#[derive(Debug, PartialEq)]
-pub enum Event {
-    /// How probable each token of the prompt is, before anything else. The first one has none before it: its score
-    /// says nothing.
-    Prompt(Vec<(TokenId, Score)>),
-    /// A token was sampled. It may add nothing yet: half a character, or the beginning of what may be a stop or a tag.
-    Token {
-        /// Its position in the completion.
-        index: u32,
-        /// The token.
-        token: TokenId,
-        /// What it adds to the output.
-        parts: Vec<Part>,
-        /// How probable it was, where that is asked for.
-        score: Option<Score>,
-        /// Set when it was the last one.
-        ending: Option<Ending>,
-    },
-    /// The sequence was over when it came in: a replay of tokens that had ended it.
-    Over {
-        /// The position behind the last token.
-        index: u32,
-        /// How it ended.
-        ending: Ending,
-    },
-    /// The sequence could not go on. The text says why.
-    Failed(String),
-}
-
-/// How a sequence ended by itself.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Ending {
-    /// Why.
-    pub reason: FinishReason,
-    /// What was held back until now.
-    pub rest: Vec<Part>,
-    /// Whether tools were called.
-    pub called: bool,
-    /// Tokens by kind.
-    pub usage: Usage,
-    /// Where the time went.
-    pub timings: Timings,
-}
-
-/// Why a sequence ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FinishReason {
-    /// The model's end token.
-    End,
-    /// This stop string.
-    StopString(String),
-    /// `max_tokens`, or the slot's context.
-    Length,
-}
-
-/// Tokens of a sequence by kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Of the prompt.
-    pub prompt_tokens: u32,
-    /// Of the prompt, found in the slot.
-    pub cached_tokens: u32,
-    /// Of the completion.
-    pub completion_tokens: u32,
-    /// Of the completion, thought before the answer.
-    pub reasoning_tokens: u32,
-}
-
-/// Where a sequence's time went.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Timings {
-    /// From submission to a slot.
-    pub queue: Duration,
-    /// From the slot to the first token.
-    pub prefill: Duration,
-    /// From the first token to the last.
-    pub decode: Duration,
-}
-
 /// A generation in progress.
 pub struct Sequence {
     owner: Arc<str>,
@@ -131,6 +52,10 @@ pub struct Sequence {
     output: Output,
     events: mpsc::Sender<Event>,
     stopped: Option<FinishReason>,
+    /// Absent until the first guess.
+    guesser: Option<Guesser>,
+    /// What came of the step so far.
+    said: Said,
     /// Scores of the prompt that are still to be said.
     echo: Option<Echo>,
     /// The first place whose row of logits is needed: the last token's, or one of a token that is known already.
@@ -194,6 +119,8 @@ impl Sequence {
             output,
             events,
             stopped,
+            guesser: None,
+            said: Said::default(),
             cached_tokens: 0,
             submitted,
             admitted: None,
@@ -247,6 +174,34 @@ impl Sequence {
         }
     }
 
+    /// Guesses at most `room` tokens, and never more than `most`, that come behind the last one; how many.
+    pub(super) fn guess(&mut self, room: usize, most: usize, context_tokens: u32) -> usize {
+        // What fails behind tokens that came true is an event of its own.
+        if self.echo.is_some() || self.events.capacity() < 2 {
+            return 0;
+        }
+        let longest = self.longest(context_tokens);
+        // The last token of all is sampled, and nothing comes behind it.
+        let room = room.min(longest.saturating_sub(self.tokens.len() + 1));
+        if room == 0 {
+            return 0;
+        }
+        let guesser = self.guesser.get_or_insert_with(|| Guesser::new(most, longest));
+        guesser.guess(&self.tokens, room).len()
+    }
+
+    /// The last guess.
+    pub(super) fn guessed(&self) -> &[TokenId] {
+        self.guesser.as_ref().map_or(&[], Guesser::last)
+    }
+
+    /// So many tokens of the last guess came true.
+    pub(super) fn learn(&mut self, n_true: usize) {
+        if let Some(guesser) = &mut self.guesser {
+            guesser.learn(n_true);
+        }
+    }
+
     /// Takes the row of logits behind the token at `place`, whose next one is known.
     pub(super) fn take_known(&mut self, logits: &mut [f32], place: usize) {
         debug_assert_eq!(place, self.first_row, "rows come in order, each once");
@@ -270,24 +225,19 @@ impl Sequence {
         }
     }
 
-    /// Samples the next token from its logits and tells the reader; returns how the sequence ended, if it did.
-    pub(super) fn sample(
-        &mut self,
-        logits: &mut [f32],
-        context_tokens: u32,
-        now: Instant,
-    ) -> Option<FinishReason> {
+    /// Samples the next token from its logits, to be told with the others of the step; whether the sequence is over.
+    pub(super) fn sample(&mut self, logits: &mut [f32], context_tokens: u32, now: Instant) -> bool {
         self.say_prompt();
         if let Some(reason) = self.stopped.clone() {
-            self.finish(reason.clone(), now);
-            return Some(reason);
+            self.finish(reason, now);
+            return true;
         }
         self.first_token.get_or_insert(now);
         let index = self.completion_tokens();
         self.sampler.prepare(logits, index);
         if let Some(Err(error)) = self.constraint.as_mut().map(|constraint| constraint.mask(logits)) {
             self.fail(&error.to_string());
-            return Some(FinishReason::End);
+            return true;
         }
         // A grammar goes before the end of a thought, which may not be allowed within a character.
         let is_allowed = |token: &TokenId| logits.get(token.0 as usize) > Some(&f32::NEG_INFINITY);
@@ -295,13 +245,21 @@ impl Sequence {
             Some(token) => Ok(self.sampler.impose(logits, index, token)),
             None => self.sampler.choose(logits, index),
         };
-        let Sampled { token, score } = match sampled {
-            Ok(sampled) => sampled,
+        match sampled {
+            Ok(sampled) => self.take(sampled, context_tokens, now),
             Err(error) => {
                 self.fail(&error.to_string());
-                return Some(FinishReason::End);
+                true
             }
-        };
+        }
+    }
+
+    /// Takes a sampled token in; whether it was the last one.
+    fn take(&mut self, sampled: Sampled, context_tokens: u32, now: Instant) -> bool {
+        let Sampled { token, score } = sampled;
+        if self.said.tokens.is_empty() {
+            self.said.index = self.completion_tokens();
+        }
         self.tokens.push(token);
         self.first_row = self.tokens.len() - 1;
         self.sampler.accept(token);
@@ -314,9 +272,19 @@ impl Sequence {
         if let Some(constraint) = self.constraint.as_mut().filter(|_| stopped.is_none()) {
             constraint.accept(token);
         }
-        let ending = stopped.clone().map(|reason| self.ending(reason, now));
-        self.send(Event::Token { index, token, parts: step.parts, score, ending });
-        stopped
+        self.said.tokens.push(token);
+        part::join(&mut self.said.parts, step.parts);
+        self.said.scores.extend(score);
+        self.said.ending = stopped.map(|reason| Box::new(self.ending(reason, now)));
+        self.said.ending.is_some()
+    }
+
+    /// Tells the reader what came of the step.
+    pub(super) fn tell(&mut self) {
+        if !self.said.tokens.is_empty() {
+            let said = std::mem::take(&mut self.said);
+            self.send(Event::Tokens(said));
+        }
     }
 
     /// Tells the reader that the sequence was over before it began.
@@ -326,8 +294,15 @@ impl Sequence {
     }
 
     /// Tells the reader that the sequence cannot go on.
-    pub(super) fn fail(&self, reason: &str) {
+    pub(super) fn fail(&mut self, reason: &str) {
+        self.tell();
         self.send(Event::Failed(reason.to_owned()));
+    }
+
+    /// Tokens that the sequence may have in the end, in a slot of `context_tokens`.
+    fn longest(&self, context_tokens: u32) -> usize {
+        let limit = self.max_tokens.map_or(usize::MAX, |limit| self.prompt_tokens + limit as usize);
+        limit.min(context_tokens as usize)
     }
 
     fn say_prompt(&mut self) {
@@ -368,13 +343,4 @@ impl Sequence {
 /// Under a grammar an end token ends the output whatever else was asked for: it is allowed where nothing else is.
 fn ended(constraint: Option<&Constraint>, token: TokenId) -> Option<FinishReason> {
     constraint.filter(|constraint| constraint.is_end(token)).map(|_| FinishReason::End)
-}
-
-impl From<Stopped> for FinishReason {
-    fn from(stopped: Stopped) -> Self {
-        match stopped {
-            Stopped::EndToken => Self::End,
-            Stopped::StopString(text) => Self::StopString(text),
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! The scheduler against the fake engine, whose output betrays any token that is in the wrong place.
 
 mod constraint;
+mod guess;
 mod scores;
 
 use std::{
@@ -87,7 +88,7 @@ impl Bench {
     fn new(limits: Limits, faults: Faults) -> Self {
         let counters = Arc::new(Counters::default());
         Self {
-            scheduler: Scheduler::new(limits, Arc::clone(&counters)),
+            scheduler: Scheduler::new(limits, SchedulerSettings::default(), Arc::clone(&counters)),
             engine: FakeEngine::new(limits, faults),
             counters,
         }
@@ -144,13 +145,13 @@ fn drain(receiver: &mut mpsc::Receiver<Event>) -> Got {
                 assert!(got.tokens.is_empty() && got.prompt.is_none(), "the prompt comes first, and once");
                 got.prompt = Some(scores);
             }
-            Event::Token { index, token, parts, score, ending } => {
-                got.scores.extend(score);
+            Event::Tokens(Said { index, tokens, parts, scores, ending }) => {
+                got.scores.extend(scores);
                 assert_eq!(index, next.unwrap_or(index), "no gap, no repetition");
-                next = Some(index + 1);
-                got.tokens.push(token);
+                next = Some(index + tokens.len() as u32);
+                got.tokens.extend(tokens);
                 got.text += &text(&parts);
-                got.ending = ending;
+                got.ending = ending.map(|ending| *ending);
             }
             Event::Over { ending, .. } => got.ending = Some(ending),
             Event::Failed(reason) => got.failed = Some(reason),

@@ -18,9 +18,9 @@ use tonic::Status;
 use super::score;
 use crate::{
     engine::{TokenId, Vocabulary},
-    output::Part,
+    output::Parts,
     sampling::Score,
-    scheduler::{Ending, Event, FinishReason},
+    scheduler::{Ending, Event, FinishReason, Said},
 };
 
 /// A stream of protocol events. Dropping it drops the receiver, which is what cancels the sequence.
@@ -50,14 +50,16 @@ impl Completion {
                 let prompt = score::prompt(std::mem::take(&mut self.prompt), &scores, &*self.vocabulary);
                 (0, Vec::new(), generate_event::Event::Prompt(prompt))
             }
-            Event::Token { index, token, parts, score, ending: None } => {
-                let delta = self.delta(parts, token, score.as_ref());
-                (index, vec![token.0], generate_event::Event::Delta(delta))
-            }
-            Event::Token { index, token, parts, score, ending: Some(ending) } => {
-                self.events = None;
-                let delta = self.delta(parts, token, score.as_ref());
-                (index, vec![token.0], generate_event::Event::Finished(finished(delta, ending)))
+            Event::Tokens(Said { index, tokens, parts, scores, ending }) => {
+                let delta = self.delta(parts, &tokens, &scores);
+                let event = match ending {
+                    None => generate_event::Event::Delta(delta),
+                    Some(ending) => {
+                        self.events = None;
+                        generate_event::Event::Finished(finished(delta, *ending))
+                    }
+                };
+                (index, tokens.iter().map(|token| token.0).collect(), event)
             }
             Event::Over { index, ending } => {
                 self.events = None;
@@ -71,8 +73,9 @@ impl Completion {
         Ok(GenerateEvent { model: self.model.clone(), index, tokens, event: Some(event) })
     }
 
-    fn delta(&self, parts: Vec<Part>, token: TokenId, score: Option<&Score>) -> Delta {
-        let logprobs = score.into_iter().map(|score| score::logprobs(token, score, &*self.vocabulary));
+    fn delta(&self, parts: Parts, tokens: &[TokenId], scores: &[Score]) -> Delta {
+        let scored = tokens.iter().zip(scores);
+        let logprobs = scored.map(|(token, score)| score::logprobs(*token, score, &*self.vocabulary));
         Delta { parts: parts.into_iter().map(Into::into).collect(), logprobs: logprobs.collect() }
     }
 }

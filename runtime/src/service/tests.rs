@@ -12,7 +12,7 @@ use crate::{
         fake::{ByteVocabulary, FakeEngine, Faults},
     },
     sampling::Score,
-    scheduler::{Scheduler, Turn},
+    scheduler::{Scheduler, SchedulerSettings, Turn},
 };
 
 const LIMITS: Limits =
@@ -24,7 +24,7 @@ fn service() -> Service {
     let of_engine = Arc::clone(&counters);
     std::thread::spawn(move || {
         let mut engine = FakeEngine::new(LIMITS, Faults::default());
-        let mut scheduler = Scheduler::new(engine.limits(), of_engine);
+        let mut scheduler = Scheduler::new(engine.limits(), SchedulerSettings::default(), of_engine);
         while let Ok(sequence) = submitted.recv() {
             scheduler.submit(sequence);
             while scheduler.tick(&mut engine, Instant::now()).expect("the engine is well") != Turn::Idle {}

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{Output, Step, Stopped};
 use crate::engine::{TokenId, TokenizeError, Vocabulary, fake::ByteVocabulary};
 use crate::output::format::{Template, named};
-use crate::output::{Beginning, Part, StopParams, Tool, part};
+use crate::output::{Beginning, Part, Parts, StopParams, Tool, part};
 
 /// Pieces by token; the last token ends.
 struct Pieces(Vec<&'static [u8]>);
@@ -52,7 +52,7 @@ fn parts(text: &str) -> Vec<Part> {
 }
 
 fn step(text: &str) -> Step {
-    Step { parts: parts(text), stopped: None }
+    Step { parts: parts(text).into(), stopped: None }
 }
 
 #[test]
@@ -62,8 +62,8 @@ fn tokens_become_text_until_a_stop() {
         assert_eq!(steps, expected, "tokens {tokens:?}");
         assert_eq!(output.finish(), parts(rest), "tokens {tokens:?}");
     };
-    let ended = Step { parts: Vec::new(), stopped: Some(Stopped::EndToken) };
-    let stopped = Step { parts: Vec::new(), stopped: Some(Stopped::StopString("STOP".to_owned())) };
+    let ended = Step { parts: Parts::new(), stopped: Some(Stopped::EndToken) };
+    let stopped = Step { parts: Parts::new(), stopped: Some(Stopped::StopString("STOP".to_owned())) };
     check(output(&["STOP"], false), &[0, 1, 0], &[step("a"), step(""), step("STa")], "");
     check(output(&["STOP"], false), &[0, 1, 2], &[step("a"), step(""), stopped], "");
     check(output(&["STOP"], false), &[0, 1, END], &[step("a"), step(""), ended.clone()], "ST");
