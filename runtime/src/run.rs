@@ -10,6 +10,7 @@ mod peak;
 mod sandbox;
 
 use std::{
+    fs::File,
     path::PathBuf,
     process::ExitCode,
     sync::{Arc, mpsc},
@@ -36,7 +37,7 @@ use crate::{
         link::{Link, Reporter},
         sandbox::Sandbox,
     },
-    scheduler::{Counters, SchedulerSettings},
+    scheduler::{Counters, Prefixes, SchedulerSettings},
     service::{Conversation, Service},
 };
 
@@ -87,7 +88,9 @@ pub fn run<B: Backend>() -> ExitCode {
 }
 
 fn live<B: Backend>(mut link: Link) -> Result<(), End> {
-    let Some(to_worker::Message::Standby(standby)) = receive(&mut link) else { return Err(End::Dismissed) };
+    let Some((to_worker::Message::Standby(standby), _)) = receive(&mut link) else {
+        return Err(End::Dismissed);
+    };
     let sandbox = Sandbox::enter(standby.sandbox.as_ref());
     init_telemetry::<B>(&standby);
     link.prepare_adoption(&standby);
@@ -119,8 +122,11 @@ fn live<B: Backend>(mut link: Link) -> Result<(), End> {
 
 /// Waits for the model and serves it to the end.
 fn serve_placed<B: Backend>(mut link: Link, mut worker: Ready, engine: Engine) -> Result<(), End> {
-    let Some(to_worker::Message::Place(spec)) = receive(&mut link) else { return Err(End::Dismissed) };
-    link.spawn_lifeline(spec.clone(), worker.reporter.clone());
+    let Some((to_worker::Message::Place(spec), file)) = receive(&mut link) else {
+        return Err(End::Dismissed);
+    };
+    let prefixes = spec.prefixes.as_ref().map(|spec| Prefixes::new(spec, file, &worker.counters));
+    link.spawn_lifeline(spec.clone(), worker.reporter.clone(), prefixes.clone());
     info!(model = spec.model, path = spec.path, "placed");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         End::LoadFailed(Error::internal(format!("the async runtime did not start: {error}")))
@@ -130,7 +136,7 @@ fn serve_placed<B: Backend>(mut link: Link, mut worker: Ready, engine: Engine) -
             .map_err(|error| refused(&format!("listening on {}", spec.socket), &spec, &error))?;
         let model = model_spec(&spec, &worker.standby);
         worker.sandbox.seal(&model);
-        let placement = Placement { model, scheduler: scheduler_settings(&spec) };
+        let placement = Placement { model, scheduler: scheduler_settings(&spec), prefixes };
         engine.place.send(placement).map_err(|_| End::EngineFailed)?;
         let loaded = match engine.loaded.await {
             Ok(Ok(loaded)) => loaded,
@@ -176,8 +182,9 @@ async fn serve<B: Backend>(
     }
 }
 
-fn receive(link: &mut Link) -> Option<to_worker::Message> {
-    link.receive::<ToWorker>().ok().flatten().and_then(|message| message.message)
+fn receive(link: &mut Link) -> Option<(to_worker::Message, Option<File>)> {
+    let (ToWorker { message }, file) = link.receive().ok()??;
+    Some((message?, file))
 }
 
 fn init_telemetry<B: Backend>(standby: &StandbySpec) {

@@ -8,6 +8,8 @@ mod counters;
 mod echo;
 mod event;
 mod guess;
+mod keeper;
+mod prefixes;
 mod sequence;
 mod slots;
 #[cfg(test)]
@@ -20,6 +22,7 @@ use std::{
 };
 
 pub use counters::{Counters, Pace};
+pub use prefixes::Prefixes;
 pub use event::{Ending, Event, FinishReason, Said, Timings, Usage};
 pub use sequence::{Sequence, SequenceParams};
 
@@ -27,6 +30,8 @@ use crate::{
     engine::{Batch, Limits, Rows, SlotId, StepError, TextEngine, Want},
     scheduler::{
         guess::Share,
+        keeper::Keeper,
+        prefixes::{Filing, Found},
         slots::{Claim, Slots},
     },
 };
@@ -49,6 +54,19 @@ pub enum Turn {
     Idle,
 }
 
+/// What came of a look for something to keep in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// A slot's content was saved: look again.
+    Kept,
+    /// The writer is behind: look again soon.
+    Busy,
+    /// Another process has the file: look again later.
+    Locked,
+    /// There is nothing to keep, or no place for it.
+    Nothing,
+}
+
 /// What a scheduler is told of how to go about it; the default is the plainest way.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct SchedulerSettings {
@@ -60,6 +78,7 @@ pub struct SchedulerSettings {
 pub struct Scheduler {
     limits: Limits,
     slots: Slots,
+    keeper: Keeper,
     running: Vec<Running>,
     waiting: VecDeque<Sequence>,
     batch: Batch,
@@ -108,6 +127,7 @@ impl Scheduler {
         Self {
             limits,
             slots: Slots::new(limits.slots),
+            keeper: Keeper::default(),
             running: Vec::new(),
             waiting: VecDeque::new(),
             batch: Batch::default(),
@@ -118,6 +138,14 @@ impl Scheduler {
             next: 0,
             counters,
         }
+    }
+
+    /// Keeps in `prefixes` what slots lose, and takes from there what they lack.
+    #[must_use]
+    pub fn keeping(mut self, prefixes: Arc<Prefixes>) -> Self {
+        self.slots.show_on(prefixes.board());
+        self.keeper = Keeper::new(prefixes);
+        self
     }
 
     /// Sequences that have no slot yet.
@@ -140,6 +168,7 @@ impl Scheduler {
     /// One turn. `now` stamps the timings of what happens in it.
     pub fn tick(&mut self, engine: &mut dyn TextEngine, now: Instant) -> Result<Turn, Fatal> {
         self.drop_cancelled();
+        self.keep_long(engine);
         self.admit(engine, now);
         self.compose();
         self.publish();
@@ -177,36 +206,95 @@ impl Scheduler {
             return;
         }
         while let Some(sequence) = self.waiting.front() {
-            let Some(claim) = self.slots.claim(sequence.owner(), sequence.tokens(), sequence.first_row())
-            else {
-                return;
-            };
+            let (owner, tokens, first_row) = (sequence.owner(), sequence.tokens(), sequence.first_row());
+            let Some(claim) = self.slots.claim(owner, tokens, first_row) else { return };
+            let found = self.keeper.find(owner, &tokens[..first_row], claim.length as usize);
+            let kept = found.as_ref().and_then(|found| self.slots.claim_oldest(found.length));
+            let claim = kept.unwrap_or(claim);
             let mut sequence = self.waiting.pop_front().expect("the front was looked at just now");
-            let held = self.prepare(engine, &claim);
+            let held = self.prepare(engine, &claim, found.as_ref());
+            self.slots.hold(claim.slot, sequence.owner(), sequence.tokens(), held);
             self.counters.cached(u64::from(held));
+            let longest = sequence.reserve(self.limits.context_tokens);
+            self.slots.reserve(claim.slot, longest);
             sequence.admitted(now, held);
             self.running.push(Running { sequence, slot: claim.slot });
         }
     }
 
-    /// Makes the engine's slot hold what the claim says, or nothing where the engine cannot; returns the tokens
-    /// that need not be computed.
-    fn prepare(&mut self, engine: &mut dyn TextEngine, claim: &Claim) -> u32 {
-        let held = match claim.copy_from {
-            Some(from) => engine.kv_copy(from, claim.slot, claim.length),
-            None if claim.length == 0 => {
+    /// Makes the engine's slot hold what the claim says, of what was `found` if anything was, or nothing where the
+    /// engine cannot; returns the tokens that need not be computed. What the slot loses is kept.
+    fn prepare(&mut self, engine: &mut dyn TextEngine, claim: &Claim, found: Option<&Found>) -> u32 {
+        let is_cut = found.is_none() && claim.copy_from.is_none();
+        if self.slots.is_loss(claim.slot, if is_cut { claim.length } else { 0 }) {
+            self.keep(engine, claim.slot);
+        }
+        let held = match (found, claim.copy_from) {
+            (Some(found), _) => self.keeper.restore(engine, claim.slot, found),
+            (None, Some(from)) => engine.kv_copy(from, claim.slot, claim.length),
+            (None, None) if claim.length == 0 => {
                 engine.kv_clear(claim.slot);
                 Ok(())
             }
-            None => engine.kv_truncate(claim.slot, claim.length),
+            (None, None) => engine.kv_truncate(claim.slot, claim.length),
         };
         if held.is_err() {
             engine.kv_clear(claim.slot);
-            self.slots.forget(claim.slot);
             return 0;
         }
-        self.slots.hold_prefix(claim);
+        if found.is_some() {
+            self.counters.restored(claim.length.into());
+        }
         claim.length
+    }
+
+    /// Saves what `slot` holds, which it is about to lose.
+    fn keep(&self, engine: &dyn TextEngine, slot: SlotId) {
+        let (owner, tokens) = self.slots.content(slot);
+        self.keeper.keep(engine, slot, owner, tokens);
+    }
+
+    /// Saves what one of the idle slots holds and the file does not; to be called when there is nothing else to do.
+    pub fn keep_idle(&mut self, engine: &dyn TextEngine) -> Keeping {
+        while let Some(slot) = self.slots.next_unoffered() {
+            match self.keeper.filing() {
+                Filing::Absent => return Keeping::Nothing,
+                Filing::Locked => return Keeping::Locked,
+                Filing::Busy => return Keeping::Busy,
+                Filing::Done => {}
+            }
+            self.slots.offered(slot);
+            let (owner, tokens) = self.slots.content(slot);
+            if self.keeper.file(engine, slot, owner, tokens) {
+                return Keeping::Kept;
+            }
+        }
+        Keeping::Nothing
+    }
+
+    /// Whether [`keep_idle`](Self::keep_idle) may have something to save.
+    pub fn has_unsaved(&self) -> bool {
+        self.slots.next_unoffered().is_some() && self.keeper.filing() != Filing::Absent
+    }
+
+    /// Waits until the file has all that was saved, or until `deadline`; to be called when the process is to end.
+    pub fn flush(&self, deadline: Instant) {
+        self.keeper.flush(deadline);
+    }
+
+    /// Saves what one sequence has computed that runs for long, so that little is lost with the process.
+    fn keep_long(&mut self, engine: &dyn TextEngine) {
+        let long = self.running.iter().find(|Running { sequence, slot }| {
+            let (held, grown) = (self.slots.held(*slot), self.slots.n_unoffered(*slot));
+            let is_due = grown >= LONG_TOKENS.max(held / LONG_PART);
+            is_due && sequence.completion_tokens() >= LONG_COMPLETION_TOKENS
+        });
+        let Some(slot) = long.map(|running| running.slot).filter(|_| self.keeper.filing() == Filing::Done) else {
+            return;
+        };
+        self.slots.offered(slot);
+        let (owner, tokens) = self.slots.content(slot);
+        self.keeper.file(engine, slot, owner, tokens);
     }
 
     /// Fills the batch: first a token for every sequence that decodes, so that prompts do not hold them up, then
@@ -341,13 +429,16 @@ impl Scheduler {
     /// Makes room in the KV cache: what an idle slot holds goes first. Then the sequence that was admitted last
     /// loses its slot; it waits again at the front, and what it has generated is computed anew.
     fn preempt(&mut self, engine: &mut dyn TextEngine) -> Result<(), Fatal> {
-        if let Some(slot) = self.slots.forget_idle() {
+        if let Some(slot) = self.slots.oldest_idle() {
+            self.keep(engine, slot);
             engine.kv_clear(slot);
+            self.slots.forget(slot);
             return Ok(());
         }
         let Some(Running { mut sequence, slot }) = self.running.pop() else {
             return Err(Fatal { reason: "its KV cache is full without a sequence in it".into() });
         };
+        self.keep(engine, slot);
         engine.kv_clear(slot);
         self.slots.forget(slot);
         self.slots.release(slot);
@@ -409,6 +500,12 @@ impl Room {
 
 /// Bytes of the rows of tokens that are known already, which one step may give: a row of 128,000 logits has 512 KB.
 const KNOWN_ROWS_BYTES: usize = 16 << 20;
+
+/// A sequence that runs is saved when it has so many more tokens, and so large a part more, and has generated so many:
+/// what is short is saved when it has ended, and saving holds the others up.
+const LONG_TOKENS: usize = 1024;
+const LONG_PART: usize = 4;
+const LONG_COMPLETION_TOKENS: u32 = 256;
 
 /// How long the engine's thread waits before it looks whether readers have caught up.
 pub const BLOCKED_PAUSE: Duration = Duration::from_millis(1);

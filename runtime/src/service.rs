@@ -29,7 +29,7 @@ use impetus_proto::{
         Stats, StatsRequest, TokenizeReply, TokenizeRequest, generate_event, worker_server::Worker,
     },
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::{Stream, StreamExt};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use tonic::{Request, Response, Status};
@@ -38,7 +38,7 @@ use tracing::{Instrument, debug, info_span};
 use crate::{
     engine::{TokenId, Vocabulary},
     prompt::InfillTokens,
-    run::engine_thread::Work,
+    run::engine_thread::{Order, Work},
     sampling::grammar::Grammars,
     scheduler::{Counters, Sequence, SequenceParams},
     service::{
@@ -101,11 +101,18 @@ impl Service {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Refuses new requests from now on; resolves when no stream is left.
+    /// Refuses new requests from now on; resolves when no stream is left and what slots hold is saved.
     pub(crate) async fn drain(&self) {
         self.shared.draining.store(true, Ordering::SeqCst);
         self.shared.requests.close();
         self.shared.requests.wait().await;
+        if let Work::Generate { orders, .. } = &self.shared.work {
+            let (done, saved) = oneshot::channel();
+            // It is full only of sequences that have lost their readers, or the engine is gone.
+            if orders.try_send(Order::Save(done)).is_ok() {
+                drop(saved.await);
+            }
+        }
     }
 
     /// Refuses a request for another model, which a gateway with an old lease may send.
@@ -142,7 +149,7 @@ impl Service {
 
     async fn start(&self, request: GenerateRequest) -> Result<EventStream, Error> {
         let in_progress = self.enter(&request.model)?;
-        let Work::Generate { sequences, .. } = &self.shared.work else {
+        let Work::Generate { orders, prefixes, .. } = &self.shared.work else {
             let what = match self.shared.work {
                 Work::Rerank { .. } => "ranks documents: it generates no text",
                 _ => "is an embedding model: it generates no text",
@@ -165,7 +172,7 @@ impl Service {
         let index = resume.len() as u32;
 
         let (events, receiver) = mpsc::channel(EVENTS_PER_READER);
-        let shared = Arc::clone(&self.shared);
+        let (shared, prefixes) = (Arc::clone(&self.shared), prefixes.clone());
         let (sequence, text) = blocking(move || {
             let Held { output, constraint } =
                 dialogue.begin(&text, output, &shared.conversation, &shared.grammars)?;
@@ -181,10 +188,13 @@ impl Service {
                 events,
                 submitted,
             });
-            Ok::<_, Error>((sequence, text))
+            if let Some(prefixes) = prefixes {
+                prefixes.fetch(&sequence);
+            }
+            Ok::<_, Error>((Box::new(sequence), text))
         })
         .await??;
-        sequences.try_send(sequence).map_err(|error| match error {
+        orders.try_send(Order::Generate(sequence)).map_err(|error| match error {
             TrySendError::Full(_) => {
                 Error::new(Code::NoCapacity, "too many requests wait for this model: try again soon")
                     .with_retry_after(1)

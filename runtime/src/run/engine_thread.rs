@@ -6,7 +6,7 @@ use std::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use impetus_proto::launch::{Progress as ProgressReport, report};
@@ -16,10 +16,11 @@ use tracing::error;
 use crate::{
     embedding,
     engine::{
-        Backend, Card, EmbeddingLimits, Limits, LoadError, Model, ModelSpec, Progress, Task, Vocabulary,
+        Backend, Card, EmbeddingLimits, Limits, LoadError, Model, ModelSpec, Progress, Task, TextEngine,
+        Vocabulary,
     },
     run::link::Reporter,
-    scheduler::{BLOCKED_PAUSE, Counters, Scheduler, SchedulerSettings, Sequence, Turn},
+    scheduler::{BLOCKED_PAUSE, Counters, Keeping, Prefixes, Scheduler, SchedulerSettings, Sequence, Turn},
 };
 
 /// Sequences that may wait without a slot; the channel to this thread holds some more.
@@ -29,6 +30,15 @@ const CHANNEL_ROOM: usize = 64;
 /// Inputs of an embedding model that may wait: the whole of one request of the largest kind.
 const INPUTS_ROOM: usize = 2048;
 
+/// How long there is nothing to do before what idle slots hold is saved: the next sequence may be on its way.
+const IDLE_PAUSE: Duration = Duration::from_millis(300);
+/// How long to wait for the thread that writes.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+/// How long to wait for a process that still has the file.
+const LOCKED_PAUSE: Duration = Duration::from_secs(2);
+/// How long what slots hold may take to be saved when the worker drains.
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+
 /// Bytes of stack: engines recurse over graphs.
 const STACK_BYTES: usize = 16 << 20;
 
@@ -36,6 +46,15 @@ const STACK_BYTES: usize = 16 << 20;
 pub(super) struct Placement {
     pub(super) model: ModelSpec,
     pub(super) scheduler: SchedulerSettings,
+    pub(super) prefixes: Option<Arc<Prefixes>>,
+}
+
+/// What the thread is asked to do.
+pub(crate) enum Order {
+    /// Generate.
+    Generate(Box<Sequence>),
+    /// Save what slots hold, once nothing runs, and say when that is done; the process is to end.
+    Save(oneshot::Sender<()>),
 }
 
 /// What the service needs of a loaded model.
@@ -49,11 +68,19 @@ pub(super) struct Loaded {
 #[derive(Clone)]
 pub(crate) enum Work {
     /// It continues texts.
-    Generate { limits: Limits, sequences: SyncSender<Sequence> },
+    Generate { limits: Limits, orders: SyncSender<Order>, prefixes: Option<Arc<Prefixes>> },
     /// It turns texts into vectors.
     Embed { limits: EmbeddingLimits, inputs: SyncSender<embedding::Input> },
     /// It says how well documents answer a query.
     Rerank { limits: EmbeddingLimits, inputs: SyncSender<embedding::Input> },
+}
+
+/// Sequences on an engine.
+struct Drive {
+    scheduler: Scheduler,
+    ordered: Receiver<Order>,
+    /// Those who wait until everything is saved.
+    saves: Vec<oneshot::Sender<()>>,
 }
 
 pub(super) struct EngineThread<B> {
@@ -108,12 +135,15 @@ impl<B: Backend> EngineThread<B> {
         };
         match task {
             Task::Generate(mut engine) => {
-                let (sequences, submitted) = sync_channel(CHANNEL_ROOM);
+                let (orders, ordered) = sync_channel(CHANNEL_ROOM);
                 let limits = engine.limits();
-                let scheduler = Scheduler::new(limits, placement.scheduler, self.counters);
-                let work = Work::Generate { limits, sequences };
+                let mut scheduler = Scheduler::new(limits, placement.scheduler, self.counters);
+                if let Some(prefixes) = &placement.prefixes {
+                    scheduler = scheduler.keeping(Arc::clone(prefixes));
+                }
+                let work = Work::Generate { limits, orders, prefixes: placement.prefixes };
                 if loaded.send(Ok(Loaded { work, vocabulary, card })).is_ok() {
-                    drive(scheduler, &mut *engine, &submitted);
+                    drive(scheduler, &mut *engine, ordered);
                 }
             }
             Task::Embed(mut engine) => {
@@ -146,33 +176,73 @@ impl<B: Backend> EngineThread<B> {
     }
 }
 
-/// Ticks until the service is gone or the engine fails.
-fn drive(
-    mut scheduler: Scheduler,
-    engine: &mut dyn crate::engine::TextEngine,
-    submitted: &Receiver<Sequence>,
-) {
-    loop {
-        while scheduler.n_waiting() < MAX_WAITING
-            && let Ok(sequence) = submitted.try_recv()
-        {
-            scheduler.submit(sequence);
-        }
-        let turn = match scheduler.tick(engine, Instant::now()) {
-            Ok(turn) => turn,
-            Err(error) => return error!(%error, "the worker ends"),
-        };
-        match turn {
-            Turn::Stepped => {}
-            Turn::Idle => match submitted.recv() {
-                Ok(sequence) => scheduler.submit(sequence),
-                Err(_) => return,
-            },
-            Turn::Blocked => match submitted.recv_timeout(BLOCKED_PAUSE) {
-                Ok(sequence) => scheduler.submit(sequence),
+impl Drive {
+    fn run(mut self, engine: &mut dyn TextEngine) {
+        loop {
+            while self.scheduler.n_waiting() < MAX_WAITING
+                && let Ok(order) = self.ordered.try_recv()
+            {
+                self.take(order);
+            }
+            let turn = match self.scheduler.tick(engine, Instant::now()) {
+                Ok(turn) => turn,
+                Err(error) => return error!(%error, "the worker ends"),
+            };
+            let order = match turn {
+                Turn::Stepped => continue,
+                Turn::Blocked => self.ordered.recv_timeout(BLOCKED_PAUSE),
+                Turn::Idle => self.idle(engine),
+            };
+            match order {
+                Ok(order) => self.take(order),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
-            },
+            }
         }
     }
+
+    fn take(&mut self, order: Order) {
+        match order {
+            Order::Generate(sequence) => self.scheduler.submit(*sequence),
+            Order::Save(done) => self.saves.push(done),
+        }
+    }
+
+    /// Waits for the next order, and saves what idle slots hold while there is none.
+    fn idle(&mut self, engine: &dyn TextEngine) -> Result<Order, RecvTimeoutError> {
+        if !self.saves.is_empty() {
+            self.save_all(engine);
+        }
+        let mut pause = IDLE_PAUSE;
+        while self.scheduler.has_unsaved() {
+            match self.ordered.recv_timeout(pause) {
+                Err(RecvTimeoutError::Timeout) => {}
+                order => return order,
+            }
+            pause = match self.scheduler.keep_idle(engine) {
+                Keeping::Kept => Duration::ZERO,
+                Keeping::Busy => BUSY_PAUSE,
+                Keeping::Locked => LOCKED_PAUSE,
+                Keeping::Nothing => break,
+            };
+        }
+        self.ordered.recv().map_err(|_| RecvTimeoutError::Disconnected)
+    }
+
+    fn save_all(&mut self, engine: &dyn TextEngine) {
+        let deadline = Instant::now() + DRAIN_LIMIT;
+        self.scheduler.flush(deadline);
+        while Instant::now() < deadline && self.scheduler.keep_idle(engine) == Keeping::Kept {
+            self.scheduler.flush(deadline);
+        }
+        for done in self.saves.drain(..) {
+            // Whoever asked may have gone.
+            let _ = done.send(());
+        }
+    }
+}
+
+/// Does what is ordered until the service is gone or the engine fails.
+pub(crate) fn drive(scheduler: Scheduler, engine: &mut dyn TextEngine, ordered: Receiver<Order>) {
+    Drive { scheduler, ordered, saves: Vec::new() }.run(engine);
 }

@@ -1,6 +1,7 @@
 //! The worker's end of the channel to its supervisor.
 
 use std::{
+    fs::File,
     io,
     os::{
         fd::{FromRawFd, OwnedFd},
@@ -13,7 +14,8 @@ use std::{
 use impetus_proto::{
     adoption::Adoption,
     channel::{self, CHANNEL_FD},
-    launch::{Adopted, Report, StandbySpec, Tick, ToWorker, WorkerSpec, report},
+    launch::{Adopted, PrefixRoom, Report, StandbySpec, Tick, ToWorker, WorkerSpec, report, to_worker},
+    passing,
 };
 use nix::{
     sys::{
@@ -22,12 +24,11 @@ use nix::{
     },
     unistd::getpid,
 };
-use prost::Message;
 use tracing::{info, warn};
 
 use crate::{
     run::peak::Peak,
-    scheduler::{Counters, Pace},
+    scheduler::{Counters, Pace, Prefixes},
 };
 
 /// How often a worker says how far it is.
@@ -60,17 +61,29 @@ impl Link {
         });
     }
 
-    /// Blocks for the supervisor's next message; `None` when it is gone.
-    pub(super) fn receive<M: Message + Default>(&mut self) -> io::Result<Option<M>> {
-        channel::read(&mut self.stream)
+    /// Blocks for the supervisor's next message and the file that came with it; `None` when it is gone.
+    pub(super) fn receive(&mut self) -> io::Result<Option<(ToWorker, Option<File>)>> {
+        let message = passing::read(&self.stream)?;
+        Ok(message.map(|(message, descriptors)| (message, descriptors.into_iter().next().map(File::from))))
     }
 
     /// When the supervisor is gone, goes over to the next one, or ends this process when none comes within the grace.
-    /// By SIGKILL: a stuck engine must not be able to delay it.
-    pub(super) fn spawn_lifeline(mut self, spec: WorkerSpec, reporter: Reporter) {
+    /// By SIGKILL: a stuck engine must not be able to delay it. Meanwhile it hears how much room prefixes have.
+    pub(super) fn spawn_lifeline(
+        mut self,
+        spec: WorkerSpec,
+        reporter: Reporter,
+        prefixes: Option<Arc<Prefixes>>,
+    ) {
         let watch = move || {
             loop {
-                while let Ok(Some(_)) = self.receive::<ToWorker>() {}
+                while let Ok(Some((message, _))) = self.receive() {
+                    if let (Some(to_worker::Message::PrefixRoom(PrefixRoom { ram_bytes })), Some(prefixes)) =
+                        (message.message, &prefixes)
+                    {
+                        prefixes.set_room(ram_bytes);
+                    }
+                }
                 let Some(channel) = self.adoption.as_ref().and_then(Adoption::wait) else { break };
                 // Without the duplicate nobody would answer; that supervisor hears so, and may come again.
                 let Ok(writer) = channel.try_clone() else { continue };

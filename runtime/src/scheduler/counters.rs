@@ -25,6 +25,11 @@ pub struct Counters {
     completion_tokens: AtomicU64,
     guessed_tokens: AtomicU64,
     accepted_tokens: AtomicU64,
+    restored_tokens: AtomicU64,
+    prefix_ram_bytes: AtomicU64,
+    prefix_ram_peak_bytes: AtomicU64,
+    prefix_room_bytes: AtomicU64,
+    prefix_file_bytes: AtomicU64,
     preemptions: AtomicU64,
     finished: AtomicU64,
     cancelled: AtomicU64,
@@ -86,7 +91,11 @@ impl Counters {
             step_us: self.step_us.load(Relaxed),
             guessed_tokens: self.guessed_tokens.load(Relaxed),
             accepted_tokens: self.accepted_tokens.load(Relaxed),
-            ..Stats::default()
+            restored_tokens: self.restored_tokens.load(Relaxed),
+            prefix_ram_bytes: self.prefix_ram_bytes.load(Relaxed),
+            prefix_ram_peak_bytes: self.prefix_ram_peak_bytes.load(Relaxed),
+            prefix_room_bytes: self.prefix_room_bytes.load(Relaxed),
+            prefix_file_bytes: self.prefix_file_bytes.load(Relaxed),
         }
     }
 
@@ -133,6 +142,27 @@ impl Counters {
     pub(super) fn guessed(&self, n_guessed: usize, n_true: usize) {
         self.guessed_tokens.fetch_add(n_guessed as u64, Relaxed);
         self.accepted_tokens.fetch_add(n_true as u64, Relaxed);
+    }
+
+    /// Of the tokens that were cached, so many came from a kept prefix.
+    pub(super) fn restored(&self, tokens: u64) {
+        self.restored_tokens.fetch_add(tokens, Relaxed);
+    }
+
+    /// Prefixes in RAM take so many bytes now.
+    pub(super) fn prefix_ram(&self, bytes: u64) {
+        self.prefix_ram_bytes.store(bytes, Relaxed);
+        self.prefix_ram_peak_bytes.fetch_max(bytes, Relaxed);
+    }
+
+    /// Prefixes in RAM may take so many bytes from now on.
+    pub(super) fn prefix_room(&self, bytes: u64) {
+        self.prefix_room_bytes.store(bytes, Relaxed);
+    }
+
+    /// Prefixes in the file take so many bytes now.
+    pub(super) fn prefix_file(&self, bytes: u64) {
+        self.prefix_file_bytes.store(bytes, Relaxed);
     }
 
     pub(super) fn preempted(&self) {

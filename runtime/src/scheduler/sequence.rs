@@ -202,6 +202,13 @@ impl Sequence {
         }
     }
 
+    /// Makes room for all tokens that it may have, before it decodes; how many.
+    pub(super) fn reserve(&mut self, context_tokens: u32) -> usize {
+        let longest = self.longest(context_tokens);
+        self.tokens.reserve(longest.saturating_sub(self.tokens.len()));
+        longest
+    }
+
     /// Takes the row of logits behind the token at `place`, whose next one is known.
     pub(super) fn take_known(&mut self, logits: &mut [f32], place: usize) {
         debug_assert_eq!(place, self.first_row, "rows come in order, each once");

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::engine::{SlotId, TokenId};
+use crate::{
+    engine::{SlotId, TokenId},
+    scheduler::prefixes::{Board, MIN_TOKENS, common_prefix},
+};
 
 /// The least common prefix that is worth copying from another slot, in tokens. Below it computing is no slower
 /// than moving the cache.
@@ -12,6 +15,8 @@ const MIN_COPY_TOKENS: usize = 128;
 pub(super) struct Slots {
     slots: Vec<Slot>,
     clock: u64,
+    /// Where others see what slots hold.
+    board: Option<Arc<Board>>,
 }
 
 #[derive(Default)]
@@ -20,11 +25,13 @@ struct Slot {
     owner: Arc<str>,
     /// What the engine's cache holds for this slot: never more than has been computed.
     tokens: Vec<TokenId>,
+    /// How many tokens it held when they were last offered to be kept.
+    offered: usize,
     busy: bool,
     last_used: u64,
 }
 
-/// A slot taken for a sequence, and the prefix of its tokens that need not be computed.
+/// A free slot for a sequence, and the prefix of its tokens that need not be computed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Claim {
     pub(super) slot: SlotId,
@@ -36,7 +43,12 @@ pub(super) struct Claim {
 
 impl Slots {
     pub(super) fn new(n_slots: u32) -> Self {
-        Self { slots: (0..n_slots).map(|_| Slot::default()).collect(), clock: 0 }
+        Self { slots: (0..n_slots).map(|_| Slot::default()).collect(), clock: 0, board: None }
+    }
+
+    /// From now on `board` shows what slots hold.
+    pub(super) fn show_on(&mut self, board: Arc<Board>) {
+        self.board = Some(board);
     }
 
     /// Number of tokens that `slot` holds.
@@ -44,12 +56,18 @@ impl Slots {
         self.slots[slot.0 as usize].tokens.len()
     }
 
-    /// Takes a free slot for `tokens` of `owner`, who shares nothing with others. Those from `first_row` on are never part of the prefix, since their logits are
-    /// needed.
+    /// Tokens that `slot` holds, and whose they are.
+    pub(super) fn content(&self, slot: SlotId) -> (&Arc<str>, &[TokenId]) {
+        let slot = &self.slots[slot.0 as usize];
+        (&slot.owner, &slot.tokens)
+    }
+
+    /// Chooses a free slot for `tokens` of `owner`, who shares nothing with others. Those from `first_row` on are never
+    /// part of the prefix, since their logits are needed.
     ///
     /// The longest prefix wins. Where using it would cut off more than half of what its slot holds, another
     /// free slot is taken, the least recently used, and gets a copy when that pays.
-    pub(super) fn claim(&mut self, owner: &Arc<str>, tokens: &[TokenId], first_row: usize) -> Option<Claim> {
+    pub(super) fn claim(&self, owner: &Arc<str>, tokens: &[TokenId], first_row: usize) -> Option<Claim> {
         let usable = &tokens[..first_row];
         let oldest = self.free().min_by_key(|&idx| self.slots[idx].last_used)?;
         let prefix = |idx: usize| match &self.slots[idx] {
@@ -71,21 +89,32 @@ impl Slots {
         } else {
             (oldest, prefix(oldest), None)
         };
-        self.clock += 1;
-        self.slots[idx].busy = true;
-        self.slots[idx].owner = owner.clone();
-        self.slots[idx].last_used = self.clock;
         Some(Claim { slot: SlotId(idx as u32), length: length as u32, copy_from })
     }
 
-    /// The engine did what `claim` asks: its slot holds the prefix and nothing else.
-    pub(super) fn hold_prefix(&mut self, claim: &Claim) {
-        let length = claim.length as usize;
-        if let Some(from) = claim.copy_from {
-            let prefix = self.slots[from.0 as usize].tokens[..length].to_vec();
-            self.slots[claim.slot.0 as usize].tokens = prefix;
-        } else {
-            self.slots[claim.slot.0 as usize].tokens.truncate(length);
+    /// The same where `length` tokens of the sequence were kept elsewhere: the least recently used free slot.
+    pub(super) fn claim_oldest(&self, length: usize) -> Option<Claim> {
+        let oldest = self.free().min_by_key(|&idx| self.slots[idx].last_used)?;
+        Some(Claim { slot: SlotId(oldest as u32), length: length as u32, copy_from: None })
+    }
+
+    /// Whether most of what the claim's slot holds is worth something and will be lost, where it keeps `kept` tokens.
+    pub(super) fn is_loss(&self, slot: SlotId, kept: u32) -> bool {
+        let held = self.held(slot);
+        held >= MIN_TOKENS && kept as usize * 2 < held
+    }
+
+    /// The sequence of `tokens` of `owner` has `slot`, which holds the first `length` of them and nothing else.
+    pub(super) fn hold(&mut self, slot: SlotId, owner: &Arc<str>, tokens: &[TokenId], length: u32) {
+        self.clock += 1;
+        let idx = slot.0 as usize;
+        let Slot { owner: whose, tokens: held, offered, busy, last_used } = &mut self.slots[idx];
+        held.clear();
+        held.extend_from_slice(&tokens[..length as usize]);
+        whose.clone_from(owner);
+        (*offered, *busy, *last_used) = (0, true, self.clock);
+        if let Some(board) = &self.board {
+            board.show(slot, owner, tokens);
         }
     }
 
@@ -94,34 +123,68 @@ impl Slots {
         self.slots[slot.0 as usize].tokens.extend_from_slice(tokens);
     }
 
-    /// The engine cleared `slot`.
-    pub(super) fn forget(&mut self, slot: SlotId) {
-        self.slots[slot.0 as usize].tokens.clear();
+    /// The sequence in `slot` may grow to so many tokens.
+    pub(super) fn reserve(&mut self, slot: SlotId, tokens: usize) {
+        let held = &mut self.slots[slot.0 as usize].tokens;
+        held.reserve(tokens.saturating_sub(held.len()));
     }
 
-    /// Gives up what the least recently used idle slot holds, and says which slot the engine has to clear.
-    pub(super) fn forget_idle(&mut self) -> Option<SlotId> {
+    /// The engine cleared `slot`.
+    pub(super) fn forget(&mut self, slot: SlotId) {
+        let forgotten = &mut self.slots[slot.0 as usize];
+        forgotten.tokens.clear();
+        forgotten.offered = 0;
+        self.show(slot);
+    }
+
+    /// The least recently used of the free slots that hold something.
+    pub(super) fn oldest_idle(&self) -> Option<SlotId> {
         let holding = self.free().filter(|&idx| !self.slots[idx].tokens.is_empty());
         let idx = holding.min_by_key(|&idx| self.slots[idx].last_used)?;
-        self.slots[idx].tokens.clear();
         Some(SlotId(idx as u32))
+    }
+
+    /// The most recently used of the free slots whose tokens were not offered to be kept.
+    pub(super) fn next_unoffered(&self) -> Option<SlotId> {
+        let unoffered = |idx: &usize| {
+            let Slot { tokens, offered, .. } = &self.slots[*idx];
+            tokens.len() >= MIN_TOKENS && tokens.len() != *offered
+        };
+        let idx = self.free().filter(unoffered).max_by_key(|&idx| self.slots[idx].last_used)?;
+        Some(SlotId(idx as u32))
+    }
+
+    /// Tokens that were added to `slot` since they were last offered to be kept.
+    pub(super) fn n_unoffered(&self, slot: SlotId) -> usize {
+        let Slot { tokens, offered, .. } = &self.slots[slot.0 as usize];
+        tokens.len() - offered
+    }
+
+    /// What `slot` holds was offered to be kept.
+    pub(super) fn offered(&mut self, slot: SlotId) {
+        let Slot { tokens, offered, .. } = &mut self.slots[slot.0 as usize];
+        *offered = tokens.len();
     }
 
     /// The sequence in `slot` is gone; what the slot holds stays for reuse.
     pub(super) fn release(&mut self, slot: SlotId) {
         self.clock += 1;
-        let slot = &mut self.slots[slot.0 as usize];
-        slot.busy = false;
-        slot.last_used = self.clock;
+        let released = &mut self.slots[slot.0 as usize];
+        released.busy = false;
+        released.last_used = self.clock;
+        self.show(slot);
+    }
+
+    fn show(&self, slot: SlotId) {
+        if let Some(board) = &self.board {
+            let (owner, tokens) = self.content(slot);
+            board.show(slot, owner, tokens);
+        }
     }
 
     fn free(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.slots.len()).filter(|&idx| !self.slots[idx].busy)
     }
-}
-
-fn common_prefix(a: &[TokenId], b: &[TokenId]) -> usize {
-    a.iter().zip(b).take_while(|(x, y)| x == y).count()
 }
 
 #[cfg(test)]
@@ -139,7 +202,7 @@ mod tests {
 
     fn pass_of(owner: &str, slots: &mut Slots, prompt: &[TokenId]) -> Claim {
         let claim = slots.claim(&owner.into(), prompt, prompt.len() - 1).expect("a slot is free");
-        slots.hold_prefix(&claim);
+        slots.hold(claim.slot, &owner.into(), prompt, claim.length);
         slots.extend(claim.slot, &prompt[claim.length as usize..]);
         slots.release(claim.slot);
         claim
@@ -198,7 +261,8 @@ mod tests {
     #[test]
     fn without_a_free_slot_there_is_no_claim() {
         let mut slots = Slots::new(1);
-        assert!(slots.claim(&"".into(), &tokens(0..5), 4).is_some());
+        let claim = slots.claim(&"".into(), &tokens(0..5), 4).expect("the slot is free");
+        slots.hold(claim.slot, &"".into(), &tokens(0..5), claim.length);
         assert!(slots.claim(&"".into(), &tokens(0..5), 4).is_none());
     }
 }

@@ -8,43 +8,42 @@ use impetus_proto::worker::{
 use super::*;
 use crate::{
     engine::{
-        Limits, TextEngine,
+        Limits,
         fake::{ByteVocabulary, FakeEngine, Faults},
     },
+    run::engine_thread::drive,
     sampling::Score,
-    scheduler::{Scheduler, SchedulerSettings, Turn},
+    scheduler::{Prefixes, Scheduler, SchedulerSettings},
 };
 
 const LIMITS: Limits =
     Limits { slots: 2, context_tokens: 64, tokens_per_step: 16, chunks_per_step: 2, vocabulary: 257 };
 
 fn service() -> Service {
-    let (sequences, submitted) = std::sync::mpsc::sync_channel::<Sequence>(8);
-    let counters = Arc::new(Counters::default());
-    let of_engine = Arc::clone(&counters);
+    service_of(LIMITS, None, Arc::default())
+}
+
+fn service_of(limits: Limits, prefixes: Option<Arc<Prefixes>>, counters: Arc<Counters>) -> Service {
+    let (orders, ordered) = std::sync::mpsc::sync_channel(8);
+    let (of_engine, kept) = (Arc::clone(&counters), prefixes.clone());
     std::thread::spawn(move || {
-        let mut engine = FakeEngine::new(LIMITS, Faults::default());
-        let mut scheduler = Scheduler::new(engine.limits(), SchedulerSettings::default(), of_engine);
-        while let Ok(sequence) = submitted.recv() {
-            scheduler.submit(sequence);
-            while scheduler.tick(&mut engine, Instant::now()).expect("the engine is well") != Turn::Idle {}
+        let mut engine = FakeEngine::new(limits, Faults::default());
+        let mut scheduler = Scheduler::new(limits, SchedulerSettings::default(), of_engine);
+        if let Some(kept) = kept {
+            scheduler = scheduler.keeping(kept);
         }
+        drive(scheduler, &mut engine, ordered);
     });
     let description = Description {
         model: "m".into(),
-        context_tokens: LIMITS.context_tokens,
-        vocabulary: LIMITS.vocabulary,
+        context_tokens: limits.context_tokens,
+        vocabulary: limits.vocabulary,
         ..Description::default()
     };
     let vocabulary = Arc::new(ByteVocabulary::default());
     let conversation = Conversation::absent(vocabulary.clone());
-    Service::new(
-        description,
-        vocabulary,
-        conversation,
-        Work::Generate { limits: LIMITS, sequences },
-        counters,
-    )
+    let work = Work::Generate { limits, orders, prefixes };
+    Service::new(description, vocabulary, conversation, work, counters)
 }
 
 fn request(text: &str, max_tokens: u32) -> GenerateRequest {

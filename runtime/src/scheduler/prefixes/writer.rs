@@ -1,0 +1,91 @@
+//! The thread that writes to the file what is due for it, so that nobody else waits for the disk.
+
+use std::{
+    io,
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tracing::{debug, warn};
+
+use super::{Shared, arena::Content, shelf::Prefix};
+
+/// How long a file that failed, or that another process has, is left alone.
+const RETRY: Duration = Duration::from_secs(2);
+const RETRY_AFTER_ERROR: Duration = Duration::from_secs(60);
+
+/// Starts the thread. It ends with its [`Prefixes`](super::Prefixes).
+pub(super) fn spawn(shared: Arc<Shared>) {
+    let started = std::thread::Builder::new().name("prefixes".into()).spawn({
+        let shared = Arc::clone(&shared);
+        move || write(&shared)
+    });
+    if let Err(error) = started {
+        warn!(%error, "no prefix is written to the file: its thread did not start");
+        shared.progress().has_failed = true;
+    }
+}
+
+fn write(shared: &Shared) {
+    let mut has_warned = false;
+    let mut pause = None;
+    while wait(shared, pause) {
+        let outcome = write_due(shared);
+        let (has_failed, is_locked) = (outcome.is_err(), matches!(outcome, Ok(false)));
+        pause = match outcome {
+            Ok(true) => None,
+            Ok(false) => Some(RETRY),
+            Err(error) if has_warned => {
+                debug!(%error, "the file of prefixes failed again");
+                Some(RETRY_AFTER_ERROR)
+            }
+            Err(error) => {
+                has_warned = true;
+                warn!(%error, "prefixes are kept in RAM alone: their file failed; see whether its disk is full");
+                Some(RETRY_AFTER_ERROR)
+            }
+        };
+        let mut progress = shared.progress();
+        (progress.is_writing, progress.has_failed, progress.is_locked) = (false, has_failed, is_locked);
+        drop(progress);
+        shared.changed.notify_all();
+    }
+}
+
+/// Waits until there is something to do: until a call, or, where the file is to be left alone for a while, for that
+/// long. Answers whether to go on.
+fn wait(shared: &Shared, pause: Option<Duration>) -> bool {
+    let until = pause.map(|pause| Instant::now() + pause);
+    let mut progress = shared.progress();
+    loop {
+        if progress.is_closed {
+            return false;
+        }
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        if left.map_or(progress.is_called, |left| left.is_zero()) {
+            (progress.is_called, progress.is_writing) = (false, true);
+            return true;
+        }
+        progress = match left {
+            Some(left) => {
+                shared.changed.wait_timeout(progress, left).unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => shared.changed.wait(progress).unwrap_or_else(PoisonError::into_inner),
+        };
+    }
+}
+
+/// Opens the file and writes what is due; false where another process has it.
+fn write_due(shared: &Shared) -> io::Result<bool> {
+    let Some(arena) = &shared.arena else { return Ok(true) };
+    if !arena.open()? {
+        return Ok(false);
+    }
+    loop {
+        let Some(prefix) = shared.shelf().next_due() else { return Ok(true) };
+        let Prefix { owner, tokens, state, .. } = &*prefix;
+        let lasting = !shared.progress().is_hurried;
+        arena.write(&Content { owner: arena.owner(owner), tokens, state }, lasting)?;
+        shared.shelf().settled(&prefix);
+    }
+}
