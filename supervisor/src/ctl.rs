@@ -1,5 +1,6 @@
 //! `supervisorctl`: one verb, one file.
 
+mod bench;
 mod connect;
 mod failure;
 mod key;
@@ -77,6 +78,8 @@ enum Verb {
     /// Makes, lists and revokes the keys that clients need.
     #[command(subcommand)]
     Key(key::Verb),
+    /// Measures how fast the server serves a model, also against another server.
+    Bench(Box<bench::Arguments>),
     /// Has the server read its configuration again; only what changed is touched.
     Reload,
     /// Shows what the processes log.
@@ -115,6 +118,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Verb::Restart { target } => restart::run(&server, target).await,
         Verb::Swap { alias, model } => swap::run(&server, alias, model).await,
         Verb::Key(verb) => key::run(&server, verb).await,
+        Verb::Bench(arguments) => Box::pin(bench::run(&server, *arguments)).await,
         Verb::Reload => reload::run(&server).await,
         Verb::Logs(arguments) => logs::run(&server, arguments).await,
         Verb::Version => version::run(&server).await,

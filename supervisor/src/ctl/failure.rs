@@ -6,6 +6,7 @@ use impetus_config::ConfigError;
 use impetus_proto::{Code, Error};
 use tonic::Status;
 
+use super::bench::BenchError;
 use crate::{keys::KeyFileError, lock::LockError};
 
 /// Something is not running.
@@ -33,6 +34,8 @@ pub(super) enum Failure {
     Random(String),
     #[error("the server ended the connection: {0}; look at its log")]
     Lost(String),
+    #[error("{0}")]
+    Bench(#[from] BenchError),
     #[error("cannot write the answer: {0}")]
     Output(io::Error),
     #[error("cannot run: {0}")]

@@ -1,9 +1,9 @@
 //! Arithmetic over what was measured.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 /// The values below which half, 95 and 99 of a hundred lie.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct Spread {
     pub(super) p50: f64,
     pub(super) p95: f64,
@@ -17,10 +17,6 @@ impl Spread {
         values.sort_unstable_by(f64::total_cmp);
         let at = |share| percentile(&values, share);
         Some(Self { p50: at(0.5)?, p95: at(0.95)?, p99: at(0.99)? })
-    }
-
-    pub(super) fn json(self) -> Value {
-        json!({"p50": self.p50, "p95": self.p95, "p99": self.p99})
     }
 }
 
@@ -84,10 +80,7 @@ mod tests {
         check(&[], None);
         check(&[(Some(3.0), Some(2.0))], Some(1.5));
         // Not the ratio of the medians, which is 1.
-        check(
-            &[(Some(1.0), Some(2.0)), (Some(2.0), Some(8.0)), (Some(8.0), Some(1.0))],
-            Some(0.5),
-        );
+        check(&[(Some(1.0), Some(2.0)), (Some(2.0), Some(8.0)), (Some(8.0), Some(1.0))], Some(0.5));
         check(&[(Some(3.0), None), (None, Some(1.0)), (Some(1.0), Some(0.0))], None);
     }
 }

@@ -16,7 +16,7 @@ const CHUNK_LINE_BYTES: usize = 1 << 10;
 
 /// Why an answer cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum HttpError {
+pub(in crate::ctl) enum HttpError {
     #[error("the connection broke: {0}")]
     Io(#[from] io::Error),
     #[error("the connection was closed before the answer began")]

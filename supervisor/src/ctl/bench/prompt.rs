@@ -1,15 +1,15 @@
 //! Prompts: texts of about as many tokens as are wanted, none of which begins as another one does, so that no server
 //! can have computed a part of one before.
 
-use rand::{Rng, RngCore, SeedableRng, rngs::SmallRng};
+use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
 
 /// Words that most vocabularies have as one token each.
 const WORDS: [&str; 64] = [
-    "the", "time", "of", "a", "good", "man", "is", "to", "be", "where", "people", "work", "and", "live", "in", "one",
-    "house", "with", "water", "for", "every", "day", "they", "see", "that", "this", "world", "has", "many", "small",
-    "things", "we", "know", "not", "how", "long", "it", "may", "take", "her", "hand", "to", "find", "new", "land",
-    "under", "high", "light", "year", "after", "his", "name", "was", "read", "from", "left", "right", "he", "will",
-    "go", "home", "or", "stay", "here",
+    "the", "time", "of", "a", "good", "man", "is", "to", "be", "where", "people", "work", "and", "live",
+    "in", "one", "house", "with", "water", "for", "every", "day", "they", "see", "that", "this", "world",
+    "has", "many", "small", "things", "we", "know", "not", "how", "long", "it", "may", "take", "her", "hand",
+    "to", "find", "new", "land", "under", "high", "light", "year", "after", "his", "name", "was", "read",
+    "from", "left", "right", "he", "will", "go", "home", "or", "stay", "here",
 ];
 
 /// Letters that a prompt begins with.
@@ -26,7 +26,7 @@ pub(super) struct Measure {
 /// Where prompts come from; what it says never comes again, in this run or another.
 #[derive(Debug)]
 pub(super) struct Prompts {
-    random: SmallRng,
+    random: StdRng,
 }
 
 impl Measure {
@@ -47,25 +47,16 @@ impl Measure {
 impl Prompts {
     /// Prompts that no earlier run has had.
     pub(super) fn new() -> Self {
-        Self { random: SmallRng::seed_from_u64(rand::rng().next_u64()) }
+        Self { random: StdRng::seed_from_u64(rand::rng().next_u64()) }
     }
 
-    /// A prompt of so many words behind its mark.
-    pub(super) fn of_words(&mut self, n_words: u32) -> String {
-        let mut text = self.mark();
-        self.add_words(&mut text, n_words);
-        text
+    /// So many words, each behind a blank.
+    pub(super) fn words(&mut self, n_words: u32) -> String {
+        let mut word = || WORDS[self.random.random_range(0..WORDS.len())];
+        (0..n_words).flat_map(|_| [" ", word()]).collect()
     }
 
-    /// Goes on with so many words.
-    pub(super) fn add_words(&mut self, text: &mut String, n_words: u32) {
-        for _ in 0..n_words {
-            text.push(' ');
-            text.push_str(WORDS[self.random.random_range(0..WORDS.len())]);
-        }
-    }
-
-    /// Letters at random.
+    /// Letters at random, for a prompt to begin with.
     pub(super) fn mark(&mut self) -> String {
         (0..MARK_LETTERS).map(|_| char::from(self.random.random_range(b'a'..=b'z'))).collect()
     }
@@ -102,17 +93,16 @@ mod tests {
     #[test]
     fn no_prompt_begins_as_another() {
         let mut prompts = Prompts::new();
-        let first: Vec<String> = (0..100).map(|_| prompts.of_words(3)).collect();
-        assert!(first.iter().all(|prompt| prompt.split(' ').count() == 4), "{first:?}");
-        let marks: std::collections::HashSet<&str> =
-            first.iter().map(|prompt| prompt.get(..MARK_LETTERS).unwrap()).collect();
+        let marks: std::collections::HashSet<String> = (0..100).map(|_| prompts.mark()).collect();
         assert_eq!(marks.len(), 100);
-        assert_ne!(prompts.of_words(0), Prompts::new().of_words(0));
+        assert_ne!(prompts.mark(), Prompts::new().mark());
+        let words = prompts.words(3);
+        assert_eq!(words.split(' ').skip(1).filter(|word| WORDS.contains(word)).count(), 3, "{words:?}");
     }
 
     #[test]
     fn arrivals_come_as_often_as_they_should() {
-        let mut prompts = Prompts::new();
+        let mut prompts = Prompts { random: StdRng::seed_from_u64(7) };
         let mean = (0..20_000).map(|_| prompts.gap_s(200.0)).sum::<f64>() / 20_000.0;
         // Five standard deviations of the mean of so many.
         assert!((mean * 200.0 - 1.0).abs() < 5.0 / 20_000_f64.sqrt(), "{mean}");

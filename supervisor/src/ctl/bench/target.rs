@@ -152,10 +152,9 @@ impl Target {
         let mut watch = Watch::new(due, question.keeps_text);
         let mut line = Vec::new();
         while answer.line(&mut line).await.map_err(broken)? {
-            watch.line(&line, Instant::now()).map_err(|message| BenchError::Failed {
-                url: self.url.clone(),
-                message,
-            })?;
+            watch
+                .line(&line, Instant::now())
+                .map_err(|message| BenchError::Failed { url: self.url.clone(), message })?;
         }
         if answer.is_reusable() {
             self.keep(connection);

@@ -82,7 +82,8 @@ async fn serve(listener: TcpListener, n_requests: usize, per_connection: usize) 
             let mut body = vec![0; length];
             stream.read_exact(&mut body).await.unwrap();
             let is_refused = String::from_utf8(body).unwrap().contains("ignore_eos");
-            let (status, body) = if is_refused { ("400 No", REFUSAL.to_owned()) } else { ("200 OK", events()) };
+            let (status, body) =
+                if is_refused { ("400 No", REFUSAL.to_owned()) } else { ("200 OK", events()) };
             let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", body.len());
             stream.get_mut().write_all(format!("{head}{body}").as_bytes()).await.unwrap();
             answered += 1;

@@ -1,0 +1,98 @@
+use serde_json::json;
+
+use super::*;
+use crate::ctl::bench::part::{Ratios, Stages};
+
+fn side(first: f64, failed: usize) -> SideFigures {
+    let spread = |p50: f64| Some(Spread { p50, p95: p50 * 2.0, p99: p50 * 4.0 });
+    SideFigures {
+        requests: 4,
+        failed,
+        first_failure: (failed > 0).then(|| "it is full".into()),
+        prompt_tokens: Some(33.5),
+        cached_tokens: Some(0.0),
+        completion_tokens: Some(8.0),
+        first_token_ms: spread(first),
+        inter_token_ms: spread(2.0),
+        prefill_tokens_per_s: Some(640.0),
+        decode_tokens_per_s: None,
+        tokens_per_s: Some(100.25),
+        stages_ms: Some(Stages {
+            queue: Some(0.1),
+            prefill: Some(9.0),
+            decode: Some(14.0),
+            outside: Some(0.4),
+        }),
+        engine: Some(
+            json!({"share_of_time": 0.985, "us_per_step": 1234.5, "guessed_tokens": 9, "accepted_tokens": 6}),
+        ),
+    }
+}
+
+fn report() -> Report {
+    let ratios = Ratios {
+        first_token_ms: Some(0.5),
+        inter_token_ms: Some(1.0),
+        prefill_tokens_per_s: Some(1.0),
+        decode_tokens_per_s: None,
+        tokens_per_s: Some(1.0),
+    };
+    let cell = Figures {
+        workload: "completion",
+        streams: Some(2),
+        rate: None,
+        prompt_tokens: 32,
+        completion_tokens: 8,
+        ours: side(10.0, 0),
+        vs: Some(side(20.0, 1)),
+        ratios: Some(ratios),
+    };
+    Report {
+        model: "m".into(),
+        server: Server {
+            url: "http://127.0.0.1:1".into(),
+            version: "0.1.0".into(),
+            slots: 4,
+            context_tokens: 1024,
+        },
+        vs: Some(Peer { url: "http://127.0.0.1:2".into(), model: "n".into(), ignores_end: false }),
+        pairs: 5,
+        cells: vec![cell],
+        skipped: vec![Skipped {
+            workload: "completion",
+            prompt_tokens: 4096,
+            completion_tokens: 8,
+            reason: "the model has 1024 tokens of context".into(),
+        }],
+        memory: vec![Memory { process: "gateway".into(), pid: 7, rss_bytes: 6 << 20 }],
+    }
+}
+
+#[test]
+fn for_people() {
+    insta::assert_snapshot!(report().text(), @r"
+    m on http://127.0.0.1:1, impetus 0.1.0, 4 slots of 1024 tokens; 5 rounds of each cell
+    vs n on http://127.0.0.1:2
+    vs knows no ignore_eos: its completions may be shorter
+
+    WORKLOAD    STREAMS  PROMPT  TOKENS  SERVER  FIRST TOKEN, MS     BETWEEN TOKENS, MS  PREFILL/S  DECODE/S  ALL/S  FAILED
+    completion  2        32      8       ours    10.0 / 20.0 / 40.0  2.0 / 4.0 / 8.0     640.0      -         100.2  0 of 4
+    completion  2        32      8       vs      20.0 / 40.0 / 80.0  2.0 / 4.0 / 8.0     640.0      -         100.2  1 of 4
+    completion  2        32      8       ratio   0.500               1.000               1.000      -         1.000
+
+    WORKLOAD    STREAMS  PROMPT  QUEUE, MS  PREFILL, MS  DECODE, MS  OUTSIDE, MS  ENGINE  US/STEP  GUESSED
+    completion  2        32      0.1        9.0          14.0        0.4          98.5 %  1234     6 of 9
+
+    memory of gateway, pid 7: 6.0 MiB
+    not measured: completion of 4096 and 8 tokens: the model has 1024 tokens of context
+    failed: vs, completion, 2: it is full
+    ");
+}
+
+#[test]
+fn a_failed_request_of_either_side_is_a_failure() {
+    let mut report = report();
+    assert!(report.has_failures());
+    report.cells[0].vs = None;
+    assert!(!report.has_failures());
+}
