@@ -8,6 +8,7 @@ mod leasing;
 mod placement;
 mod pool;
 mod residency;
+mod rooms;
 mod seat;
 mod settings;
 mod snapshot;
@@ -30,7 +31,7 @@ pub use seat::Role;
 pub use settings::{FleetSettings, FormatSettings, Manifest};
 pub use snapshot::{ModelRow, Snapshot, WorkerRow};
 
-use self::{handle::Command, pool::Pool, seat::Resident};
+use self::{handle::Command, pool::Pool, rooms::Room, seat::Resident};
 use crate::{
     budget::{Memory, Pools},
     footprints::Footprints,
@@ -85,7 +86,7 @@ struct Entry {
     /// When it became useful: as a standby, then as a model's worker.
     useful_since: Option<Instant>,
     stats: Stats,
-    /// The most that it has held.
+    /// The most that it has held, but for prefixes.
     peaks: Memory,
     /// Who holds it to its limit.
     limited_by: Option<Enforcer>,
@@ -99,8 +100,10 @@ struct Placed {
     model: String,
     role: Role,
     manifest: Arc<Manifest>,
-    /// What the budget counts for it.
+    /// What the budget counts for it, but for prefixes.
     footprint: Memory,
+    /// What it may keep prefixes in.
+    room: Room,
     /// RAM at which it is killed.
     limit_bytes: Option<u64>,
     since: Instant,
@@ -245,6 +248,7 @@ impl<N: Nursery> Fleet<N> {
                 let is_same = (stats.slots_busy, stats.slots_total)
                     == (entry.stats.slots_busy, entry.stats.slots_total);
                 entry.stats = stats;
+                self.hear_room(&id);
                 self.on_peaks(&id, &tick.peaks);
                 if is_same {
                     return;
@@ -306,6 +310,7 @@ impl<N: Nursery> Fleet<N> {
             program: settings.program.clone(),
             threads: settings.threads,
             sandbox: settings.sandbox,
+            prefix_file_bytes: settings.prefix_file_bytes,
         };
         let (orders, given) = watch::channel(Orders::default());
         self.nursery.start(birth, given, self.events.clone());

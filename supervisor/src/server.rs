@@ -91,6 +91,7 @@ async fn serve(
         working_dir: places.state_dir.clone(),
         records: settings::records(config, places),
         cgroups: Cgroups::for_workers(config.budget.cgroups, &places.runtime_dir),
+        prefixes: configured.prefixes.clone(),
     };
     let gateway_settings = settings::of_gateway(config, places, &configured.keys)
         .context("cannot tell the gateway its configuration")?;

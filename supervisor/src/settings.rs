@@ -25,6 +25,7 @@ pub fn of_fleet(config: &Config, places: &Places) -> FleetSettings {
         standby: worker.standby as usize,
         threads: worker.threads,
         sandbox: worker.sandbox,
+        prefix_file_bytes: config.prefixes.file.0,
     };
     FleetSettings {
         formats: config.workers.iter().map(|(name, worker)| (name.clone(), format(worker))).collect(),

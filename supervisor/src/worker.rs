@@ -25,6 +25,7 @@ use crate::{
     limit::Enforcer,
     logs::Logs,
     policy::health::Patience,
+    prefixes::PrefixFiles,
 };
 
 /// A worker's name, which no other worker of this server ever has: its format and a number.
@@ -44,6 +45,8 @@ pub struct Birth {
     pub threads: u32,
     /// Whether it is to give up what it does not need.
     pub sandbox: bool,
+    /// The most, in bytes, that the file of its prefixes may ever have.
+    pub prefix_file_bytes: u64,
 }
 
 /// A worker with a model that a former supervisor had started.
@@ -68,6 +71,8 @@ pub struct Adopted<P = Claimed> {
 pub struct Orders {
     /// The model to load.
     pub place: Option<Arc<Placement>>,
+    /// RAM, in bytes, that it may keep prefixes in from now on; absent: what the placement says.
+    pub prefix_room: Option<u64>,
     /// Whether to go.
     pub leave: Leave,
 }
@@ -75,8 +80,10 @@ pub struct Orders {
 /// A model for a worker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Placement {
-    /// What it is told.
+    /// What it is told, but for the file of its prefixes.
     pub spec: WorkerSpec,
+    /// All files of the model, by whose versions it is known which prefixes are its own.
+    pub files: Vec<PathBuf>,
     /// RAM, in bytes, at which it is killed; `None`: no limit.
     pub limit_bytes: Option<u64>,
 }
@@ -185,6 +192,8 @@ pub struct Processes {
     pub records: Records,
     /// Control groups that hold them to their memory, where there are any.
     pub cgroups: Option<Cgroups>,
+    /// The files of their prefixes.
+    pub prefixes: PrefixFiles,
 }
 
 impl WorkerId {
@@ -238,6 +247,7 @@ impl Processes {
             working_dir: self.working_dir.clone(),
             records: self.records.clone(),
             cgroups: self.cgroups.clone(),
+            prefixes: self.prefixes.clone(),
         }
     }
 }

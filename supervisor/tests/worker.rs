@@ -27,6 +27,7 @@ use impetus_supervisor::{
     limit::Enforcer,
     logs::{LogSettings, Logs},
     policy::health::Patience,
+    prefixes::PrefixFiles,
     worker::{Birth, Event, Leave, Nursery, Orders, Placement, Processes, Timeouts, What, WorkerId},
 };
 use prost::Message;
@@ -139,11 +140,12 @@ impl Life {
             working_dir: "/".into(),
             records: Records { dir: dir.path().into(), grace: Duration::ZERO },
             cgroups,
+            prefixes: PrefixFiles::new(dir.path(), watch::channel(Arc::default()).1),
         };
         let (orders, given) = watch::channel(Orders::default());
         let (events, heard) = mpsc::channel(64);
         let id = WorkerId::new("sh", number);
-        let birth = Birth { id, format: "sh".into(), program, threads: 0, sandbox: true };
+        let birth = Birth { id, format: "sh".into(), program, threads: 0, sandbox: true, prefix_file_bytes: 0 };
         nursery.start(birth, given, events);
         Self { orders, events: heard, seen: Vec::new(), limit_bytes: None, limited_by: None, _logs: dir }
     }
@@ -170,7 +172,7 @@ impl Life {
             What::Started { .. } => "started",
             What::Waiting => {
                 let spec = WorkerSpec { model: "m".into(), ..WorkerSpec::default() };
-                let placement = Placement { spec, limit_bytes: self.limit_bytes };
+                let placement = Placement { spec, files: Vec::new(), limit_bytes: self.limit_bytes };
                 self.orders.send_modify(|orders| orders.place = Some(Arc::new(placement)));
                 "waiting"
             }

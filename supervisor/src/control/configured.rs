@@ -9,7 +9,9 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 
-use crate::{aliases::AliasFile, keys::Keys, places::Places, settings, worker::Timeouts};
+use crate::{
+    aliases::AliasFile, keys::Keys, places::Places, prefixes::PrefixFiles, settings, worker::Timeouts,
+};
 
 /// Settings that only a start takes note of: what is open, locked or inherited by now stays as it is.
 const FROM_THE_START: &[&str] = &[
@@ -35,6 +37,8 @@ pub struct Configured {
     pub aliases: AliasFile,
     /// The keys that open the server.
     pub keys: Keys,
+    /// The files of kept prefixes.
+    pub prefixes: PrefixFiles,
 }
 
 /// What reading the configuration again has brought.
@@ -50,8 +54,10 @@ pub(super) struct Change {
 impl Configured {
     /// `loaded` is in force from the start.
     pub fn new(loaded: Loaded, places: Places, keys: Keys) -> Self {
+        let in_force = watch::Sender::new(Arc::new(loaded.config.clone()));
         Self {
-            in_force: watch::Sender::new(Arc::new(loaded.config.clone())),
+            prefixes: PrefixFiles::new(&places.state_dir, in_force.subscribe()),
+            in_force,
             timeouts: watch::Sender::new(settings::timeouts(&loaded.config)),
             loaded: Mutex::new(loaded.clone()),
             first: loaded,

@@ -7,6 +7,7 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     Entry, Fleet, Manifest, Placed, order,
+    rooms::{self, Room},
     seat::{Resident, Role, Stage},
 };
 use crate::{
@@ -50,9 +51,15 @@ impl<N: Nursery> Fleet<N> {
             Some(manifest) => (Role::Main, self.predict(manifest)),
             None => (Role::Retiring, held),
         };
-        let limit_bytes = self.limit_of(&footprint);
-        let placement = Placement { spec: spec.clone(), limit_bytes };
-        let (orders, given) = watch::channel(Orders { place: Some(placement.into()), ..Orders::default() });
+        // What one that is to go has kept is part of what it holds.
+        let told = if manifest.is_some() { rooms::most(&spec) } else { 0 };
+        let room = Room::new(manifest.as_ref().map_or(0, |manifest| rooms::most(&manifest.spec)), told, now);
+        let limit_bytes = self.limit_of(&footprint, room.most);
+        let placement = Placement { spec: spec.clone(), files: Vec::new(), limit_bytes };
+        // It may have been told less since.
+        let prefix_room = spec.prefixes.as_ref().map(|_| room.told);
+        let place = Some(placement.into());
+        let (orders, given) = watch::channel(Orders { place, prefix_room, ..Orders::default() });
         let mut entry = Entry::new(&worker.format, orders, now);
         entry.state = State::Loading { progress: 0.0 };
         if let Some(description) = &worker.description {
@@ -70,17 +77,29 @@ impl<N: Nursery> Fleet<N> {
         }
         let manifest = manifest.unwrap_or_else(|| Arc::new(unknown(&worker.format, spec)));
         tracing::info!(worker = %id, model, role = role.name(), "worker inherited");
-        entry.placed = Some(Placed { model, role, manifest, footprint, limit_bytes, since: now });
+        entry.placed = Some(Placed { model, role, manifest, footprint, room, limit_bytes, since: now });
         self.nursery.adopt(worker, given, self.events.clone());
         self.workers.insert(id, entry);
     }
 }
 
-/// Whether what a worker was told is what it would be told now. It may have been given fewer slots for want of memory.
+/// Whether what a worker was told is what it would be told now. It may have been given fewer slots for want of memory,
+/// and less room for prefixes.
 fn is_as(told: &WorkerSpec, wanted: &WorkerSpec) -> bool {
+    let is_room_as = match (&told.prefixes, &wanted.prefixes) {
+        (Some(told), Some(wanted)) => {
+            told.ram_bytes <= wanted.ram_bytes && told.file_bytes <= wanted.file_bytes
+        }
+        (told, wanted) => told.is_none() == wanted.is_none(),
+    };
     let told_slots = told.slots;
-    let told = WorkerSpec { socket: wanted.socket.clone(), slots: wanted.slots, ..told.clone() };
-    told == *wanted && told_slots <= wanted.slots
+    let told = WorkerSpec {
+        socket: wanted.socket.clone(),
+        slots: wanted.slots,
+        prefixes: wanted.prefixes.clone(),
+        ..told.clone()
+    };
+    told == *wanted && told_slots <= wanted.slots && is_room_as
 }
 
 /// What can be said of a model that nobody knows any more.

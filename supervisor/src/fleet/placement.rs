@@ -7,7 +7,8 @@ use impetus_proto::{Code, Error, launch::PoolBytes};
 use tokio::time::Instant;
 
 use super::{
-    Fleet, Manifest, Placed, order,
+    Fleet, Manifest, Placed, order, rooms,
+    rooms::Room,
     seat::{Role, Seat, Stage},
 };
 use crate::{
@@ -34,8 +35,10 @@ enum Hindrance {
     TooLarge,
     /// What leaves already will be enough.
     Leaving,
-    /// These have to go first.
-    Evict(Vec<WorkerId>),
+    /// This much RAM of what others keep prefixes in will be enough.
+    Rooms(u64),
+    /// These have to go first, and this much RAM of the others' prefixes with them.
+    Evict(Vec<WorkerId>, u64),
     /// All that could make room is in use.
     InUse,
 }
@@ -47,37 +50,62 @@ impl<N: Nursery> Fleet<N> {
             return;
         }
         let limit = self.memory.borrow().limit.clone();
+        self.keep_rooms_within(&limit, now);
         let mut room = limit.minus(&self.placed());
-        let mut leaving = self.leaving();
-        for (seat, since) in self.waiting_seats() {
+        let mut leaving = self.leaving().plus(&Memory::ram(self.rooms_coming(now)));
+        let seats: Vec<_> =
+            self.waiting_seats().into_iter().map(|(seat, since)| (self.need(&seat), seat, since)).collect();
+        let mut needs = seats.iter().fold(Memory::default(), |sum, (need, ..)| sum.plus(need));
+        let mut is_short = false;
+        for (need, seat, since) in seats {
             if !self.can_start(&seat) {
+                needs = needs.minus(&need);
                 self.take_room(&seat);
                 continue;
             }
-            let need = self.need(&seat);
             if need.fits(&room) {
-                room = room.minus(&need);
-                self.give_room(&seat, &need, now);
+                // What nobody else waits for may be lent to it.
+                let spare = room.minus(&needs).of(RAM);
+                needs = needs.minus(&need);
+                room = room.minus(&need).minus(&self.give_room(&seat, &need, spare, now));
                 continue;
             }
+            needs = needs.minus(&need);
             self.take_room(&seat);
             match self.hindrance(&seat, since, &need, (&room, &leaving), now) {
                 Hindrance::TooLarge => self.refuse_seat(&seat, &need, now),
                 Hindrance::InUse if now >= since + self.settings.wait => self.refuse_seat(&seat, &need, now),
-                Hindrance::InUse => {}
+                Hindrance::InUse => is_short = true,
                 Hindrance::Leaving => {
                     leaving = leaving.minus(&need.minus(&room));
                     room = room.minus(&need);
                 }
-                Hindrance::Evict(victims) => {
+                Hindrance::Rooms(bytes) => {
+                    self.take_back(bytes, now);
+                    leaving = Memory::default();
+                    room = room.minus(&need);
+                }
+                Hindrance::Evict(victims, bytes) => {
                     for victim in victims {
                         tracing::info!(worker = %victim, for_model = %seat, "evicted to make room");
                         self.evict(&victim, now);
                     }
+                    self.take_back(bytes, now);
                     leaving = Memory::default();
                     room = room.minus(&need);
                 }
             }
+        }
+        if !is_short {
+            self.lend(&room, now);
+        }
+    }
+
+    /// When others than workers take memory, prefixes are what is given up for it.
+    fn keep_rooms_within(&mut self, limit: &Memory, now: Instant) {
+        let over = self.placed().minus(limit).minus(&self.leaving()).of(RAM);
+        if over > 0 && now >= self.settled_at {
+            self.take_back(over.saturating_sub(self.rooms_coming(now)), now);
         }
     }
 
@@ -97,9 +125,13 @@ impl<N: Nursery> Fleet<N> {
         if missing.total() == 0 {
             return Hindrance::Leaving;
         }
+        let rooms = self.rooms();
+        if missing.fits(&Memory::ram(rooms)) {
+            return Hindrance::Rooms(missing.of(RAM));
+        }
         let idle = self.candidates(&seat.model, seat.role, |_, holders| holders == 0);
-        if let Some(victims) = eviction::plan(&missing, idle) {
-            return Hindrance::Evict(victims);
+        if let Some((victims, bytes)) = plan(&missing, rooms, &idle) {
+            return Hindrance::Evict(victims, bytes);
         }
         // Nobody in use has to go for what nobody waits for any more.
         let is_wanted = seat.role != Role::Main || self.n_waiting(&seat.model) > 0;
@@ -109,17 +141,18 @@ impl<N: Nursery> Fleet<N> {
         // Who has just come up gets its turn as well.
         let had_a_turn = |served: Duration, _| served >= self.settings.turn;
         let used = self.candidates(&seat.model, seat.role, had_a_turn);
-        eviction::plan(&missing, used).map_or(Hindrance::InUse, Hindrance::Evict)
+        plan(&missing, rooms, &used)
+            .map_or(Hindrance::InUse, |(victims, bytes)| Hindrance::Evict(victims, bytes))
     }
 
     /// The workers that may make room for a seat, of those that `may` allows by how long they have served and how
-    /// many hold them.
+    /// many hold them; and how much RAM for prefixes each of them would give up without going.
     fn candidates(
         &self,
         model: &str,
         role: Role,
         may: impl Fn(Duration, usize) -> bool,
-    ) -> Vec<Candidate<WorkerId>> {
+    ) -> Vec<(Candidate<WorkerId>, u64)> {
         let now = Instant::now();
         let entries =
             self.workers.iter().filter(|(_, entry)| entry.state == State::Ready && !entry.is_leaving());
@@ -136,12 +169,8 @@ impl<N: Nursery> Fleet<N> {
                     return None;
                 }
                 let reload = self.reload_time(&placed.model, &placed.manifest);
-                Some(Candidate {
-                    worker: id.clone(),
-                    memory: placed.footprint.clone(),
-                    reload,
-                    leases: holders,
-                })
+                let (worker, memory) = (id.clone(), placed.counted());
+                Some((Candidate { worker, memory, reload, leases: holders }, placed.room.told))
             })
             .collect()
     }
@@ -153,13 +182,12 @@ impl<N: Nursery> Fleet<N> {
 
     pub(super) fn fits_beside(&self, manifest: &Arc<Manifest>, keep: &str) -> bool {
         let limit = self.memory.borrow().limit.clone();
-        let room = limit.minus(&self.placed());
-        let missing = self.predict(manifest).minus(&room);
+        let missing = self.predict(manifest).minus(&limit.minus(&self.placed()));
         let idle = self.candidates(keep, Role::Next, |_, holders| holders == 0);
-        missing.total() == 0 || eviction::plan(&missing, idle).is_some()
+        plan(&missing, self.rooms(), &idle).is_some()
     }
 
-    /// The footprints of all workers that are up.
+    /// What the budget counts for all workers that are up.
     pub(super) fn placed(&self) -> Memory {
         self.footprints(|_| true)
     }
@@ -172,7 +200,7 @@ impl<N: Nursery> Fleet<N> {
         let entries = self.workers.values().filter(|entry| of(entry));
         entries
             .filter_map(|entry| entry.placed.as_ref())
-            .fold(Memory::default(), |sum, placed| sum.plus(&placed.footprint))
+            .fold(Memory::default(), |sum, placed| sum.plus(&placed.counted()))
     }
 
     /// Seats that wait for room or for a standby, the first to come first.
@@ -205,6 +233,9 @@ impl<N: Nursery> Fleet<N> {
             let most = if total.of(&peak.pool) == 0 { u64::MAX } else { total.of(&peak.pool) };
             memory.with(&peak.pool, peak.bytes.min(most))
         });
+        // Never too much: both are the most so far, be it at one time or at two.
+        let prefixes = entry.placed.as_ref().map_or(0, |placed| rooms::peak(placed, &entry.stats));
+        let peaks = peaks.minus(&Memory::ram(prefixes));
         entry.peaks = entry.peaks.max(&peaks);
         if let Some(placed) = entry.placed.as_ref().filter(|_| entry.useful_since.is_some()) {
             let model = &placed.model;
@@ -241,18 +272,21 @@ impl<N: Nursery> Fleet<N> {
         self.settled_at = now + SETTLING;
     }
 
-    /// There is room: the seat gets a ready standby, or waits for one.
-    fn give_room(&mut self, seat: &Seat, need: &Memory, now: Instant) {
-        let Some(resident) = self.residents.get_mut(&seat.model) else { return };
+    /// There is room: the seat gets a ready standby, or waits for one. Of `spare` bytes of RAM its worker may keep
+    /// prefixes in some; answers with those.
+    fn give_room(&mut self, seat: &Seat, need: &Memory, spare: u64, now: Instant) -> Memory {
+        let Some(resident) = self.residents.get_mut(&seat.model) else { return Memory::default() };
         let format = resident.manifest_of(seat.role).format.clone();
         if let Some(Stage::Waiting { has_room, .. }) = resident.stage_mut(seat.role) {
             *has_room = true;
         }
         let ready = self.standbys(&format).find(|(_, is_ready)| *is_ready).map(|(id, _)| id.clone());
-        if let Some(id) = ready {
-            self.hand_over(seat, &id, need.clone(), now);
+        if let Some(id) = &ready {
+            self.hand_over(seat, id, (need.clone(), spare), now);
         }
         self.tell_leases(&seat.model, now);
+        let placed = ready.and_then(|id| self.workers.get(&id)?.placed.as_ref());
+        Memory::ram(placed.map_or(0, |placed| placed.room.counted))
     }
 
     fn take_room(&mut self, seat: &Seat) {
@@ -262,15 +296,21 @@ impl<N: Nursery> Fleet<N> {
         }
     }
 
-    /// The RAM at which a worker of this footprint is killed.
-    pub(super) fn limit_of(&self, footprint: &Memory) -> Option<u64> {
+    /// The RAM at which a worker of this footprint is killed that may keep prefixes in `room` bytes besides.
+    pub(super) fn limit_of(&self, footprint: &Memory, room: u64) -> Option<u64> {
         let ram = footprint.of(RAM);
         let margin = (ram as f64 * self.settings.margin) as u64;
-        (ram > 0).then(|| margin.max(ram.saturating_add(LEAST_SLACK_BYTES)))
+        (ram > 0).then(|| margin.max(ram.saturating_add(LEAST_SLACK_BYTES)).saturating_add(room))
     }
 
-    fn hand_over(&mut self, seat: &Seat, id: &WorkerId, footprint: Memory, now: Instant) {
-        let limit_bytes = self.limit_of(&footprint);
+    fn hand_over(&mut self, seat: &Seat, id: &WorkerId, (footprint, spare): (Memory, u64), now: Instant) {
+        let most = match (self.residents.get(&seat.model), seat.role) {
+            // What it computes is for nobody else.
+            (None, _) | (_, Role::Alone) => 0,
+            (Some(resident), role) => rooms::most(&resident.manifest_of(role).spec),
+        };
+        let room = Room::new(most, spare, now);
+        let limit_bytes = self.limit_of(&footprint, most);
         let (Some(resident), Some(entry)) = (self.residents.get_mut(&seat.model), self.workers.get_mut(id))
         else {
             return;
@@ -281,8 +321,14 @@ impl<N: Nursery> Fleet<N> {
         if let Some(slots) = resident.sizing.slots {
             spec.slots = spec.slots.min(slots);
         }
-        let ram = footprint.of(RAM);
-        entry.orders.send_modify(|orders| orders.place = Some(Placement { spec, limit_bytes }.into()));
+        match &mut spec.prefixes {
+            prefixes if seat.role == Role::Alone => *prefixes = None,
+            Some(prefixes) => prefixes.ram_bytes = room.told,
+            None => {}
+        }
+        let (ram, room_bytes) = (footprint.of(RAM), room.told);
+        let placement = Placement { spec, files: manifest.files.clone(), limit_bytes };
+        entry.orders.send_modify(|orders| orders.place = Some(placement.into()));
         entry.state = State::Loading { progress: 0.0 };
         entry.useful_since = None;
         let placed = Placed {
@@ -290,6 +336,7 @@ impl<N: Nursery> Fleet<N> {
             role: seat.role,
             manifest,
             footprint,
+            room,
             limit_bytes,
             since: now,
         };
@@ -298,7 +345,9 @@ impl<N: Nursery> Fleet<N> {
             *stage = Stage::Placed(id.clone());
         }
         let (placed_bytes, limit) = (self.placed().of(RAM), self.memory.borrow().limit.of(RAM));
-        tracing::info!(model = %seat, worker = %id, footprint_bytes = ram, placed_bytes, limit_bytes = limit, "placed");
+        tracing::info!(
+            model = %seat, worker = %id, footprint_bytes = ram, room_bytes, placed_bytes, limit_bytes = limit, "placed"
+        );
     }
 
     /// Asks a worker to go so that another model can come.
@@ -367,4 +416,26 @@ impl<N: Nursery> Fleet<N> {
         let times = waits.chain(turns.chain([self.settled_at]).filter(|_| has_waiting));
         times.filter(|time| *time > now).min()
     }
+}
+
+/// Who of `candidates` has to go, and how much RAM for prefixes the others have to give up then, of the `rooms` bytes
+/// that all workers have: none where it does without.
+fn plan(
+    missing: &Memory,
+    rooms: u64,
+    candidates: &[(Candidate<WorkerId>, u64)],
+) -> Option<(Vec<WorkerId>, u64)> {
+    let whole = candidates.iter().map(|(candidate, _)| candidate.clone()).collect();
+    if let Some(victims) = eviction::plan(missing, whole) {
+        return Some((victims, 0));
+    }
+    let roomless = |(candidate, room): &(Candidate<WorkerId>, u64)| {
+        let memory = candidate.memory.minus(&Memory::ram(*room));
+        Candidate { memory, ..candidate.clone() }
+    };
+    let bare = candidates.iter().map(roomless).collect();
+    let victims = eviction::plan(&missing.minus(&Memory::ram(rooms)), bare)?;
+    let going = candidates.iter().filter(|(candidate, _)| victims.contains(&candidate.worker));
+    let freed = going.fold(Memory::default(), |sum, (candidate, _)| sum.plus(&candidate.memory));
+    Some((victims, missing.minus(&freed).of(RAM)))
 }

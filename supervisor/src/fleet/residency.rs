@@ -316,8 +316,9 @@ impl<N: Nursery> Fleet<N> {
             Stage::Placed(worker) => self.expiry(name, resident, worker),
             _ => None,
         });
+        let of_rooms = self.next_room(now);
         let of_pools = self.pools.values().filter_map(|pool| pool.not_before).filter(|time| *time > now);
-        of_models.chain(of_pools).chain(self.next_turn(now)).min()
+        of_models.chain(of_pools).chain(of_rooms).chain(self.next_turn(now)).min()
     }
 
     /// When the model is stopped for being idle, if its worker is ready and nobody leases it.

@@ -47,6 +47,8 @@ pub struct FormatSettings {
     pub threads: u32,
     /// Whether they give up what they do not need.
     pub sandbox: bool,
+    /// The most, in bytes, that the file of a model's prefixes may have.
+    pub prefix_file_bytes: u64,
 }
 
 /// Settings of the fleet.

@@ -54,10 +54,14 @@ pub struct WorkerRow {
     pub leases: u32,
     /// What it is there for.
     pub role: Role,
-    /// What the budget counts for it.
+    /// What the budget counts for it, but for prefixes.
     pub footprint: Memory,
-    /// The most that it has held.
+    /// The most that it has held, but for prefixes.
     pub peaks: Memory,
+    /// RAM that it keeps prefixes in, in bytes.
+    pub prefix_bytes: u64,
+    /// What the budget counts for that.
+    pub prefix_room_bytes: u64,
     /// RAM at which it is killed.
     pub limit_bytes: Option<u64>,
     /// By whom.
@@ -115,6 +119,8 @@ impl<N: Nursery> Fleet<N> {
             role: placed.map_or(Role::Main, |placed| placed.role),
             footprint: placed.map(|placed| placed.footprint.clone()).unwrap_or_default(),
             peaks: entry.peaks.clone(),
+            prefix_bytes: entry.stats.prefix_ram_bytes,
+            prefix_room_bytes: placed.map_or(0, |placed| placed.room.counted),
             limit_bytes: placed.and_then(|placed| placed.limit_bytes),
             limited_by: entry.limited_by,
             sandbox: entry.sandbox.clone(),
@@ -201,6 +207,8 @@ fn without_process(
         role: Role::Main,
         footprint: Memory::default(),
         peaks: Memory::default(),
+        prefix_bytes: 0,
+        prefix_room_bytes: 0,
         limit_bytes: None,
         limited_by: None,
         sandbox: String::new(),

@@ -15,6 +15,7 @@ use crate::{attribution::ExitCause, leases::Lease, policy::restart::Limits, work
 mod adoption;
 mod budget;
 mod laws;
+mod rooms;
 mod swap;
 
 const LIMITS: Limits = Limits {
@@ -52,7 +53,11 @@ impl Nursery for Stage {
 
     fn adopt(&mut self, adopted: Adopted<()>, orders: watch::Receiver<Orders>, events: mpsc::Sender<Event>) {
         let Adopted { id, format, .. } = adopted;
-        self.start(Birth { id, format, program: PathBuf::new(), threads: 0, sandbox: true }, orders, events);
+        self.start(
+            Birth { id, format, program: PathBuf::new(), threads: 0, sandbox: true, prefix_file_bytes: 0 },
+            orders,
+            events,
+        );
     }
 }
 
@@ -106,7 +111,13 @@ impl Play {
     }
 
     fn inherit(standby: usize, inherited: Vec<Inherited<()>>) -> Self {
-        let format = FormatSettings { program: "worker".into(), standby, threads: 0, sandbox: true };
+        let format = FormatSettings {
+            program: "worker".into(),
+            standby,
+            threads: 0,
+            sandbox: true,
+            prefix_file_bytes: 0,
+        };
         let settings = FleetSettings {
             formats: BTreeMap::from([("gguf".to_owned(), format)]),
             restart: LIMITS,

@@ -3,11 +3,12 @@
 
 mod hearing;
 mod pulse;
+mod telling;
 
 use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
 
 use impetus_proto::{
-    launch::{LogSpec, PoolBytes, SandboxSpec, StandbySpec, ToWorker, WorkerSpec, report, to_worker},
+    launch::{LogSpec, PoolBytes, SandboxSpec, StandbySpec, WorkerSpec, report, to_worker},
     worker::Description,
 };
 use tokio::{
@@ -19,6 +20,7 @@ use tracing::{Instrument, info_span};
 use self::{
     hearing::{Ending, Heard},
     pulse::Pulse,
+    telling::send,
 };
 use super::{Adopted, Birth, Event, Leave, Orders, Placement, Timeouts, What, WorkerId};
 use crate::{
@@ -27,13 +29,15 @@ use crate::{
     cgroup::{Cgroup, Cgroups},
     launch::{Launch, Launcher},
     logs::{Logs, Source, WORKER_PREFIX},
+    prefixes::PrefixFiles,
     process::Process,
 };
 
 /// Workers are the first that the kernel ends when memory runs out.
 const OOM_SCORE_ADJUST: i32 = 500;
 
-/// What a worker in a sandbox may write to one file, in bytes, where the kernel cannot keep it from writing any.
+/// What a worker in a sandbox may write to one file other than that of its prefixes, in bytes, where the kernel cannot
+/// keep it from writing any.
 const FILE_SIZE_LIMIT_BYTES: u64 = 16 << 20;
 
 /// How far a worker is confined that does not say so.
@@ -51,6 +55,7 @@ pub(super) struct Setup {
     pub(super) working_dir: PathBuf,
     pub(super) records: Records,
     pub(super) cgroups: Option<Cgroups>,
+    pub(super) prefixes: PrefixFiles,
 }
 
 struct Driver {
@@ -60,6 +65,8 @@ struct Driver {
     events: mpsc::Sender<Event>,
     drain_until: Option<Instant>,
     pulse: Pulse,
+    /// What the worker was last told that it may keep prefixes in, in bytes of RAM.
+    prefix_room: Option<u64>,
 }
 
 /// Lives a worker's whole life. Its last event is its exit.
@@ -76,6 +83,7 @@ pub(super) async fn run(
         events,
         drain_until: None,
         pulse: Pulse::new(Instant::now()),
+        prefix_room: None,
     };
     driver.follow(async |driver| driver.live(&birth).await).await;
 }
@@ -94,6 +102,7 @@ pub(super) async fn adopt(
         events,
         drain_until: None,
         pulse: Pulse::new(Instant::now()),
+        prefix_room: None,
     };
     driver.follow(async |driver| driver.live_on(adopted).await).await;
 }
@@ -120,7 +129,11 @@ impl Driver {
             oom_score_adjust: OOM_SCORE_ADJUST,
             working_dir: self.setup.working_dir.clone(),
             cgroup_files: cgroup.as_ref().map(Cgroup::files).unwrap_or_default(),
-            file_size_limit_bytes: if birth.sandbox { FILE_SIZE_LIMIT_BYTES } else { 0 },
+            file_size_limit_bytes: if birth.sandbox {
+                FILE_SIZE_LIMIT_BYTES.max(birth.prefix_file_bytes)
+            } else {
+                0
+            },
         };
         let mut process = match Process::start(&self.setup.launcher, launch, self.source()) {
             Ok(process) => process,
@@ -173,8 +186,8 @@ impl Driver {
         tracing::Span::current().record("model", placement.spec.model.as_str());
         tracing::info!("model placed");
         self.limit(process, &placement).await;
-        send(process, to_worker::Message::Place(placement.spec.clone())).await?;
-        self.later_stages(process, &placement.spec, None).await
+        let spec = self.place(birth, process, &placement).await?;
+        self.later_stages(process, &spec, None).await
     }
 
     /// From the moment at which the worker has its model; it has described it if it serves already.
@@ -266,7 +279,8 @@ impl Driver {
                     return Ok((description, serving.peaks));
                 }
                 Heard::Deadline => return Err(Ending::Condemned(Intent::Stalled(patience))),
-                Heard::Report(_) | Heard::Orders => {}
+                Heard::Orders => self.tell_room(process).await?,
+                Heard::Report(_) => {}
             }
         }
     }
@@ -274,9 +288,12 @@ impl Driver {
     async fn serving(&mut self, process: &mut Process) -> Result<Infallible, Ending> {
         let patience = self.setup.timeouts.borrow().hang;
         self.pulse.begin(Instant::now(), patience);
+        self.tell_room(process).await?;
         loop {
-            if let Heard::Report(report::Message::Tick(tick)) = self.hear(process, None).await? {
-                self.tell(What::Tick(Box::new(tick))).await;
+            match self.hear(process, None).await? {
+                Heard::Report(report::Message::Tick(tick)) => self.tell(What::Tick(Box::new(tick))).await,
+                Heard::Orders => self.tell_room(process).await?,
+                Heard::Report(_) | Heard::Deadline => {}
             }
         }
     }
@@ -323,10 +340,6 @@ impl Driver {
 fn threads(n: u32) -> Vec<(String, String)> {
     let names = if n > 0 { &["OMP_NUM_THREADS", "RAYON_NUM_THREADS"][..] } else { &[] };
     names.iter().map(|name| ((*name).to_owned(), n.to_string())).collect()
-}
-
-async fn send(process: &mut Process, message: to_worker::Message) -> Result<(), Ending> {
-    process.send(&ToWorker { message: Some(message) }).await.map_err(|_| Ending::Gone(None))
 }
 
 fn same_model(spec: &WorkerSpec, description: Description) -> Result<Description, Intent> {

@@ -2,18 +2,18 @@
 
 use super::*;
 
-fn sized(model: &str, bytes: u64) -> Arc<Manifest> {
+pub(super) fn sized(model: &str, bytes: u64) -> Arc<Manifest> {
     let spec = WorkerSpec { slots: 4, ..manifest(model).spec.clone() };
     Manifest { spec, footprint: Memory::ram(bytes), ..Manifest::clone(&manifest(model)) }.into()
 }
 
 impl Play {
-    async fn lease(&self, manifest: &Arc<Manifest>) -> Lease {
+    pub(super) async fn lease(&self, manifest: &Arc<Manifest>) -> Lease {
         self.fleet.acquire(Wanted::of(manifest.clone())).await.unwrap()
     }
 
     /// Has the model served, and gives its worker and a lease on it.
-    async fn up(&mut self, manifest: &Arc<Manifest>) -> (Actor, Lease) {
+    pub(super) async fn up(&mut self, manifest: &Arc<Manifest>) -> (Actor, Lease) {
         let mut lease = self.lease(manifest).await;
         let mut worker = self.risen().await;
         assert_eq!(worker.serve().await.model, manifest.spec.model);
@@ -21,7 +21,7 @@ impl Play {
         (worker, lease)
     }
 
-    async fn placed(&self) -> u64 {
+    pub(super) async fn placed(&self) -> u64 {
         self.fleet.snapshot().await.unwrap().placed.of("ram")
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use impetus_proto::launch::{PrefixSpec, Tick};
 use proptest::prelude::*;
 
 use super::*;
@@ -11,6 +12,9 @@ const MODELS: [&str; 3] = ["a", "b", "c"];
 /// What the models' workers hold; two fit at a time, within [`LIMIT`].
 const FOOTPRINTS: [u64; 3] = [30, 40, 50];
 const LIMIT: u64 = 100;
+
+/// What each of them may keep prefixes in, where there is room.
+const ROOM: u64 = 25;
 
 /// Something that a client, an operator, a worker or the clock does. Workers are picked by a number.
 #[derive(Debug, Clone)]
@@ -23,6 +27,7 @@ enum Act {
     Restart(usize),
     Rise(usize),
     Serve(usize),
+    GiveUp(usize),
     Crash(usize),
     Refuse(usize),
     Pass(u64),
@@ -39,6 +44,7 @@ fn act() -> impl Strategy<Value = Act> {
         (0..MODELS.len()).prop_map(Act::Restart),
         n.clone().prop_map(Act::Rise),
         n.clone().prop_map(Act::Serve),
+        n.clone().prop_map(Act::GiveUp),
         n.clone().prop_map(Act::Crash),
         n.prop_map(Act::Refuse),
         (0u64..40_000).prop_map(Act::Pass),
@@ -79,6 +85,11 @@ impl World {
             Act::Serve(n) => {
                 if let Some(n) = actor(n) {
                     self.actors[n].serve_once().await;
+                }
+            }
+            Act::GiveUp(n) => {
+                if let Some(n) = actor(n) {
+                    self.actors[n].give_up().await;
                 }
             }
             Act::Crash(n) | Act::Refuse(n) => {
@@ -158,7 +169,8 @@ impl World {
                 "{row:?} is not the only one: {snapshot:?}"
             );
         }
-        let placed: u64 = snapshot.workers.iter().map(|row| row.footprint.of("ram")).sum();
+        let counted = |row: &WorkerRow| row.footprint.of("ram") + row.prefix_room_bytes;
+        let placed: u64 = snapshot.workers.iter().map(counted).sum();
         assert!(placed <= LIMIT && placed == snapshot.placed.of("ram"), "{snapshot:?}");
         let n_standbys =
             snapshot.workers.iter().filter(|row| row.model.is_none() && row.pid.is_some()).count();
@@ -168,7 +180,10 @@ impl World {
 
 fn sized(model: usize) -> Arc<Manifest> {
     let footprint = Memory::ram(FOOTPRINTS[model]);
-    Manifest { footprint, ..Manifest::clone(&manifest(MODELS[model])) }.into()
+    let manifest = manifest(MODELS[model]);
+    let prefixes = Some(PrefixSpec { ram_bytes: ROOM, ..PrefixSpec::default() });
+    let spec = WorkerSpec { prefixes, ..manifest.spec.clone() };
+    Manifest { spec, footprint, ..Manifest::clone(&manifest) }.into()
 }
 
 impl Actor {
@@ -185,6 +200,16 @@ impl Actor {
     async fn serve_once(&mut self) {
         if self.orders.borrow().place.is_some() && !self.did("serve") {
             self.serve().await;
+        }
+    }
+
+    /// Has no more of prefixes than it may.
+    async fn give_up(&mut self) {
+        let (place, room) = (self.orders.borrow().place.clone(), self.orders.borrow().prefix_room);
+        let placed = place.and_then(|place| Some(place.spec.prefixes.as_ref()?.ram_bytes));
+        if let Some(room) = room.or(placed).filter(|_| self.done.contains("serve")) {
+            let stats = Stats { prefix_room_bytes: room, prefix_ram_bytes: room, ..Stats::default() };
+            self.tell(What::Tick(Tick { stats: Some(stats), ..Tick::default() }.into())).await;
         }
     }
 }
