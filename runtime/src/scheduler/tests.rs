@@ -2,7 +2,9 @@
 
 mod constraint;
 mod guess;
+mod kept;
 mod scores;
+mod turns;
 
 use std::{
     sync::Arc,
@@ -32,6 +34,7 @@ fn limits(slots: u32, context_tokens: u32, tokens_per_step: u32) -> Limits {
 /// What a test submits.
 #[derive(Debug, Clone, Default)]
 struct Ask {
+    owner: &'static str,
     prompt: Vec<u8>,
     resume: Vec<TokenId>,
     max_tokens: u32,
@@ -48,6 +51,7 @@ struct Ask {
     lark: Option<&'static str>,
     ignore_end: bool,
     min_tokens: u32,
+    priority: i32,
 }
 
 fn ask(prompt: &[u8], max_tokens: u32) -> Ask {
@@ -62,7 +66,8 @@ fn sequence(ask: &Ask) -> (Sequence, mpsc::Receiver<Event>) {
     let ignore_end = ask.lark.is_none() || ask.ignore_end;
     let stop = StopParams { stop: ask.stop.clone(), ignore_end, ..StopParams::default() };
     let sequence = Sequence::new(SequenceParams {
-        owner: "".into(),
+        owner: ask.owner.into(),
+        priority: ask.priority,
         prompt: ask.prompt.iter().map(|&byte| TokenId(byte.into())).collect(),
         resume: ask.resume.clone(),
         max_tokens: (ask.max_tokens > 0 || ask.no_completion).then_some(ask.max_tokens),

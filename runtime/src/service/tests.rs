@@ -1,8 +1,11 @@
 //! The service over a scheduler with the fake engine, whose tokens are bytes.
 
-use impetus_proto::worker::{
-    FinishReason, Infill, Logprobs, Stopping, Tokens, generate_event::Event, generate_request::Input,
-    tokenize_request,
+use impetus_proto::{
+    launch::PrefixSpec,
+    worker::{
+        FinishReason, Infill, Logprobs, Stopping, Tokens, generate_event::Event, generate_request::Input,
+        tokenize_request,
+    },
 };
 
 use super::*;
@@ -171,4 +174,34 @@ async fn texts_become_tokens_and_tokens_texts() {
     assert_eq!(detokenize(&[0xc3, 0xa9, 0x21]).await.unwrap().into_inner().text, "\u{e9}!");
     assert_eq!(detokenize(&[]).await.unwrap().into_inner().text, "");
     assert!(detokenize(&[300]).await.unwrap_err().message().contains("300"));
+}
+
+#[tokio::test]
+async fn what_was_computed_is_saved_before_the_process_ends() {
+    let limits = Limits { context_tokens: 256, ..LIMITS };
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let spec = PrefixSpec { ram_bytes: 1 << 20, file_bytes: 1 << 20, fingerprint: Vec::new() };
+    let text = "a prompt that is longer than sixty-four tokens, or it would not be worth keeping at all";
+    let mut cached = Vec::new();
+    for _ in 0..2 {
+        let open = || std::fs::File::options().read(true).write(true).open(file.path()).unwrap();
+        // A process that ends gives the file up at once; threads take a moment.
+        while open().try_lock().is_err() {
+            tokio::task::yield_now().await;
+        }
+        let file = open();
+        let counters = Arc::default();
+        let prefixes = Prefixes::new(&spec, Some(file), &counters);
+        let service = service_of(limits, Some(prefixes), counters);
+        let answered: Vec<_> =
+            service.start(request(text, 3)).await.unwrap().map(Result::unwrap).collect().await;
+        cached.push(answered.iter().find_map(|event| match &event.event {
+            Some(Event::Finished(finished)) => finished.usage.map(|usage| usage.cached_tokens),
+            _ => None,
+        }));
+        service.drain().await;
+        let error = service.start(request(text, 3)).await.map(drop).unwrap_err();
+        assert_eq!(error.code(), Code::Unavailable);
+    }
+    assert_eq!(cached, [Some(0), Some(text.len() as u32 - 1)]);
 }

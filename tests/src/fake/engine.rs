@@ -126,6 +126,26 @@ impl TextEngine for ScriptedEngine {
     fn kv_clear(&mut self, slot: SlotId) {
         self.slots[slot.0 as usize] = Slot::default();
     }
+
+    fn kv_bytes(&self, slot: SlotId) -> Option<u64> {
+        Some(size_of_val(&*self.slots[slot.0 as usize].tokens) as u64)
+    }
+
+    fn kv_save(&self, slot: SlotId, state: &mut Vec<u8>) -> Result<(), Unsupported> {
+        state.extend(self.slots[slot.0 as usize].tokens.iter().flat_map(|token| token.0.to_le_bytes()));
+        Ok(())
+    }
+
+    fn kv_load(&mut self, slot: SlotId, state: &[u8], tokens: u32) -> Result<(), Unsupported> {
+        self.kv_clear(slot);
+        let (saved, rest) = state.as_chunks::<4>();
+        if !rest.is_empty() || saved.len() != tokens as usize {
+            return Err(Unsupported);
+        }
+        let tokens = saved.iter().map(|bytes| TokenId(u32::from_le_bytes(*bytes))).collect();
+        self.slots[slot.0 as usize] = Slot { tokens, plan: None };
+        Ok(())
+    }
 }
 
 impl Plan {
