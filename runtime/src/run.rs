@@ -216,7 +216,10 @@ fn model_spec(spec: &WorkerSpec, standby: &StandbySpec) -> ModelSpec {
 }
 
 fn scheduler_settings(spec: &WorkerSpec) -> SchedulerSettings {
-    SchedulerSettings { lookup_tokens: spec.speculation.unwrap_or_default().lookup_tokens }
+    SchedulerSettings {
+        lookup_tokens: spec.speculation.unwrap_or_default().lookup_tokens,
+        step_stretch: spec.step_stretch,
+    }
 }
 
 fn describe<B: Backend>(

@@ -161,7 +161,7 @@ impl Service {
         let vocabulary = Arc::clone(&self.shared.vocabulary);
         let (dialogue, request) =
             blocking(move || Dialogue::check(&request).map(|dialogue| (dialogue, request))).await??;
-        let request::Request { input, owner, resume, max_tokens, echo, sampler, output } =
+        let request::Request { input, owner, priority, resume, max_tokens, echo, sampler, output } =
             request::validate(request, limits, Arc::clone(&vocabulary), self.shared.infill.as_ref())?;
         let request::Prompt { text, tokens: prompt } = self.read(input, Spelling::default()).await?;
         limits.check_prompt(prompt.len())?;
@@ -178,6 +178,7 @@ impl Service {
                 dialogue.begin(&text, output, &shared.conversation, &shared.grammars)?;
             let sequence = Sequence::new(SequenceParams {
                 owner,
+                priority,
                 prompt,
                 resume,
                 max_tokens,

@@ -63,16 +63,18 @@ impl Keeper {
         prefixes.find(owner, tokens, Gain { elsewhere, whole: self.whole })
     }
 
-    /// Makes `slot` hold what was found. After an error it is to be cleared.
+    /// Makes `slot` hold what was found. After an error it is to be cleared. What the engine refuses when nothing but
+    /// the slot is in its cache (`alone`) nobody will find again; otherwise it may lack room.
     pub(super) fn restore(
         &mut self,
         engine: &mut dyn TextEngine,
         slot: SlotId,
         found: &Found,
+        alone: bool,
     ) -> Result<(), Unsupported> {
         let n_tokens = found.prefix.tokens.len();
         let loaded = engine.kv_load(slot, &found.prefix.state, n_tokens as u32);
-        if let (Err(_), Some(prefixes)) = (&loaded, &self.prefixes) {
+        if let (Err(_), true, Some(prefixes)) = (&loaded, alone, &self.prefixes) {
             prefixes.discard(found);
         }
         loaded?;

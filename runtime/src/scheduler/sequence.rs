@@ -19,6 +19,8 @@ use crate::{
 pub struct SequenceParams {
     /// Whose it is: it is computed from what a slot holds of the same owner's alone.
     pub owner: Arc<str>,
+    /// Who has more is admitted before those with less.
+    pub priority: i32,
     /// The prompt; at least one token, and fewer than a slot holds.
     pub prompt: Vec<TokenId>,
     /// Tokens of the completion that a former worker generated; replayed, not emitted.
@@ -43,6 +45,7 @@ pub struct SequenceParams {
 /// A generation in progress.
 pub struct Sequence {
     owner: Arc<str>,
+    priority: i32,
     /// Prompt and completion, one behind the other.
     tokens: Vec<TokenId>,
     prompt_tokens: usize,
@@ -69,8 +72,17 @@ pub struct Sequence {
 impl Sequence {
     /// Takes the prompt in and replays what is resumed: sampler and output see the tokens, the reader does not.
     pub fn new(params: SequenceParams) -> Self {
-        let SequenceParams { owner, prompt, resume, max_tokens, prompt_scores, events, submitted, .. } =
-            params;
+        let SequenceParams {
+            owner,
+            priority,
+            prompt,
+            resume,
+            max_tokens,
+            prompt_scores,
+            events,
+            submitted,
+            ..
+        } = params;
         let (mut sampler, mut constraint, mut output) = (params.sampler, params.constraint, params.output);
         debug_assert!(!prompt.is_empty(), "a prompt has a token");
         sampler.observe_prompt(&prompt);
@@ -109,6 +121,7 @@ impl Sequence {
         };
         Self {
             owner,
+            priority,
             echo,
             first_row,
             tokens,
@@ -130,6 +143,10 @@ impl Sequence {
 
     pub(super) fn owner(&self) -> &Arc<str> {
         &self.owner
+    }
+
+    pub(super) fn priority(&self) -> i32 {
+        self.priority
     }
 
     pub(super) fn tokens(&self) -> &[TokenId] {

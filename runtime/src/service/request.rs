@@ -38,6 +38,8 @@ pub(super) struct Request {
     pub(super) input: Input,
     /// Whose it is.
     pub(super) owner: Arc<str>,
+    /// Who has more goes first.
+    pub(super) priority: i32,
     pub(super) resume: Vec<TokenId>,
     pub(super) max_tokens: Option<u32>,
     pub(super) echo: Option<Echo>,
@@ -160,8 +162,8 @@ pub(super) fn validate(
         Some(generate_request::Input::Infill(infill)) => Input::Infill(Box::new(infill), max_tokens),
         None => return Err(Error::invalid("prompt", "the request has neither messages nor a prompt")),
     };
-    let owner = request.owner.into();
-    Ok(Request { input, owner, resume, max_tokens, echo: request.echo, sampler, output })
+    let (owner, priority) = (request.owner.into(), request.priority);
+    Ok(Request { input, owner, priority, resume, max_tokens, echo: request.echo, sampler, output })
 }
 
 /// Checks what ends the output, but for the stop strings.

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const LOOKUP: SchedulerSettings = SchedulerSettings { lookup_tokens: 8 };
+const LOOKUP: SchedulerSettings = SchedulerSettings { lookup_tokens: 8, step_stretch: 0.0 };
 
 fn bench(limits: Limits, faults: Faults, settings: SchedulerSettings) -> Bench {
     let mut bench = Bench::new(limits, faults);
