@@ -36,6 +36,7 @@ pub fn command(program: &Path, home: &Path) -> Command {
 
 /// Sends `signal`; that the process is gone already is no error.
 pub fn signal(pid: u32, signal: Signal) {
+    assert_ne!(pid, 0, "that is no process: {signal} would go to this whole group");
     match kill(Pid::from_raw(pid.cast_signed()), signal) {
         Ok(()) | Err(Errno::ESRCH) => {}
         Err(error) => panic!("cannot send {signal} to {pid}: {error}"),

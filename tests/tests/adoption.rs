@@ -31,8 +31,10 @@ async fn check_rest(begun: String, stream: EventStream) {
     assert_eq!((begun + &rest.text, rest.finish_reason.as_str()), (whole_text(), "length"));
 }
 
+/// The process of the model's worker, once there is one.
 async fn worker_pid(server: &Server) -> u32 {
-    server.find_worker("slow").await.expect("the model is loaded").pid
+    let pid = async || server.find_worker("slow").await.map(|worker| worker.pid).filter(|pid| *pid != 0);
+    eventually("the model has a worker", pid).await
 }
 
 #[tokio::test]
