@@ -16,7 +16,7 @@ pub(crate) fn endless() -> Value {
 }
 
 /// Kills the worker of `model`, once it serves, and waits until it is dead.
-async fn kill_worker(server: &Server, model: &str) -> u32 {
+pub(crate) async fn kill_worker(server: &Server, model: &str) -> u32 {
     let serves = || async { server.find_worker(model).await.filter(|worker| worker.state == "ready") };
     let pid = eventually("a worker serves", serves).await.pid;
     signal(pid, Signal::SIGKILL);

@@ -5,6 +5,7 @@
 mod access;
 mod adoption;
 mod batching;
+mod bench;
 mod broken;
 mod chaos;
 mod chat;
@@ -27,6 +28,7 @@ mod openai_python;
 mod parity;
 mod patience;
 mod plugin;
+mod prefixes;
 mod recorded;
 mod rerank;
 mod sampling;
