@@ -56,7 +56,10 @@ impl Scheduler {
             self.keep(engine, claim.slot);
         }
         let held = match (found, claim.copy_from) {
-            (Some(found), _) => self.keeper.restore(engine, claim.slot, found),
+            (Some(found), _) => {
+                let alone = self.slots.is_alone(claim.slot);
+                self.keeper.restore(engine, claim.slot, found, alone)
+            }
             (None, Some(from)) => engine.kv_copy(from, claim.slot, claim.length),
             (None, None) if claim.length == 0 => {
                 engine.kv_clear(claim.slot);

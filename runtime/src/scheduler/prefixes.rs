@@ -8,40 +8,28 @@ mod arena;
 mod board;
 mod disk;
 mod index;
+mod shared;
 mod shelf;
+mod worth;
 mod writer;
 
-use std::{
-    fs::File,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use std::{fs::File, sync::Arc, time::Instant};
 
 use impetus_proto::launch::PrefixSpec;
 use nix::sys::resource::{Resource, getrlimit};
 use tracing::debug;
 
-use self::{arena::Arena, disk::Disk, shelf::Shelf};
+use self::{arena::Arena, disk::Disk, shared::Shared, shelf::Shelf};
 pub(super) use self::{
     board::Board,
+    shared::Filing,
     shelf::{Prefix, Share},
+    worth::{Gain, MIN_TOKENS, common_prefix},
 };
 use crate::{
     engine::TokenId,
     scheduler::{Counters, Sequence},
 };
-
-/// Fewer tokens are computed as quickly as they are found.
-pub(super) const MIN_TOKENS: usize = 64;
-
-/// A prefix that has grown by less is not kept again.
-const MIN_GROWTH: usize = 16;
-
-/// Nor is one that has grown by less than this part of it: keeping writes all of it.
-const GROWTH_PART: usize = 32;
-
-/// Loading a token takes at most such a part of the time that computing one takes, or it pays on no machine.
-const LOADS_PER_COMPUTED: usize = 8;
 
 /// All that a worker keeps of computed prefixes. Shared by the engine's thread, the service and the writer.
 pub struct Prefixes {
@@ -54,49 +42,6 @@ pub(super) struct Found {
     pub(super) prefix: Arc<Prefix>,
     /// Tokens of it that the sequence begins with.
     pub(super) length: usize,
-}
-
-/// What a prefix is compared with.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Gain {
-    /// Tokens that are there without it.
-    pub(super) elsewhere: usize,
-    /// The engine cannot cut a state off: the whole prefix has to serve.
-    pub(super) whole: bool,
-}
-
-/// How far the file is behind what is in RAM.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Filing {
-    /// There is none, or nothing can be written to it now.
-    Absent,
-    /// Another process still has it.
-    Locked,
-    /// Something is being written, or waits for that.
-    Busy,
-    /// It has all.
-    Done,
-}
-
-struct Shared {
-    shelf: Mutex<Shelf>,
-    arena: Option<Arena>,
-    progress: Mutex<Progress>,
-    changed: Condvar,
-}
-
-/// What the writer and those who wait for it tell each other.
-struct Progress {
-    /// There may be something to write, or the file is to be opened.
-    is_called: bool,
-    is_writing: bool,
-    /// Another process has the file, as far as the writer knows.
-    is_locked: bool,
-    /// The file failed; it is tried again after a while.
-    has_failed: bool,
-    /// The process is about to end: nothing that it writes needs to outlast the machine.
-    is_hurried: bool,
-    is_closed: bool,
 }
 
 impl Prefixes {
@@ -117,18 +62,10 @@ impl Prefixes {
         let arena = disk.filter(|_| spec.file_bytes > 0).map(|disk| {
             Arena::new(disk, spec.file_bytes.min(limit), &spec.fingerprint, Arc::clone(counters))
         });
-        let shelf = Mutex::new(Shelf::new(spec.ram_bytes, arena.is_some(), Arc::clone(counters)));
-        let progress = Mutex::new(Progress {
-            is_called: true,
-            is_writing: false,
-            is_locked: false,
-            has_failed: false,
-            is_hurried: false,
-            is_closed: false,
-        });
-        let shared = Arc::new(Shared { shelf, arena, progress, changed: Condvar::new() });
+        let shelf = Shelf::new(spec.ram_bytes, arena.is_some(), Arc::clone(counters));
+        let shared = Shared::new(shelf, arena);
         if shared.arena.is_some() {
-            writer::spawn(Arc::clone(&shared));
+            writer::spawn(&shared);
         }
         Arc::new(Self { shared, board: Arc::default() })
     }
@@ -190,10 +127,7 @@ impl Prefixes {
     pub(super) fn put(&self, owner: &Arc<str>, tokens: &[TokenId], state: Vec<u8>, share: Share) {
         let prefix = Prefix { owner: owner.clone(), tokens: tokens.to_vec(), state, share };
         self.shared.shelf().put(prefix, false);
-        if self.shared.arena.is_some() {
-            self.shared.progress().is_called = true;
-            self.shared.changed.notify_all();
-        }
+        self.shared.call();
     }
 
     /// What in RAM serves `tokens` of `owner` best.
@@ -219,60 +153,19 @@ impl Prefixes {
 
     /// How far the file is.
     pub(super) fn filing(&self) -> Filing {
-        let Some(arena) = &self.shared.arena else { return Filing::Absent };
-        let Progress { is_called, is_writing, is_locked, has_failed, .. } = *self.shared.progress();
-        if has_failed {
-            Filing::Absent
-        } else if is_locked && !arena.is_open() {
-            Filing::Locked
-        } else if is_called || is_writing {
-            Filing::Busy
-        } else {
-            Filing::Done
-        }
+        self.shared.filing()
     }
 
     /// Waits until the file has all that is in RAM, until it cannot, or until `deadline`. From now on what is written
     /// outlasts this process, though not always the machine.
     pub(super) fn flush(&self, deadline: Instant) {
-        self.shared.progress().is_hurried = true;
-        loop {
-            if self.filing() != Filing::Busy {
-                return;
-            }
-            let Some(left) = deadline.checked_duration_since(Instant::now()) else { return };
-            let progress = self.shared.progress();
-            if progress.is_called || progress.is_writing {
-                drop(self.shared.changed.wait_timeout(progress, left));
-            }
-        }
+        self.shared.flush(deadline);
     }
 }
 
 impl Drop for Prefixes {
     fn drop(&mut self) {
-        self.shared.progress().is_closed = true;
-        self.shared.changed.notify_all();
-    }
-}
-
-impl Gain {
-    /// Whether a prefix of `n_tokens` that has `common` tokens in common is worth loading.
-    fn pays(self, common: usize, n_tokens: usize) -> bool {
-        let gained = common.saturating_sub(self.elsewhere);
-        gained >= MIN_TOKENS
-            && gained.saturating_mul(LOADS_PER_COMPUTED) >= n_tokens
-            && (!self.whole || common == n_tokens)
-    }
-}
-
-impl Shared {
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.close();
     }
 }
 
@@ -281,16 +174,6 @@ pub(super) fn buffer(bytes: u64) -> Option<Vec<u8>> {
     let mut state = Vec::new();
     state.try_reserve_exact(usize::try_from(bytes).ok()?).ok()?;
     Some(state)
-}
-
-/// How many tokens both begin with.
-pub(super) fn common_prefix(a: &[TokenId], b: &[TokenId]) -> usize {
-    a.iter().zip(b).take_while(|(x, y)| x == y).count()
-}
-
-/// Whether `n_tokens` are worth keeping where `kept` of them are kept already.
-fn is_growth(n_tokens: usize, kept: usize) -> bool {
-    n_tokens.saturating_sub(kept) >= MIN_GROWTH.max(n_tokens / GROWTH_PART)
 }
 
 #[cfg(test)]

@@ -144,6 +144,12 @@ impl Slots {
         Some(SlotId(idx as u32))
     }
 
+    /// Whether no other slot holds anything.
+    pub(super) fn is_alone(&self, slot: SlotId) -> bool {
+        let mut others = self.slots.iter().enumerate().filter(|(idx, _)| *idx != slot.0 as usize);
+        others.all(|(_, other)| other.tokens.is_empty())
+    }
+
     /// The most recently used of the free slots whose tokens were not offered to be kept.
     pub(super) fn next_unoffered(&self) -> Option<SlotId> {
         let unoffered = |idx: &usize| {

@@ -10,10 +10,9 @@ use std::{
 };
 
 use super::{
-    Gain, common_prefix,
     disk::Disk,
     index::{self, BLOCK_BYTES, Block, DATA_START, Digest, Extent, MAX_EXTENTS, MAX_TOKENS, Record},
-    is_growth,
+    worth::{Gain, common_prefix, is_growth},
 };
 use crate::{engine::TokenId, scheduler::Counters};
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::common_prefix;
+use super::worth::common_prefix;
 use crate::engine::{SlotId, TokenId};
 
 /// A line for each slot.

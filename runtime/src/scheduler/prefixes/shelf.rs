@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use super::{Gain, common_prefix, is_growth};
+use super::worth::{Gain, common_prefix, is_growth};
 use crate::{engine::TokenId, scheduler::Counters};
 
 /// The most prefixes on a shelf; each is compared with every prompt.

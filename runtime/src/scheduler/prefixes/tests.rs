@@ -39,7 +39,7 @@ fn found(prefixes: &Prefixes, owner: &str, tokens: &[TokenId]) -> Option<(usize,
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(60)
+    Instant::now() + Duration::from_mins(1)
 }
 
 /// Looks until what another thread does has come about.

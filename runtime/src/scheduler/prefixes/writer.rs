@@ -8,21 +8,25 @@ use std::{
 
 use tracing::{debug, warn};
 
-use super::{Shared, arena::Content, shelf::Prefix};
+use super::{
+    arena::Content,
+    shared::{Shared, Writer},
+    shelf::Prefix,
+};
 
 /// How long a file that failed, or that another process has, is left alone.
 const RETRY: Duration = Duration::from_secs(2);
-const RETRY_AFTER_ERROR: Duration = Duration::from_secs(60);
+const RETRY_AFTER_ERROR: Duration = Duration::from_mins(1);
 
 /// Starts the thread. It ends with its [`Prefixes`](super::Prefixes).
-pub(super) fn spawn(shared: Arc<Shared>) {
+pub(super) fn spawn(shared: &Arc<Shared>) {
     let started = std::thread::Builder::new().name("prefixes".into()).spawn({
-        let shared = Arc::clone(&shared);
+        let shared = Arc::clone(shared);
         move || write(&shared)
     });
     if let Err(error) = started {
         warn!(%error, "no prefix is written to the file: its thread did not start");
-        shared.progress().has_failed = true;
+        shared.progress().writer = Writer::HasFailed;
     }
 }
 
@@ -31,7 +35,11 @@ fn write(shared: &Shared) {
     let mut pause = None;
     while wait(shared, pause) {
         let outcome = write_due(shared);
-        let (has_failed, is_locked) = (outcome.is_err(), matches!(outcome, Ok(false)));
+        let writer = match outcome {
+            Ok(true) => Writer::Waits,
+            Ok(false) => Writer::IsLocked,
+            Err(_) => Writer::HasFailed,
+        };
         pause = match outcome {
             Ok(true) => None,
             Ok(false) => Some(RETRY),
@@ -45,9 +53,7 @@ fn write(shared: &Shared) {
                 Some(RETRY_AFTER_ERROR)
             }
         };
-        let mut progress = shared.progress();
-        (progress.is_writing, progress.has_failed, progress.is_locked) = (false, has_failed, is_locked);
-        drop(progress);
+        shared.progress().writer = writer;
         shared.changed.notify_all();
     }
 }
@@ -63,7 +69,7 @@ fn wait(shared: &Shared, pause: Option<Duration>) -> bool {
         }
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         if left.map_or(progress.is_called, |left| left.is_zero()) {
-            (progress.is_called, progress.is_writing) = (false, true);
+            (progress.is_called, progress.writer) = (false, Writer::Writes);
             return true;
         }
         progress = match left {

@@ -38,7 +38,7 @@ fn cached(got: &Got) -> u32 {
 
 /// Saves what idle slots hold, as the engine's thread does when there is nothing else to do.
 fn settle(bench: &mut Bench) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     bench.scheduler.flush(deadline);
     while bench.scheduler.keep_idle(&bench.engine) == Keeping::Kept {
         bench.scheduler.flush(deadline);
@@ -205,7 +205,7 @@ fn a_long_answer_is_saved_while_it_is_given() {
     let bench = Bench::new(limits(1, 4096, 64), Faults::default());
     let (mut bench, prefixes) = keeping(bench, ROOM, Some(file.reopen().unwrap()));
     let _reader = bench.submit(&Ask { room: 4096, ..ask(&prompt(1, 900), 3000) });
-    bench.scheduler.flush(Instant::now() + Duration::from_secs(60));
+    bench.scheduler.flush(Instant::now() + Duration::from_mins(1));
     let steps_of_prompt = 900_u64.div_ceil(64);
     while bench.engine.n_steps() < steps_of_prompt + 254 {
         bench.tick();
@@ -213,7 +213,7 @@ fn a_long_answer_is_saved_while_it_is_given() {
     assert_eq!(bench.counters.stats("").prefix_ram_bytes, 0, "a short one is saved when it has ended");
     while bench.engine.n_steps() < steps_of_prompt + 1500 {
         bench.tick();
-        bench.scheduler.flush(Instant::now() + Duration::from_secs(60));
+        bench.scheduler.flush(Instant::now() + Duration::from_mins(1));
     }
     // Saved with 1155 and with 2179 tokens.
     assert!(!prefixes.is_unfiled("", &tokens(&bench, 2179)));
