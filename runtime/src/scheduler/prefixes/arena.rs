@@ -67,12 +67,13 @@ impl Arena {
         Self { disk, limit_bytes, fingerprint, counters, index: Mutex::default(), order: Mutex::default() }
     }
 
-    /// Makes the file this process's, unless it is another one's or somebody is at it just now; answers whether it is.
+    /// Makes the file this process's, unless it is another one's; answers whether it is.
     pub(super) fn open(&self) -> io::Result<bool> {
         if self.is_open() {
             return Ok(true);
         }
-        let Ok(_order) = self.order.try_lock() else { return Ok(false) };
+        // Whoever holds this while the file is not open is opening it.
+        let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.is_open() {
             if !self.disk.try_lock()? {
                 return Ok(false);

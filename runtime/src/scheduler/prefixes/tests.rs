@@ -171,6 +171,7 @@ fn nothing_is_fetched_that_is_there_or_does_not_fit() {
     first.flush(soon());
     assert!(!first.fetch_of(&"a".into(), &tokens(0, 150)), "RAM has it");
     drop(first);
+    await_that(|| file.reopen().unwrap().try_lock().is_ok());
     let second = in_file(file.path());
     let fetches = |prefixes: &Prefixes, owner: &str| prefixes.fetch_of(&owner.into(), &tokens(0, 150));
     await_that(|| second.filing() == Filing::Done);
