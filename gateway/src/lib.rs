@@ -5,6 +5,8 @@
 //! inherited descriptor.
 
 mod access;
+#[cfg(test)]
+mod allocations;
 mod clock;
 mod dialect;
 mod error;

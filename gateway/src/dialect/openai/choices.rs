@@ -1,12 +1,12 @@
 //! All choices of one answer as one stream: each is a sequence of its own, with a worker and a successor of its own.
 
-use std::{pin::Pin, sync::Arc};
-
-use async_stream::try_stream;
-use futures::{
-    Stream, StreamExt,
-    stream::{BoxStream, SelectAll},
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
 };
+
+use futures::{Stream, StreamExt};
 use impetus_proto::{Error, worker::GenerateRequest};
 
 use crate::{
@@ -34,6 +34,17 @@ pub(super) struct Count {
     pub(super) n_each: u32,
 }
 
+/// Choices that have not ended.
+struct Running<F> {
+    /// Starts the choice of an index, of a model where that is known.
+    start: F,
+    count: Count,
+    n_started: u32,
+    events: Vec<ChoiceEvents>,
+    /// The place in `events` of the one that is asked first, so that none keeps others waiting.
+    next: usize,
+}
+
 impl Count {
     /// All choices.
     pub(super) fn total(self) -> u32 {
@@ -43,6 +54,47 @@ impl Count {
     /// The prompt that a choice continues.
     pub(super) fn prompt_of(self, index: u32) -> u32 {
         index / self.n_each
+    }
+}
+
+impl<F: Fn(u32, Option<&str>) -> ChoiceEvents + Unpin> Stream for Running<F> {
+    type Item = Result<ChoiceEvent, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let running = self.get_mut();
+        let mut n_silent = 0;
+        while n_silent < running.events.len() {
+            let place = running.next % running.events.len();
+            running.next = place + 1;
+            match running.events[place].poll_next_unpin(cx) {
+                Poll::Ready(Some(said)) => {
+                    running.go_on(&said);
+                    return Poll::Ready(Some(said));
+                }
+                Poll::Ready(None) => {
+                    drop(running.events.remove(place));
+                    running.next = place;
+                }
+                Poll::Pending => n_silent += 1,
+            }
+        }
+        if running.events.is_empty() { Poll::Ready(None) } else { Poll::Pending }
+    }
+}
+
+impl<F: Fn(u32, Option<&str>) -> ChoiceEvents> Running<F> {
+    /// What one of the choices said concerns the others.
+    fn go_on(&mut self, said: &Result<ChoiceEvent, Error>) {
+        match said {
+            Ok(ChoiceEvent { event: Event::Accepted { model, .. }, .. }) => {
+                // An alias may come to mean another model at any time; one answer is of one model.
+                let others = self.n_started..self.count.total();
+                self.n_started = self.count.total();
+                self.events.extend(others.map(|index| (self.start)(index, Some(model))));
+            }
+            Ok(_) => {}
+            Err(_) => self.events.clear(),
+        }
     }
 }
 
@@ -56,29 +108,17 @@ pub(super) fn generate(
     n_each: u32,
 ) -> ChoiceEvents {
     let count = Count { n_prompts: requests.len() as u32, n_each };
-    let start = move |index: u32, model: Option<&str>| {
+    let start = move |index: u32, model: Option<&str>| -> ChoiceEvents {
         let prompt = count.prompt_of(index);
         let request = of_index(&requests[prompt as usize], index, model);
         let events = record.observe(prompt, upstream::generate(upstream.clone(), request));
-        events.map(move |event| Ok(ChoiceEvent { index, event: event? })).boxed()
+        Box::pin(events.map(move |event| Ok(ChoiceEvent { index, event: event? })))
     };
+    let first = start(0, None);
     if count.total() == 1 {
-        return start(0, None);
+        return first;
     }
-    Box::pin(try_stream! {
-        let mut running: SelectAll<BoxStream<'static, Result<ChoiceEvent, Error>>> = SelectAll::new();
-        running.push(start(0, None));
-        let mut n_started = 1;
-        while let Some(said) = running.next().await {
-            let said = said?;
-            if n_started < count.total() && let Event::Accepted { model, .. } = &said.event {
-                // An alias may come to mean another model at any time; one answer is of one model.
-                running.extend((n_started..count.total()).map(|index| start(index, Some(model))));
-                n_started = count.total();
-            }
-            yield said;
-        }
-    })
+    Box::pin(Running { start, count, n_started: 1, events: vec![first], next: 0 })
 }
 
 /// The request for one of its choices, on which its random numbers depend.

@@ -17,6 +17,7 @@ use crate::{
     upstream::{Delta, Finished, Part},
 };
 
+mod allocation;
 mod part;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
