@@ -21,6 +21,7 @@ type Test = (&'static str, fn());
 const TESTS: &[Test] = &[
     ("a_sealed_worker_reads_its_model_and_serves", a_sealed_worker_reads_its_model_and_serves),
     ("without_a_sandbox_everything_is_as_the_user_may", without_a_sandbox_everything_is_as_the_user_may),
+    ("a_sealed_worker_hands_on_what_it_computed", a_sealed_worker_hands_on_what_it_computed),
 ];
 
 /// Speaks as much of a test harness's language as cargo and nextest use.
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
 }
 
 fn a_sealed_worker_reads_its_model_and_serves() {
-    let worker = Worker::start(true);
+    let worker = Worker::start(true, None);
     let has = |means| match means {
         Means::Landlock => worker.level.contains("landlock "),
         Means::Seccomp => worker.level.contains("seccomp"),
@@ -64,9 +65,24 @@ fn a_sealed_worker_reads_its_model_and_serves() {
 }
 
 fn without_a_sandbox_everything_is_as_the_user_may() {
-    let worker = Worker::start(false);
+    let worker = Worker::start(false, None);
     assert_eq!(worker.level, "off");
     worker.check(|attempt| attempt.otherwise);
     worker.serves();
     worker.ends_when_asked();
+}
+
+fn a_sealed_worker_hands_on_what_it_computed() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let prompt = "a prompt that is long enough for what is computed of it to be worth keeping in a file";
+    let mut cached = Vec::new();
+    for _ in 0..2 {
+        let given = file.reopen().unwrap();
+        let worker = Worker::start(true, Some(&given));
+        // From now on the worker alone has it.
+        drop(given);
+        cached.push(worker.answers(prompt));
+        worker.ends_when_asked();
+    }
+    assert_eq!(cached, [0, prompt.len() as u32 - 1]);
 }

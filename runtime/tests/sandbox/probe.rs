@@ -51,8 +51,13 @@ impl Backend for Probe {
         let engine = job(THREADS[1])();
         let newcomer = thread::spawn(job(THREADS[2])).join().map_err(|_| broken("a new thread panicked"))?;
         let card = Card { devices: [bystander, engine, newcomer].concat(), ..Card::default() };
-        let limits =
-            Limits { slots: 1, context_tokens: 64, tokens_per_step: 64, chunks_per_step: 1, vocabulary: 257 };
+        let limits = Limits {
+            slots: 1,
+            context_tokens: 256,
+            tokens_per_step: 64,
+            chunks_per_step: 1,
+            vocabulary: 257,
+        };
         let engine = FakeEngine::new(limits, Faults::default());
         Ok(Model {
             task: Task::Generate(Box::new(engine)),

@@ -1,12 +1,15 @@
 //! A started worker, and the folder that it is in.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::Write,
     net::TcpListener,
-    os::unix::{
-        fs::symlink,
-        net::{UnixListener, UnixStream},
+    os::{
+        fd::AsFd,
+        unix::{
+            fs::symlink,
+            net::{UnixListener, UnixStream},
+        },
     },
     path::Path,
     process::{Child, Command, Stdio},
@@ -16,9 +19,14 @@ use std::{
 use impetus_proto::{
     channel, endpoint,
     launch::{
-        LogSpec, Report, SandboxSpec, Serving, Standby, StandbySpec, ToWorker, WorkerSpec, report, to_worker,
+        LogSpec, PrefixSpec, Report, SandboxSpec, Serving, Standby, StandbySpec, ToWorker, WorkerSpec,
+        report, to_worker,
     },
-    worker::{DescribeRequest, worker_client::WorkerClient},
+    passing,
+    worker::{
+        DescribeRequest, GenerateRequest, Stopping, generate_event::Event, generate_request::Input,
+        worker_client::WorkerClient,
+    },
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -44,8 +52,8 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts one and gives it its model.
-    pub(crate) fn start(sandbox: bool) -> Self {
+    /// Starts one and gives it its model, and a file for prefixes if there is one.
+    pub(crate) fn start(sandbox: bool, prefixes: Option<&File>) -> Self {
         let dir = furnished();
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let unix = UnixListener::bind(dir.path().join("run/open")).unwrap();
@@ -62,7 +70,9 @@ impl Worker {
             panic!("no standby")
         };
         let port = tcp.local_addr().unwrap().port();
-        tell(&mut channel, to_worker::Message::Place(spec(dir.path(), port)));
+        let place = ToWorker { message: Some(to_worker::Message::Place(spec(dir.path(), port))) };
+        let file: Vec<_> = prefixes.iter().map(|file| file.as_fd()).collect();
+        passing::write(&channel, &place, &file).unwrap();
         let report::Message::Serving(Serving { description, sandbox: level, .. }) = hear(&mut channel) else {
             panic!("not serving")
         };
@@ -95,6 +105,28 @@ impl Worker {
             WorkerClient::new(channel).describe(DescribeRequest::default()).await.unwrap()
         });
         assert_eq!(described.into_inner().model, "probed");
+    }
+
+    /// Somebody asks for a token after `prompt`; how many tokens of it need not be computed.
+    pub(crate) fn answers(&self, prompt: &str) -> u32 {
+        let uri = format!("unix://{}", self.dir.path().join("run/worker.sock").display());
+        let request = GenerateRequest {
+            model: "probed".into(),
+            input: Some(Input::Text(prompt.to_owned())),
+            stopping: Some(Stopping { max_tokens: Some(1), ..Stopping::default() }),
+            ..GenerateRequest::default()
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let channel = endpoint::connect(&uri, Duration::from_secs(10)).await.unwrap();
+            let mut events = WorkerClient::new(channel).generate(request).await.unwrap().into_inner();
+            while let Some(event) = events.message().await.unwrap() {
+                if let Some(Event::Finished(finished)) = event.event {
+                    return finished.usage.unwrap().cached_tokens;
+                }
+            }
+            panic!("no end")
+        })
     }
 
     /// It drains, and ends well.
@@ -147,6 +179,11 @@ fn spec(dir: &Path, tcp_port: u16) -> WorkerSpec {
         socket: text("run/worker.sock"),
         slots: 1,
         options: [(TCP_PORT.to_owned(), tcp_port.to_string())].into(),
+        prefixes: Some(PrefixSpec {
+            ram_bytes: 1 << 20,
+            file_bytes: 1 << 20,
+            fingerprint: b"probe".to_vec(),
+        }),
         ..WorkerSpec::default()
     }
 }
