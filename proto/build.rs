@@ -2,8 +2,8 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let files =
-        ["error", "worker", "supervisor", "launch", "key"].map(|name| format!("impetus/{name}.proto"));
+    let files = ["error", "worker", "supervisor", "launch", "key", "cache"]
+        .map(|name| format!("impetus/{name}.proto"));
     let descriptors = protox::compile(files, ["proto"])?;
     tonic_prost_build::configure().compile_fds(descriptors)?;
     Ok(())

@@ -3,7 +3,7 @@
 //! supervisor, and the settings every client shares.
 //!
 //! `worker` is what a worker serves, `supervisor` what the supervisor serves, `key` what it serves of keys,
-//! `launch` what travels on the descriptor that a child inherits.
+//! `cache` of kept prefixes, `launch` what travels on the descriptor that a child inherits.
 
 pub mod adoption;
 pub mod channel;
@@ -12,7 +12,10 @@ mod error;
 pub mod passing;
 
 pub use error::{Code, Error};
-pub use impetus::{key::v1 as key, launch::v1 as launch, supervisor::v1 as supervisor, worker::v1 as worker};
+pub use impetus::{
+    cache::v1 as cache, key::v1 as key, launch::v1 as launch, supervisor::v1 as supervisor,
+    worker::v1 as worker,
+};
 
 /// The metadata key under which a request's id follows it through the processes.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -24,6 +27,11 @@ pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
 /// The generated code, nested as its packages are, since it refers to itself by those paths.
 #[allow(clippy::all, clippy::pedantic, missing_docs, unreachable_pub)]
 mod impetus {
+    pub mod cache {
+        pub mod v1 {
+            tonic::include_proto!("impetus.cache.v1");
+        }
+    }
     pub mod error {
         pub mod v1 {
             tonic::include_proto!("impetus.error.v1");

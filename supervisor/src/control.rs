@@ -2,6 +2,7 @@
 
 mod acquire;
 mod audit;
+mod caches;
 mod configured;
 mod keys;
 mod load;
@@ -26,6 +27,7 @@ use std::{
 use futures::Stream;
 use impetus_proto::{
     MAX_MESSAGE_BYTES,
+    cache::caches_server::CachesServer,
     endpoint::{self, Incoming},
     key::keys_server::KeysServer,
     supervisor::{
@@ -81,6 +83,9 @@ pub async fn serve(incoming: Incoming, control: Control) -> Result<(), tonic::tr
     health.set_serving::<SupervisorServer<Control>>().await;
     let keys = KeysServer::new(keys::KeyService(control.configured.clone()))
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let (configured, library) = (control.configured.clone(), control.library.clone());
+    let caches = CachesServer::new(caches::CacheService { configured, library })
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let service = SupervisorServer::new(control)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -88,6 +93,7 @@ pub async fn serve(incoming: Incoming, control: Control) -> Result<(), tonic::tr
         .add_service(health_service)
         .add_service(service)
         .add_service(keys)
+        .add_service(caches)
         .serve_with_incoming(incoming)
         .await
 }

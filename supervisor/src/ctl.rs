@@ -1,6 +1,7 @@
 //! `supervisorctl`: one verb, one file.
 
 mod bench;
+mod cache;
 mod connect;
 mod failure;
 mod key;
@@ -75,6 +76,9 @@ enum Verb {
         /// A model's name or alias.
         model: String,
     },
+    /// Lists and removes what is kept of computed prompts.
+    #[command(subcommand)]
+    Cache(cache::Verb),
     /// Makes, lists and revokes the keys that clients need.
     #[command(subcommand)]
     Key(key::Verb),
@@ -117,6 +121,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Verb::Unload { model } => unload::run(&server, model).await,
         Verb::Restart { target } => restart::run(&server, target).await,
         Verb::Swap { alias, model } => swap::run(&server, alias, model).await,
+        Verb::Cache(verb) => cache::run(&server, verb).await,
         Verb::Key(verb) => key::run(&server, verb).await,
         Verb::Bench(arguments) => Box::pin(bench::run(&server, *arguments)).await,
         Verb::Reload => reload::run(&server).await,

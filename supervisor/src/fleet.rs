@@ -2,6 +2,7 @@
 //! What follows from what is in the files of this folder; this one is the loop around them.
 
 mod adoption;
+mod ahead;
 mod alone;
 mod handle;
 mod leasing;
@@ -13,6 +14,7 @@ mod seat;
 mod settings;
 mod snapshot;
 mod successor;
+mod way;
 
 #[cfg(test)]
 mod tests;
@@ -30,13 +32,15 @@ pub use handle::{FleetHandle, KeepAlive, Restarted, Wanted};
 pub use seat::Role;
 pub use settings::{FleetSettings, FormatSettings, Manifest};
 pub use snapshot::{ModelRow, Snapshot, WorkerRow};
+pub use way::LoadTimes;
 
-use self::{handle::Command, pool::Pool, rooms::Room, seat::Resident};
+use self::{handle::Command, pool::Pool, rooms::Room, seat::Resident, way::Way};
 use crate::{
     budget::{Memory, Pools},
     footprints::Footprints,
     leases::{LeaseId, LeaseState, Releases},
     limit::Enforcer,
+    readahead::ReadAhead,
     shutdown::Phase,
     worker::{Birth, Event, Leave, Nursery, Orders, State, What, WorkerId},
 };
@@ -68,6 +72,8 @@ struct Fleet<N> {
     residents: BTreeMap<String, Resident>,
     workers: BTreeMap<WorkerId, Entry>,
     leases: BTreeMap<LeaseId, LeaseEntry>,
+    /// Models that wait, whose weights are read meanwhile.
+    ahead: BTreeMap<String, ReadAhead>,
     next_lease: u64,
     next_worker: u64,
     is_stopping: bool,
@@ -107,6 +113,7 @@ struct Placed {
     /// RAM at which it is killed.
     limit_bytes: Option<u64>,
     since: Instant,
+    way: Way,
 }
 
 #[derive(Debug)]
@@ -145,6 +152,7 @@ pub fn start<N: Nursery>(
         residents: BTreeMap::new(),
         workers: BTreeMap::new(),
         leases: BTreeMap::new(),
+        ahead: BTreeMap::new(),
         next_lease: 0,
         next_worker: 0,
         is_stopping: false,
@@ -236,7 +244,12 @@ impl<N: Nursery> Fleet<N> {
                 entry.useful_since = Some(now);
                 self.on_standby(&id);
             }
-            What::Progress(progress) => entry.state = State::Loading { progress },
+            What::Progress(progress) => {
+                entry.state = State::Loading { progress };
+                if let Some(placed) = &mut entry.placed {
+                    placed.way.load(now);
+                }
+            }
             What::Serving(description) => {
                 entry.state = State::Ready;
                 entry.useful_since = Some(now);

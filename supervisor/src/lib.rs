@@ -27,6 +27,7 @@ pub mod places;
 pub mod policy;
 pub mod prefixes;
 pub mod process;
+pub mod readahead;
 pub mod server;
 pub mod settings;
 pub mod shutdown;

@@ -26,6 +26,7 @@ use crate::{
     logs::Logs,
     policy::health::Patience,
     prefixes::PrefixFiles,
+    readahead::ReadAhead,
 };
 
 /// A worker's name, which no other worker of this server ever has: its format and a number.
@@ -162,6 +163,12 @@ pub trait Nursery: Send + 'static {
         orders: watch::Receiver<Orders>,
         events: mpsc::Sender<Event>,
     );
+
+    /// Reads these files for a worker to come, `bytes` of them at most, until what this answers is dropped.
+    fn read_ahead(&mut self, files: Vec<PathBuf>, bytes: u64) -> ReadAhead {
+        let _ = (files, bytes);
+        ReadAhead::default()
+    }
 }
 
 /// Patience with a worker.
@@ -234,6 +241,10 @@ impl Nursery for Processes {
 
     fn adopt(&mut self, adopted: Adopted, orders: watch::Receiver<Orders>, events: mpsc::Sender<Event>) {
         tokio::spawn(driver::adopt(adopted, self.setup(), orders, events));
+    }
+
+    fn read_ahead(&mut self, files: Vec<PathBuf>, bytes: u64) -> ReadAhead {
+        ReadAhead::start(files, bytes)
     }
 }
 

@@ -1,17 +1,17 @@
 //! `Status`
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use impetus_proto::{
     Error,
-    supervisor::{GatewayStatus, PoolStatus, StatusReply, WorkerStatus},
+    supervisor::{self, GatewayStatus, PoolStatus, StatusReply, WorkerStatus},
 };
 use tokio::time::Instant;
 
 use super::Control;
 use crate::{
     budget::RAM,
-    fleet::{Snapshot, WorkerRow},
+    fleet::{LoadTimes, Snapshot, WorkerRow},
     memory::rss_bytes,
 };
 
@@ -86,5 +86,18 @@ fn worker_status(row: &WorkerRow, now: Instant) -> WorkerStatus {
         sandbox: row.sandbox.clone(),
         role: row.role.name().into(),
         peak_bytes: row.peaks.of(RAM),
+        prefix_bytes: row.prefix_bytes,
+        prefix_room_bytes: row.prefix_room_bytes,
+        load: row.load.map(load_times),
+    }
+}
+
+fn load_times(times: LoadTimes) -> supervisor::LoadTimes {
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    supervisor::LoadTimes {
+        room_ms: ms(times.room),
+        standby_ms: ms(times.standby),
+        open_ms: ms(times.open),
+        load_ms: ms(times.load),
     }
 }

@@ -9,6 +9,7 @@ use super::{
     Entry, Fleet, Manifest, Placed, order,
     rooms::{self, Room},
     seat::{Resident, Role, Stage},
+    way::Way,
 };
 use crate::{
     budget::Memory,
@@ -77,7 +78,16 @@ impl<N: Nursery> Fleet<N> {
         }
         let manifest = manifest.unwrap_or_else(|| Arc::new(unknown(&worker.format, spec)));
         tracing::info!(worker = %id, model, role = role.name(), "worker inherited");
-        entry.placed = Some(Placed { model, role, manifest, footprint, room, limit_bytes, since: now });
+        entry.placed = Some(Placed {
+            model,
+            role,
+            manifest,
+            footprint,
+            room,
+            limit_bytes,
+            since: now,
+            way: Way::begin(None, now),
+        });
         self.nursery.adopt(worker, given, self.events.clone());
         self.workers.insert(id, entry);
     }

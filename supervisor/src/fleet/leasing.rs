@@ -176,8 +176,8 @@ impl<N: Nursery> Fleet<N> {
                 let message = format!("{model} was unloaded while it was waited for");
                 LeaseState::Ended(Error::new(Code::Unavailable, message))
             }
-            Stage::Waiting { has_room, .. } => {
-                self.state_of_wait(model, &resident.manifest.format, *has_room)
+            Stage::Waiting { room_since, .. } => {
+                self.state_of_wait(model, &resident.manifest.format, room_since.is_some())
             }
             Stage::Placed(worker) => match self.workers.get(worker).map(|entry| &entry.state) {
                 Some(State::Loading { progress }) => LeaseState::Loading(*progress),

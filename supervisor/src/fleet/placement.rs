@@ -10,6 +10,7 @@ use super::{
     Fleet, Manifest, Placed, order, rooms,
     rooms::Room,
     seat::{Role, Seat, Stage},
+    way::Way,
 };
 use crate::{
     budget::{Memory, RAM},
@@ -99,6 +100,7 @@ impl<N: Nursery> Fleet<N> {
         if !is_short {
             self.lend(&room, now);
         }
+        self.read_ahead(&limit.minus(&self.placed()));
     }
 
     /// When others than workers take memory, prefixes are what is given up for it.
@@ -204,7 +206,7 @@ impl<N: Nursery> Fleet<N> {
     }
 
     /// Seats that wait for room or for a standby, the first to come first.
-    fn waiting_seats(&self) -> Vec<(Seat, Instant)> {
+    pub(super) fn waiting_seats(&self) -> Vec<(Seat, Instant)> {
         let seats = self.residents.iter().flat_map(|(model, resident)| {
             [Role::Main, Role::Next, Role::Alone].into_iter().filter_map(move |role| {
                 match resident.stage(role)? {
@@ -277,8 +279,8 @@ impl<N: Nursery> Fleet<N> {
     fn give_room(&mut self, seat: &Seat, need: &Memory, spare: u64, now: Instant) -> Memory {
         let Some(resident) = self.residents.get_mut(&seat.model) else { return Memory::default() };
         let format = resident.manifest_of(seat.role).format.clone();
-        if let Some(Stage::Waiting { has_room, .. }) = resident.stage_mut(seat.role) {
-            *has_room = true;
+        if let Some(Stage::Waiting { room_since, .. }) = resident.stage_mut(seat.role) {
+            room_since.get_or_insert(now);
         }
         let ready = self.standbys(&format).find(|(_, is_ready)| *is_ready).map(|(id, _)| id.clone());
         if let Some(id) = &ready {
@@ -291,8 +293,8 @@ impl<N: Nursery> Fleet<N> {
 
     fn take_room(&mut self, seat: &Seat) {
         let stage = self.residents.get_mut(&seat.model).and_then(|resident| resident.stage_mut(seat.role));
-        if let Some(Stage::Waiting { has_room, .. }) = stage {
-            *has_room = false;
+        if let Some(Stage::Waiting { room_since, .. }) = stage {
+            *room_since = None;
         }
     }
 
@@ -339,6 +341,7 @@ impl<N: Nursery> Fleet<N> {
             room,
             limit_bytes,
             since: now,
+            way: Way::begin(resident.stage(seat.role), now),
         };
         entry.placed = Some(placed);
         if let Some(stage) = resident.stage_mut(seat.role) {

@@ -93,7 +93,7 @@ impl<N: Nursery> Fleet<N> {
         self.residents.iter().flat_map(move |(name, resident)| {
             let lacks = |role: &Role| {
                 resident.manifest_of(*role).format == format
-                    && matches!(resident.stage(*role), Some(Stage::Waiting { has_room: true, .. }))
+                    && matches!(resident.stage(*role), Some(Stage::Waiting { room_since: Some(_), .. }))
             };
             [Role::Main, Role::Next, Role::Alone]
                 .into_iter()

@@ -6,7 +6,7 @@ use rand::random;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    Entry, Fleet, FleetSettings, FormatSettings, Manifest, Placed, Restarted,
+    Entry, Fleet, FleetSettings, FormatSettings, LoadTimes, Manifest, Placed, Restarted,
     leasing::refusal,
     order,
     pool::Pool,
@@ -145,7 +145,13 @@ impl<N: Nursery> Fleet<N> {
 
     /// A worker has loaded its model.
     pub(super) fn on_serving(&mut self, id: &WorkerId, now: Instant) {
-        let Some(placed) = self.workers.get(id).and_then(|entry| entry.placed.clone()) else { return };
+        let Some(placed) = self.workers.get_mut(id).and_then(|entry| entry.placed.as_mut()) else { return };
+        let LoadTimes { room, standby, open, load } = placed.way.arrive(now);
+        tracing::info!(
+            model = placed.model, worker = %id, room_ms = room.as_millis(), standby_ms = standby.as_millis(),
+            open_ms = open.as_millis(), load_ms = load.as_millis(), "model ready"
+        );
+        let placed = placed.clone();
         if let Some(resident) = self.residents.get_mut(&placed.model) {
             resident.load_time = Some(now - placed.since);
             match placed.role {

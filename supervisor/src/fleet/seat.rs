@@ -72,8 +72,8 @@ pub(super) enum Stage {
     Waiting {
         /// Since when; the first to come is the first served.
         since: Instant,
-        /// Whether there is room, so that only a standby is missing.
-        has_room: bool,
+        /// Since when there has been room, so that only a standby is missing.
+        room_since: Option<Instant>,
     },
     /// It has a worker.
     Placed(WorkerId),
@@ -131,7 +131,7 @@ impl fmt::Display for Seat {
 
 impl Stage {
     pub(super) fn waiting(now: Instant) -> Self {
-        Self::Waiting { since: now, has_room: false }
+        Self::Waiting { since: now, room_since: None }
     }
 
     /// The worker that is placed here and stays.

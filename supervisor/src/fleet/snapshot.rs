@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use super::{
-    Fleet,
+    Fleet, LoadTimes,
     seat::{Resident, Role, Stage},
 };
 use crate::{
@@ -62,6 +62,8 @@ pub struct WorkerRow {
     pub prefix_bytes: u64,
     /// What the budget counts for that.
     pub prefix_room_bytes: u64,
+    /// What its load took, by stage, once it serves.
+    pub load: Option<LoadTimes>,
     /// RAM at which it is killed.
     pub limit_bytes: Option<u64>,
     /// By whom.
@@ -121,6 +123,7 @@ impl<N: Nursery> Fleet<N> {
             peaks: entry.peaks.clone(),
             prefix_bytes: entry.stats.prefix_ram_bytes,
             prefix_room_bytes: placed.map_or(0, |placed| placed.room.counted),
+            load: placed.and_then(|placed| placed.way.times()),
             limit_bytes: placed.and_then(|placed| placed.limit_bytes),
             limited_by: entry.limited_by,
             sandbox: entry.sandbox.clone(),
@@ -142,10 +145,10 @@ impl<N: Nursery> Fleet<N> {
     fn model_row(&self, resident: &Resident, now: Instant) -> ModelRow {
         let (state, detail) = match &resident.main {
             Stage::Absent => ("available", String::new()),
-            Stage::Waiting { has_room, .. } => {
+            Stage::Waiting { room_since, .. } => {
                 match self.pools.get(&resident.manifest.format).and_then(|pool| pool.broken.clone()) {
                     Some(reason) => ("failed", reason),
-                    None if *has_room => ("loading", "waits for a worker to start".into()),
+                    None if room_since.is_some() => ("loading", "waits for a worker to start".into()),
                     None => ("loading", "waits for memory".into()),
                 }
             }
@@ -209,6 +212,7 @@ fn without_process(
         peaks: Memory::default(),
         prefix_bytes: 0,
         prefix_room_bytes: 0,
+        load: None,
         limit_bytes: None,
         limited_by: None,
         sandbox: String::new(),

@@ -13,6 +13,7 @@ use super::*;
 use crate::{attribution::ExitCause, leases::Lease, policy::restart::Limits, worker::Adopted};
 
 mod adoption;
+mod ahead;
 mod budget;
 mod laws;
 mod rooms;
@@ -27,7 +28,11 @@ const LIMITS: Limits = Limits {
 };
 
 /// Hands every birth to the test, which plays the worker.
-struct Stage(mpsc::Sender<Actor>);
+struct Stage {
+    births: mpsc::Sender<Actor>,
+    /// What was to be read ahead, and how many bytes of it.
+    ahead: mpsc::Sender<(Vec<PathBuf>, u64)>,
+}
 
 struct Actor {
     birth: Birth,
@@ -38,6 +43,7 @@ struct Actor {
 
 struct Play {
     births: mpsc::Receiver<Actor>,
+    ahead: mpsc::Receiver<(Vec<PathBuf>, u64)>,
     fleet: FleetHandle,
     phase: watch::Sender<Phase>,
     memory: watch::Sender<Pools>,
@@ -48,7 +54,7 @@ impl Nursery for Stage {
     type Claimed = ();
 
     fn start(&mut self, birth: Birth, orders: watch::Receiver<Orders>, events: mpsc::Sender<Event>) {
-        self.0.try_send(Actor { birth, orders, events, done: HashSet::new() }).unwrap();
+        self.births.try_send(Actor { birth, orders, events, done: HashSet::new() }).unwrap();
     }
 
     fn adopt(&mut self, adopted: Adopted<()>, orders: watch::Receiver<Orders>, events: mpsc::Sender<Event>) {
@@ -58,6 +64,11 @@ impl Nursery for Stage {
             orders,
             events,
         );
+    }
+
+    fn read_ahead(&mut self, files: Vec<PathBuf>, bytes: u64) -> ReadAhead {
+        self.ahead.try_send((files, bytes)).unwrap();
+        ReadAhead::default()
     }
 }
 
@@ -130,10 +141,11 @@ impl Play {
         let (memory, measured) = watch::channel(Pools { limit: Memory::ram(100), ..Pools::default() });
         let footprints = Footprints::load(&PathBuf::from("/nonexistent"), &BTreeMap::new());
         let legacy = Legacy { workers: inherited, footprints };
-        let (stage, births) = mpsc::channel(64);
+        let (births, born) = mpsc::channel(64);
+        let (ahead, read) = mpsc::channel(1024);
         let (phase, watched) = watch::channel(Phase::Running);
-        let (fleet, end) = start(settings, Stage(stage), legacy, measured, watched);
-        Self { births, fleet, phase, memory, end }
+        let (fleet, end) = start(settings, Stage { births, ahead }, legacy, measured, watched);
+        Self { births: born, ahead: read, fleet, phase, memory, end }
     }
 
     async fn next(&mut self) -> Actor {

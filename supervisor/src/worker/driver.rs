@@ -201,7 +201,7 @@ impl Driver {
             same_model(spec, description).map_err(Ending::Condemned)?;
         } else {
             let (description, peaks) = self.loading(process, spec).await?;
-            tracing::info!("model ready");
+            tracing::debug!("model described");
             self.tell(What::Serving(Box::new(description))).await;
             self.tell(What::Peaks(peaks)).await;
         }

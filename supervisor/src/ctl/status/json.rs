@@ -1,6 +1,8 @@
 //! The stable form of a status for programs. Fields are only ever added.
 
-use impetus_proto::supervisor::{GatewayStatus, ModelStatus, PoolStatus, StatusReply, WorkerStatus};
+use impetus_proto::supervisor::{
+    GatewayStatus, LoadTimes, ModelStatus, PoolStatus, StatusReply, WorkerStatus,
+};
 use serde_json::{Value, json};
 
 /// For a program that also a person looks at.
@@ -52,6 +54,18 @@ fn worker(worker: &WorkerStatus) -> Value {
         "limit_bytes": known(worker.limit_bytes),
         "limited_by": some(&worker.limited_by),
         "sandbox": some(&worker.sandbox),
+        "prefix_bytes": known(worker.prefix_bytes),
+        "prefix_room_bytes": known(worker.prefix_room_bytes),
+        "load": worker.load.as_ref().map(load),
+    })
+}
+
+fn load(load: &LoadTimes) -> Value {
+    json!({
+        "room_ms": load.room_ms,
+        "standby_ms": load.standby_ms,
+        "open_ms": load.open_ms,
+        "load_ms": load.load_ms,
     })
 }
 

@@ -1,4 +1,4 @@
-use impetus_proto::supervisor::ModelStatus;
+use impetus_proto::supervisor::{LoadTimes, ModelStatus};
 
 use super::*;
 
@@ -21,6 +21,9 @@ fn reply() -> StatusReply {
         limit_bytes: 164 << 20,
         limited_by: "cgroup v2".into(),
         sandbox: "landlock 7, seccomp".into(),
+        prefix_bytes: 20 << 20,
+        prefix_room_bytes: 64 << 20,
+        load: Some(LoadTimes { room_ms: 1500, standby_ms: 0, open_ms: 40, load_ms: 360 }),
         ..WorkerStatus::default()
     };
     let standby = WorkerStatus {
@@ -154,7 +157,15 @@ fn for_programs() {
           "peak_bytes": 103809024,
           "limit_bytes": 171966464,
           "limited_by": "cgroup v2",
-          "sandbox": "landlock 7, seccomp"
+          "sandbox": "landlock 7, seccomp",
+          "prefix_bytes": 20971520,
+          "prefix_room_bytes": 67108864,
+          "load": {
+            "room_ms": 1500,
+            "standby_ms": 0,
+            "open_ms": 40,
+            "load_ms": 360
+          }
         },
         {
           "id": "gguf-2",
@@ -177,7 +188,10 @@ fn for_programs() {
           "peak_bytes": null,
           "limit_bytes": null,
           "limited_by": null,
-          "sandbox": "none: the kernel has no landlock"
+          "sandbox": "none: the kernel has no landlock",
+          "prefix_bytes": null,
+          "prefix_room_bytes": null,
+          "load": null
         },
         {
           "id": "gguf-3",
@@ -200,7 +214,10 @@ fn for_programs() {
           "peak_bytes": null,
           "limit_bytes": null,
           "limited_by": null,
-          "sandbox": null
+          "sandbox": null,
+          "prefix_bytes": null,
+          "prefix_room_bytes": null,
+          "load": null
         },
         {
           "id": "gguf-4",
@@ -223,7 +240,10 @@ fn for_programs() {
           "peak_bytes": null,
           "limit_bytes": null,
           "limited_by": null,
-          "sandbox": null
+          "sandbox": null,
+          "prefix_bytes": null,
+          "prefix_room_bytes": null,
+          "load": null
         }
       ],
       "models": [
