@@ -49,6 +49,9 @@ use penalty::Penalties;
 /// forbids, so that a completion that cannot go on ends all the same.
 const BANNED: f32 = -1e30;
 
+/// The largest top-k whose candidates are found without collecting the others first.
+const MAX_LISTED: usize = 256;
+
 /// Chooses the tokens of one sequence.
 ///
 /// For each position [`prepare`](Self::prepare), then [`choose`](Self::choose) or, for a token that is given,
@@ -184,7 +187,16 @@ impl Sampler {
     /// Leaves the candidates of `position`, their logits at the temperature.
     fn narrow(&mut self, logits: &[f32], position: u32) {
         let Self { params, mirostat, candidates, .. } = self;
-        candidate::collect(logits, candidates);
+        let first = params.top_k as usize;
+        let is_first = mirostat.is_none() && params.top_n_sigma.is_none_or(|n| n <= 0.0);
+        if is_first && (1..=MAX_LISTED).contains(&first) {
+            candidate::collect_best(logits, first, candidates);
+        } else {
+            candidates.clear();
+        }
+        if candidates.is_empty() {
+            candidate::collect(logits, candidates);
+        }
         if mirostat.is_none() {
             filter(params, candidates);
             if let Some(xtc) = params.xtc

@@ -2,8 +2,11 @@
 
 use std::cmp::Ordering;
 
-use super::BANNED;
+use super::{BANNED, softmax};
 use crate::engine::TokenId;
+
+/// Logits that are passed over at once where none of them is among the best.
+const STRIDE: usize = 64;
 
 /// A token that may still be chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,6 +30,36 @@ pub(super) fn collect(logits: &[f32], candidates: &mut Vec<Candidate>) {
         }
         if !candidates.is_empty() {
             return;
+        }
+    }
+}
+
+/// Fills `candidates` with the `count` most probable tokens, the best first, ties by token, in one pass: `count` is
+/// small, so a list in order costs less than collecting the others. What is banned is not among them.
+pub(super) fn collect_best(logits: &[f32], count: usize, candidates: &mut Vec<Candidate>) {
+    candidates.clear();
+    if count == 0 {
+        return;
+    }
+    let mut least = BANNED;
+    for (stride, logits) in logits.chunks(STRIDE).enumerate() {
+        if softmax::largest(logits) <= least {
+            continue;
+        }
+        for (token, &logit) in (stride * STRIDE..).zip(logits) {
+            // False for NaN. An equal logit of a later token is no better.
+            if logit > least {
+                let logit = logit.min(f32::MAX);
+                let place = candidates.partition_point(|other| other.logit >= logit);
+                if place == count {
+                    continue;
+                }
+                candidates.truncate(count - 1);
+                candidates.insert(place, Candidate { token: token as u32, logit, score: 0.0 });
+                if candidates.len() == count {
+                    least = candidates[count - 1].logit;
+                }
+            }
         }
     }
 }

@@ -1,10 +1,7 @@
 //! How probable tokens are: natural logarithms of a row's softmax.
 
-use super::{BANNED, softmax};
+use super::{candidate, softmax};
 use crate::engine::TokenId;
-
-/// Logits that are passed over at once where none of them is among the best.
-const STRIDE: usize = 64;
 
 /// The most alternatives that are listed for a position.
 pub const MAX_TOP: u32 = 20;
@@ -44,30 +41,11 @@ fn log_total(logits: &[f32]) -> (f64, f64) {
     (f64::from(highest), softmax::total(logits, highest).ln())
 }
 
-/// The `count` largest logits in one pass: `count` is small, so a list in order costs less than a heap.
+/// The `count` largest logits.
 fn best(logits: &[f32], count: usize) -> Vec<(TokenId, f32)> {
-    if count == 0 {
-        return Vec::new();
-    }
-    let mut best: Vec<(TokenId, f32)> = Vec::with_capacity(count + 1);
-    let mut least = BANNED;
-    for (stride, logits) in logits.chunks(STRIDE).enumerate() {
-        if softmax::largest(logits) <= least {
-            continue;
-        }
-        for (token, &logit) in (stride * STRIDE..).zip(logits) {
-            // False for NaN. An equal logit of a later token is no better.
-            if logit > least {
-                let place = best.partition_point(|(_, other)| *other >= logit);
-                best.insert(place, (TokenId(token as u32), logit.min(f32::MAX)));
-                best.truncate(count);
-                if best.len() == count {
-                    least = best[count - 1].1;
-                }
-            }
-        }
-    }
-    best
+    let mut best = Vec::with_capacity(count);
+    candidate::collect_best(logits, count, &mut best);
+    best.into_iter().map(|candidate| (TokenId(candidate.token), candidate.logit)).collect()
 }
 
 #[cfg(test)]

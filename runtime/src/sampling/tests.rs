@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::candidate::{Candidate, collect, draw, scale};
+use super::candidate::{Candidate, collect, collect_best, draw, scale};
 use super::filter::{min_p, top_k, top_p, typical};
 use super::{SampleError, Sampler, SamplingError, SamplingParams, random};
 use crate::engine::{TokenId, fake::ByteVocabulary};
@@ -232,6 +232,17 @@ proptest! {
         let expected = TokenId(descending(&logits)[0].0);
         let chosen = sampler(SamplingParams::default()).sample(&mut logits.clone(), position);
         prop_assert_eq!(chosen, Ok(expected));
+    }
+
+    #[test]
+    fn the_best_are_collected_without_the_others(logits in logits(), k in 1..300_usize) {
+        let (mut expected, mut best) = (candidates(&logits), Vec::new());
+        top_k(&mut expected, k);
+        collect_best(&logits, k, &mut best);
+        // Those that are all banned are left to whoever collects them.
+        prop_assume!(!best.is_empty());
+        prop_assert!(best.is_sorted_by(|a, b| a.logit > b.logit || a.logit == b.logit && a.token < b.token));
+        prop_assert_eq!(tokens(&best), tokens(&expected));
     }
 
     #[test]
