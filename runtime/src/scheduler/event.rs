@@ -76,7 +76,7 @@ pub enum FinishReason {
 pub struct Usage {
     /// Of the prompt.
     pub prompt_tokens: u32,
-    /// Of the prompt, found in the slot.
+    /// Of the prompt, not computed for it: a slot held them, or they were kept.
     pub cached_tokens: u32,
     /// Of the completion.
     pub completion_tokens: u32,

@@ -13,7 +13,11 @@ mod shelf;
 mod worth;
 mod writer;
 
-use std::{fs::File, sync::Arc, time::Instant};
+use std::{
+    fs::File,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use impetus_proto::launch::PrefixSpec;
 use nix::sys::resource::{Resource, getrlimit};
@@ -35,6 +39,8 @@ use crate::{
 pub struct Prefixes {
     shared: Arc<Shared>,
     board: Arc<Board>,
+    /// Held by who reads the file.
+    fetching: Mutex<()>,
 }
 
 /// A prefix that serves a sequence.
@@ -67,7 +73,7 @@ impl Prefixes {
         if shared.arena.is_some() {
             writer::spawn(&shared);
         }
-        Arc::new(Self { shared, board: Arc::default() })
+        Arc::new(Self { shared, board: Arc::default(), fetching: Mutex::default() })
     }
 
     /// Changes how much may be in RAM; what is over goes at once.
@@ -89,10 +95,18 @@ impl Prefixes {
         if let Err(error) = arena.open() {
             debug!(%error, "the file of prefixes cannot be opened");
         }
-        let elsewhere = self.board.longest(owner, tokens).max(self.shared.shelf().longest(owner, tokens));
         let digest = arena.owner(owner);
-        let gain = Gain { elsewhere, whole: false };
-        let Some(extent) = arena.find(&digest, tokens, gain) else { return false };
+        let wanted = || {
+            let in_ram = self.shared.shelf().longest(owner, tokens);
+            let elsewhere = self.board.longest(owner, tokens).max(in_ram);
+            arena.find(&digest, tokens, Gain { elsewhere, whole: false })
+        };
+        if wanted().is_none() {
+            return false;
+        }
+        // Several choices of one prompt come together, and one fetches for all.
+        let _turn = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(extent) = wanted() else { return false };
         let share = self.shared.shelf().reserve(owner, &extent.tokens, extent.state_bytes);
         let Some((share, mut state)) = share.and_then(|share| Some((share, buffer(extent.state_bytes)?)))
         else {

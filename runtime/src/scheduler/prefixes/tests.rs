@@ -187,6 +187,24 @@ fn nothing_is_fetched_that_is_there_or_does_not_fit() {
 }
 
 #[test]
+fn one_fetches_for_all_who_want_the_same() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let first = in_file(file.path());
+    assert!(keep(&first, "a", &tokens(0, 100), 700));
+    first.flush(soon());
+    drop(first);
+    await_that(|| file.reopen().unwrap().try_lock().is_ok());
+    let second = in_file(file.path());
+    let n_fetches = std::thread::scope(|scope| {
+        let fetch = || second.fetch_of(&"a".into(), &tokens(0, 150));
+        let all: Vec<_> = (0..8).map(|_| scope.spawn(fetch)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).filter(|has_fetched| *has_fetched).count()
+    });
+    assert_eq!(n_fetches, 1);
+    assert_eq!(found(&second, "a", &tokens(0, 150)), Some((100, 100)));
+}
+
+#[test]
 fn what_an_engine_refused_is_found_no_more() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let prefixes = in_file(file.path());
