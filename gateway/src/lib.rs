@@ -18,11 +18,15 @@ mod server;
 mod start;
 mod upstream;
 
-use std::{process::ExitCode, time::Duration};
+use std::{num::NonZero, process::ExitCode, thread, time::Duration};
 
 use tracing::error;
 
 use crate::start::{Start, StartError};
+
+/// The most threads that serve. One carries more tokens than engines make; the others are there so that a large body
+/// holds up nobody else, and every further one is woken for nothing most of the time.
+const MAX_THREADS: usize = 4;
 
 /// Runs the gateway on the descriptors inherited from the supervisor, until it is told to stop or the supervisor
 /// is gone.
@@ -43,8 +47,9 @@ pub fn run() -> ExitCode {
 
 fn serve() -> Result<(), StartError> {
     let start = Start::inherit()?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)?;
+    let n_threads = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(n_threads).enable_all().build().map_err(StartError::Runtime)?;
     let served = runtime.block_on(start.serve());
     // What still runs belongs to nobody: either everything has finished, or the supervisor is gone.
     runtime.shutdown_timeout(Duration::ZERO);

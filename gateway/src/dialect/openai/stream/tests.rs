@@ -125,6 +125,27 @@ async fn choices_are_streamed_side_by_side() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_at_hand_leaves_together_and_waits_for_nothing() {
+    let events = Box::pin(async_stream::stream! {
+        yield text(0, "a");
+        yield text(0, "b");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        yield text(0, "c");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        for _ in 0..1000 {
+            yield text(0, "flood");
+        }
+        yield end(0, FinishReason::Stop, "");
+    });
+    let frames: Vec<Bytes> =
+        body(head::<Completions>(1, Delivery::default()), events).map(|Ok(frame)| frame).collect().await;
+    let counts: Vec<usize> =
+        frames.iter().map(|frame| frame.windows(6).filter(|window| window == b"data: ").count()).collect();
+    assert_eq!((counts[0], counts[1], counts.iter().sum()), (2, 1, 2 + 1 + 1000 + 2), "{counts:?}");
+    assert!(counts.len() > 4 && frames.iter().all(|frame| frame.len() < 17 << 10), "{counts:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_ends_with_an_error_and_not_with_done() {
     insta::assert_snapshot!(
         "failure",

@@ -185,6 +185,24 @@ async fn usage_may_come_with_every_chunk() {
 }
 
 #[tokio::test]
+async fn an_event_may_be_of_several_tokens() {
+    let several = |said: &str, n_tokens: usize| {
+        let logprobs: Vec<_> = said.bytes().map(|byte| token(&[byte], -1.0, &[])).collect();
+        assert_eq!(logprobs.len(), n_tokens);
+        of(0, Event::Delta(Delta { logprobs, n_tokens, ..saying(said) }))
+    };
+    let events = || vec![accepted(0), several("abc", 3), several("d", 1), end(0, FinishReason::Stop, "")];
+    let counted = r#""stream_options":{"continuous_usage_stats":true}"#;
+    let (streamed, _) = answered::<Completions>(&format!(r#""logprobs":0,{counted}"#), events()).await;
+    for said in [r#""text_offset":[0,1,2]"#, r#""text_offset":[3]"#, r#""completion_tokens":4,"#] {
+        assert_eq!(streamed.matches(said).count(), 1, "{said} in {streamed}");
+    }
+    let (streamed, _) = answered::<ChatCompletions>(&format!(r#""logprobs":true,{counted}"#), events()).await;
+    let chunk = streamed.split("\n\n").find(|chunk| chunk.contains("abc")).unwrap();
+    assert_eq!(chunk.matches(r#""token":"#).count(), 3, "{chunk}");
+}
+
+#[tokio::test]
 async fn obfuscated_chunks_have_lengths_that_say_little() {
     let events = ["a", "some more", &"x".repeat(200)].map(|said| text(0, said));
     let events = events.into_iter().chain([end(0, FinishReason::Stop, "")]).collect();
