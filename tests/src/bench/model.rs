@@ -2,8 +2,10 @@
 //! knows does not change how fast it runs.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io::{self, BufWriter, Write},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -11,7 +13,7 @@ use anyhow::Context;
 
 use super::{
     gguf::{self, Element, Tensor, Value},
-    vocabulary::Vocabulary,
+    vocabulary::{FileVocabulary, Vocabulary},
     weights::{self, Shape, Weights},
 };
 
@@ -39,7 +41,13 @@ pub(super) struct BenchModel {
     pub(super) parameters: u64,
     pub(super) bytes: u64,
     /// Ids that a prompt may be made of, from the first to the last.
-    pub(super) prompt_ids: std::ops::Range<u32>,
+    pub(super) prompt_ids: Range<u32>,
+}
+
+/// What a file says of its vocabulary, and the tokens that are whole text by themselves.
+struct Words {
+    keys: Vec<(String, Value)>,
+    visible: HashSet<u32>,
 }
 
 /// The model in `dir`, made unless an earlier run left it there.
@@ -73,29 +81,63 @@ pub(super) fn made_once(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>)
 
 /// Writes a random model of this shape as GGUF.
 pub fn write(path: &Path, shape: &Shape, element: Element) -> io::Result<()> {
-    let (vocabulary, tensors) = (Vocabulary::new(shape.vocabulary), weights::tensors(shape, element));
+    let vocabulary = Vocabulary::new(shape.vocabulary);
+    write_with(path, shape, element, &Words { keys: vocabulary.keys(), visible: vocabulary.visible() })
+}
+
+/// Writes a random model of this shape with the vocabulary of another file, which has as many tokens as the shape says.
+pub(super) fn write_with_file(
+    path: &Path,
+    shape: &Shape,
+    element: Element,
+    vocabulary: FileVocabulary,
+) -> io::Result<()> {
+    write_with(path, shape, element, &Words { visible: vocabulary.visible(), keys: vocabulary.keys })
+}
+
+/// Writes a model of this shape that says the tokens `recited` in the order of their ids, again and again.
+pub(super) fn write_reciting(
+    path: &Path,
+    shape: &Shape,
+    element: Element,
+    recited: Range<u32>,
+) -> io::Result<()> {
+    let vocabulary = Vocabulary::new(shape.vocabulary);
+    write_weights(path, shape, element, &vocabulary.keys(), Weights::reciting(shape.vocabulary, recited))
+}
+
+fn write_with(path: &Path, shape: &Shape, element: Element, words: &Words) -> io::Result<()> {
+    let is_visible = |token: u32| words.visible.contains(&token);
+    write_weights(path, shape, element, &words.keys, Weights::new(shape.vocabulary, &is_visible))
+}
+
+fn write_weights(
+    path: &Path,
+    shape: &Shape,
+    element: Element,
+    vocabulary: &[(String, Value)],
+    mut weights: Weights<'_>,
+) -> io::Result<()> {
+    let tensors = weights::tensors(shape, element);
+    let name = |name: &str| name.to_owned();
     let mut keys = vec![
-        ("general.architecture", Value::Text("llama".into())),
-        ("general.name", Value::Text("random weights, for benchmarks".into())),
-        // LLAMA_FTYPE_ALL_F32 and LLAMA_FTYPE_MOSTLY_F16, which have the numbers of their elements.
-        ("general.file_type", Value::U32(element as u32)),
-        ("llama.context_length", Value::U32(shape.context_tokens)),
-        ("llama.embedding_length", Value::U32(shape.width)),
-        ("llama.block_count", Value::U32(shape.layers)),
-        ("llama.feed_forward_length", Value::U32(shape.feed_forward)),
-        ("llama.attention.head_count", Value::U32(shape.heads)),
-        ("llama.attention.head_count_kv", Value::U32(shape.kv_heads)),
-        ("llama.attention.key_length", Value::U32(shape.head_length)),
-        ("llama.attention.value_length", Value::U32(shape.head_length)),
-        ("llama.attention.layer_norm_rms_epsilon", Value::F32(NORM_EPSILON)),
-        ("llama.rope.dimension_count", Value::U32(shape.head_length)),
-        ("llama.rope.freq_base", Value::F32(ROPE_BASE)),
-        ("llama.vocab_size", Value::U32(vocabulary.len() as u32)),
+        (name("general.architecture"), Value::Text("llama".into())),
+        (name("general.name"), Value::Text("random weights, for benchmarks".into())),
+        (name("general.file_type"), Value::U32(element.file_type())),
+        (name("llama.context_length"), Value::U32(shape.context_tokens)),
+        (name("llama.embedding_length"), Value::U32(shape.width)),
+        (name("llama.block_count"), Value::U32(shape.layers)),
+        (name("llama.feed_forward_length"), Value::U32(shape.feed_forward)),
+        (name("llama.attention.head_count"), Value::U32(shape.heads)),
+        (name("llama.attention.head_count_kv"), Value::U32(shape.kv_heads)),
+        (name("llama.attention.key_length"), Value::U32(shape.head_length)),
+        (name("llama.attention.value_length"), Value::U32(shape.head_length)),
+        (name("llama.attention.layer_norm_rms_epsilon"), Value::F32(NORM_EPSILON)),
+        (name("llama.rope.dimension_count"), Value::U32(shape.head_length)),
+        (name("llama.rope.freq_base"), Value::F32(ROPE_BASE)),
+        (name("llama.vocab_size"), Value::U32(shape.vocabulary as u32)),
     ];
-    keys.extend(vocabulary.keys());
-    let visible = vocabulary.visible();
-    let is_visible = |token: u32| visible.contains(&token);
-    let mut weights = Weights::new(shape.vocabulary, &is_visible);
+    keys.extend(vocabulary.iter().cloned());
     let mut out = BufWriter::new(File::create(path)?);
     gguf::write(&mut out, &keys, &tensors, |tensor, bytes| weights.append(tensor, bytes))?;
     out.flush()

@@ -6,8 +6,9 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::{
-    Measured, PAIRS, Task, formats, masks,
+    Measured, PAIRS, Task, formats, lookup, masks,
     model::BenchModel,
+    overhead,
     process::{self, Memory},
 };
 
@@ -28,6 +29,10 @@ pub(super) struct Report {
     formats: Value,
     /// What it costs to hold an output to a grammar.
     masks: Value,
+    /// What the gateway adds to a request.
+    overhead: Value,
+    /// What guessing brings.
+    lookup: Value,
 }
 
 /// What was measured with one number of engine threads and of streams.
@@ -64,6 +69,8 @@ impl Report {
             idle: Vec::new(),
             formats: Value::Null,
             masks: Value::Null,
+            overhead: Value::Null,
+            lookup: Value::Null,
         }
     }
 
@@ -83,14 +90,25 @@ impl Report {
         self.masks = masks;
     }
 
+    pub(super) fn overhead(&mut self, overhead: Value) {
+        self.overhead = overhead;
+    }
+
+    pub(super) fn lookup(&mut self, lookup: Value) {
+        self.lookup = lookup;
+    }
+
     /// Prints the tables and writes `path`.
     pub(super) fn finish(self, path: &Path) -> anyhow::Result<()> {
         let json = self.json();
         let table = table(&json).context("writing the table")?;
         let formats = formats::table(&json["formats"]).context("writing the table of formats")?;
         let masks = masks::table(&json["masks"]).context("writing the table of masks")?;
+        let overhead =
+            overhead::table(&json["overhead"]).context("writing the table of what the gateway adds")?;
+        let lookup = lookup::table(&json["lookup"]).context("writing the table of guesses")?;
         let mut out = std::io::stdout();
-        write!(out, "{table}\n{formats}\n{masks}").context("printing the tables")?;
+        write!(out, "{table}\n{overhead}\n{lookup}\n{formats}\n{masks}").context("printing the tables")?;
         fs::write(path, format!("{json:#}\n")).with_context(|| format!("writing {}", path.display()))
     }
 
@@ -113,6 +131,8 @@ impl Report {
             "idle_pss_bytes": memory(|memory| memory.pss),
             "formats": self.formats,
             "masks": self.masks,
+            "overhead": self.overhead,
+            "lookup": self.lookup,
         })
     }
 }

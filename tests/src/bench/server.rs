@@ -3,7 +3,7 @@
 use std::{
     fs,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -12,7 +12,7 @@ use anyhow::{Context, bail, ensure};
 use impetus_proto::{
     endpoint,
     supervisor::{
-        AcquireEvent, AcquireRequest, Ready, StatusReply, StatusRequest, acquire_event,
+        AcquireEvent, AcquireRequest, Ready, StatusReply, StatusRequest, UnloadRequest, acquire_event,
         supervisor_client::SupervisorClient,
     },
     worker::{Stats, StatsRequest, worker_client::WorkerClient},
@@ -36,12 +36,27 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Memory is that of an idle server once it has not changed for so long.
 const SETTLED: Duration = Duration::from_secs(1);
 
+/// A setting by which each step has one token of each stream.
+const NO_GUESSES: &str = "workers.gguf.speculation = \"off\"\n";
+
 /// A running server; it is stopped with this.
 pub(super) struct Server {
     process: Child,
     supervisor: SupervisorClient<Channel>,
     runtime: Runtime,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
+}
+
+/// What a server is started with.
+pub(super) struct Setup<'a> {
+    /// The names and the files of its models.
+    pub(super) models: &'a [(&'a str, &'a Path)],
+    /// The format that `shape` is of.
+    pub(super) format: &'a str,
+    /// Slots, tokens of context of each, compute threads.
+    pub(super) shape: [u32; 3],
+    /// Further lines of its configuration, before any table.
+    pub(super) settings: &'a str,
 }
 
 /// A worker with the model in it, which stays as long as this does.
@@ -60,20 +75,18 @@ pub(super) struct Pids {
 }
 
 impl Server {
-    /// Starts the supervisor that lies in `programs` and waits until its gateway accepts and its standby waits.
-    pub(super) fn start(
-        programs: &Path,
-        model: &BenchModel,
-        [slots, context_tokens, threads]: [u32; 3],
-    ) -> anyhow::Result<Self> {
+    /// Starts the supervisor that lies in `programs` with this model and waits until its gateway accepts and its
+    /// standby waits. Nothing is guessed, as by an engine alone.
+    pub(super) fn start(programs: &Path, model: &BenchModel, shape: [u32; 3]) -> anyhow::Result<Self> {
+        let models = [(MODEL, model.path.as_path())];
+        Self::start_with(programs, &Setup { models: &models, format: "gguf", shape, settings: NO_GUESSES })
+    }
+
+    /// As [`Server::start`], with a choice of models and settings.
+    pub(super) fn start_with(programs: &Path, setup: &Setup<'_>) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("making a folder for the server")?;
-        let config = folder.path().join("impetus.toml");
-        let text = format!(
-            "gateway.listen = \"127.0.0.1:0\"\nsupervisor = {{ runtime_dir = \"run\", state_dir = \"state\" }}\n\
-             workers.gguf = {{ slots = {slots}, context = {context_tokens}, threads = {threads} }}\n\
-             model = [{{ name = \"{MODEL}\", path = '{}' }}]\n",
-            fs::canonicalize(&model.path)?.display()
-        );
+        let config = config_in(folder.path());
+        let text = setup.config()?;
         fs::write(&config, text).with_context(|| format!("writing {}", config.display()))?;
         let output = fs::File::create(folder.path().join("output"))?;
         let program = programs.join("supervisor");
@@ -101,7 +114,7 @@ impl Server {
             }
             std::thread::sleep(PAUSE);
         };
-        let mut server = Self { process, supervisor, runtime, _folder: folder };
+        let mut server = Self { process, supervisor, runtime, folder };
         server.wait_until_idle()?;
         Ok(server)
     }
@@ -119,7 +132,12 @@ impl Server {
         }
     }
 
-    fn status(&mut self) -> anyhow::Result<StatusReply> {
+    /// The configuration file that it was started with.
+    pub(super) fn config(&self) -> PathBuf {
+        config_in(self.folder.path())
+    }
+
+    pub(super) fn status(&mut self) -> anyhow::Result<StatusReply> {
         let reply = self.runtime.block_on(self.supervisor.status(StatusRequest {}));
         Ok(reply.context("asking the supervisor for its status")?.into_inner())
     }
@@ -160,8 +178,13 @@ impl Server {
 
     /// Has the model loaded.
     pub(super) fn worker(&mut self) -> anyhow::Result<Worker> {
+        self.worker_of(MODEL)
+    }
+
+    /// Has the model of this name loaded.
+    pub(super) fn worker_of(&mut self, model: &str) -> anyhow::Result<Worker> {
         let request =
-            AcquireRequest { model: MODEL.into(), request_id: "bench".into(), ..AcquireRequest::default() };
+            AcquireRequest { model: model.into(), request_id: "bench".into(), ..AcquireRequest::default() };
         self.runtime.block_on(async {
             let mut lease = self.supervisor.acquire(request).await?.into_inner();
             loop {
@@ -174,10 +197,29 @@ impl Server {
         })
     }
 
+    /// Lets the model's worker finish, drain and stop.
+    pub(super) fn unload(&mut self, model: &str) -> anyhow::Result<()> {
+        let request = UnloadRequest { model: model.into() };
+        self.runtime.block_on(self.supervisor.unload(request)).context("unloading the model")?;
+        Ok(())
+    }
+
+    /// Runs something that talks to a worker of this server.
+    pub(super) fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
     /// What the worker has counted so far.
     pub(super) fn stats(&self, worker: &mut Worker) -> anyhow::Result<Stats> {
         let reply = self.runtime.block_on(worker.client.stats(StatsRequest {}));
         Ok(reply.context("asking the worker for its statistics")?.into_inner())
+    }
+}
+
+impl Worker {
+    /// A client of the worker itself, past the gateway; for [`Server::run`].
+    pub(super) fn client(&self) -> WorkerClient<Channel> {
+        self.client.clone()
     }
 }
 
@@ -188,4 +230,27 @@ impl Drop for Server {
             drop(self.process.wait());
         }
     }
+}
+
+impl Setup<'_> {
+    fn config(&self) -> anyhow::Result<String> {
+        let [slots, context_tokens, threads] = self.shape;
+        let model = |(name, path): &(&str, &Path)| {
+            let path = fs::canonicalize(path).with_context(|| format!("finding {}", path.display()))?;
+            Ok(format!("{{ name = \"{name}\", path = '{}' }}", path.display()))
+        };
+        let models = self.models.iter().map(model).collect::<anyhow::Result<Vec<String>>>()?;
+        let format = self.format;
+        Ok(format!(
+            "gateway.listen = \"127.0.0.1:0\"\nsupervisor = {{ runtime_dir = \"run\", state_dir = \"state\" }}\n\
+             model = [{}]\n{}workers.{format}.slots = {slots}\nworkers.{format}.context = {context_tokens}\n\
+             workers.{format}.threads = {threads}\n",
+            models.join(", "),
+            self.settings,
+        ))
+    }
+}
+
+fn config_in(folder: &Path) -> PathBuf {
+    folder.join("impetus.toml")
 }

@@ -1,10 +1,13 @@
-//! A byte-level vocabulary as GPT-2's, made up: the 256 bytes, then pairs and triples of letters with the merges
+//! A byte-level vocabulary as GPT-2's, made up: the 256 bytes, then pairs, triples and fours of letters with the merges
 //! that make them, then one control token.
+
+mod file;
 
 use std::collections::HashSet;
 
 use serde_json::{Value as Json, json};
 
+pub(super) use self::file::FileVocabulary;
 use super::gguf::Value;
 
 /// The name of the one control token.
@@ -23,14 +26,16 @@ pub(super) struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// A vocabulary of `size` tokens: at least the bytes and the control token, at most all pairs and triples too.
+    /// A vocabulary of `size` tokens: at least the bytes and the control token, at most all pairs, triples and fours too.
     pub(super) fn new(size: usize) -> Self {
         let mut tokens: Vec<String> = byte_names().into_iter().map(String::from).collect();
         let mut merges = Vec::new();
         let pairs = LETTERS.flat_map(|a| LETTERS.map(move |b| (a.to_string(), b)));
         let pairs: Vec<(String, char)> = pairs.collect();
-        let triples = pairs.iter().flat_map(|(a, b)| LETTERS.map(move |c| (format!("{a}{b}"), c)));
-        for (left, right) in pairs.iter().cloned().chain(triples).take(size - tokens.len() - 1) {
+        let triples: Vec<(String, char)> = pairs.iter().flat_map(longer).collect();
+        let fours = triples.iter().flat_map(longer);
+        let all = pairs.iter().chain(&triples).cloned().chain(fours);
+        for (left, right) in all.take(size - tokens.len() - 1) {
             tokens.push(format!("{left}{right}"));
             merges.push(format!("{left} {right}"));
         }
@@ -63,10 +68,10 @@ impl Vocabulary {
     }
 
     /// The keys that llama.cpp reads a vocabulary from.
-    pub(super) fn keys(&self) -> Vec<(&'static str, Value)> {
+    pub(super) fn keys(&self) -> Vec<(String, Value)> {
         let end = self.len() as u32 - 1;
         let types = self.tokens.iter().map(|token| if token == END { CONTROL } else { NORMAL }).collect();
-        vec![
+        let keys = [
             ("tokenizer.ggml.model", Value::Text("gpt2".into())),
             ("tokenizer.ggml.pre", Value::Text("gpt-2".into())),
             ("tokenizer.ggml.tokens", Value::Texts(self.tokens.clone())),
@@ -76,8 +81,15 @@ impl Vocabulary {
             ("tokenizer.ggml.eos_token_id", Value::U32(end)),
             ("tokenizer.ggml.add_bos_token", Value::Bool(false)),
             ("tokenizer.chat_template", Value::Text(CHAT_TEMPLATE.into())),
-        ]
+        ];
+        keys.map(|(name, value)| (name.to_owned(), value)).into()
     }
+}
+
+/// A letter more than a token and the letter behind it.
+fn longer((left, right): &(String, char)) -> impl Iterator<Item = (String, char)> + use<> {
+    let left = format!("{left}{right}");
+    LETTERS.map(move |right| (left.clone(), right))
 }
 
 /// The character that stands for each byte: itself where it prints, else one from U+0100 on, in order.

@@ -1,6 +1,11 @@
 //! The random weights, which are the same in every form of the model.
 
-use super::gguf::{Element, Tensor};
+use std::ops::Range;
+
+use super::{
+    gguf::{Element, Tensor},
+    quantize::{self, BLOCK},
+};
 
 /// The shape of a model.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +30,9 @@ pub struct Shape {
 
 const SEED: u64 = 0x5eed;
 
+/// What layers of a model that recites add, of what they add in others.
+const RECITING_SCALE: f32 = 0.02;
+
 /// Where the next tensor's numbers come from. Every form of the model takes its tensors in the order of
 /// [`tensors`].
 pub(super) struct Weights<'a> {
@@ -32,11 +40,21 @@ pub(super) struct Weights<'a> {
     vocabulary: usize,
     /// Whether the token of a row of the output matrix is ever the most probable one.
     is_visible: &'a dyn Fn(u32) -> bool,
+    /// Tokens that always follow each other.
+    recited: Option<Range<u32>>,
+    /// The embedding's bytes, of a model that recites.
+    embedding: Vec<u8>,
 }
 
 impl<'a> Weights<'a> {
     pub(super) fn new(vocabulary: usize, is_visible: &'a dyn Fn(u32) -> bool) -> Self {
-        Self { random: SplitMix(SEED), vocabulary, is_visible }
+        Self { random: SplitMix(SEED), vocabulary, is_visible, recited: None, embedding: Vec::new() }
+    }
+
+    /// Of a model that says the tokens `recited` in the order of their ids, again and again, wherever it begins: what is
+    /// said after a token is that token's own row of the embedding, and layers add next to nothing to it.
+    pub(super) fn reciting(vocabulary: usize, recited: Range<u32>) -> Self {
+        Self { recited: Some(recited), ..Self::new(vocabulary, &|_| true) }
     }
 
     /// Appends the bytes of `tensor`, which is the one whose turn it is.
@@ -45,10 +63,15 @@ impl<'a> Weights<'a> {
             (0..tensor.n_elements()).for_each(|_| bytes.extend(1.0_f32.to_le_bytes()));
             return;
         }
-        fill(tensor, &mut self.random, bytes);
-        if tensor.name == "output.weight" {
-            let row_bytes = bytes.len() / self.vocabulary;
-            silence(bytes, row_bytes, |row| !(self.is_visible)(row));
+        let ends_in_residual = tensor.name.contains("attn_output") || tensor.name.contains("ffn_down");
+        let scale = if self.recited.is_some() && ends_in_residual { RECITING_SCALE } else { 1.0 };
+        fill(tensor, scale, &mut self.random, bytes);
+        let row_bytes = bytes.len() / self.vocabulary;
+        match (&self.recited, tensor.name.as_str()) {
+            (Some(_), "token_embd.weight") => self.embedding.clone_from(bytes),
+            (Some(recited), "output.weight") => follow(bytes, &self.embedding, row_bytes, recited),
+            (None, "output.weight") => silence(bytes, row_bytes, |row| !(self.is_visible)(row)),
+            _ => {}
         }
     }
 }
@@ -80,15 +103,32 @@ pub(super) fn tensors(shape: &Shape, element: Element) -> Vec<Tensor> {
     tensors
 }
 
-/// Random weights of variance 1 / (elements of a row), which keeps activations and logits near one.
-fn fill(tensor: &Tensor, random: &mut SplitMix, bytes: &mut Vec<u8>) {
-    let bound = (3.0 / tensor.shape[0] as f32).sqrt();
-    let level = |byte: u8| {
-        let half = half((f32::from(byte) + 0.5) / 128.0 * bound - bound);
-        match tensor.element {
-            Element::F16 => half.to_le_bytes().to_vec(),
-            Element::F32 => single(half).to_le_bytes().to_vec(),
+/// Random weights of variance 1 / (elements of a row), which keeps activations and logits near one; times `scale`.
+fn fill(tensor: &Tensor, scale: f32, random: &mut SplitMix, bytes: &mut Vec<u8>) {
+    let bound = (3.0 / tensor.shape[0] as f32).sqrt() * scale;
+    let value = |byte: u8| half((f32::from(byte) + 0.5) / 128.0 * bound - bound);
+    let quantize = match tensor.element {
+        Element::Q4_0 => quantize::q4_0,
+        Element::Q8_0 => quantize::q8_0,
+        Element::F32 | Element::F16 => return fill_plain(tensor, random, bytes, value),
+    };
+    bytes.reserve(tensor.n_bytes() as usize);
+    let levels: Vec<f32> = (0..=u8::MAX).map(|byte| single(value(byte))).collect();
+    for _ in 0..tensor.n_elements() as usize / BLOCK {
+        let mut block = [0.0; BLOCK];
+        for part in block.chunks_exact_mut(8) {
+            let random = random.next().to_le_bytes();
+            part.iter_mut().zip(random).for_each(|(value, byte)| *value = levels[usize::from(byte)]);
         }
+        quantize(&block, bytes);
+    }
+}
+
+/// As [`fill`], of elements that stand for themselves.
+fn fill_plain(tensor: &Tensor, random: &mut SplitMix, bytes: &mut Vec<u8>, value: impl Fn(u8) -> u16) {
+    let level = |byte: u8| match tensor.element {
+        Element::F32 => single(value(byte)).to_le_bytes().to_vec(),
+        _ => value(byte).to_le_bytes().to_vec(),
     };
     let levels: Vec<Vec<u8>> = (0..=u8::MAX).map(level).collect();
     bytes.reserve(tensor.n_elements() as usize * levels[0].len());
@@ -97,7 +137,19 @@ fn fill(tensor: &Tensor, random: &mut SplitMix, bytes: &mut Vec<u8>) {
     }
 }
 
-/// Zeroes rows of the output matrix: among thousands of random logits one of zero is never the largest.
+/// Makes each of these rows of the output matrix the embedding of the token before it, and zeroes the others.
+fn follow(bytes: &mut [u8], embedding: &[u8], row_bytes: usize, recited: &Range<u32>) {
+    for (token, row) in (0..).zip(bytes.chunks_exact_mut(row_bytes)) {
+        if recited.contains(&token) {
+            let before = if token == recited.start { recited.end - 1 } else { token - 1 } as usize;
+            row.copy_from_slice(&embedding[before * row_bytes..][..row_bytes]);
+        } else {
+            row.fill(0);
+        }
+    }
+}
+
+/// Zeroes rows of the output matrix, blocks and all: among thousands of random logits one of zero is never the largest.
 fn silence(bytes: &mut [u8], row_bytes: usize, is_silent: impl Fn(u32) -> bool) {
     for (row, weights) in (0..).zip(bytes.chunks_exact_mut(row_bytes)) {
         if is_silent(row) {
@@ -107,7 +159,7 @@ fn silence(bytes: &mut [u8], row_bytes: usize, is_silent: impl Fn(u32) -> bool) 
 }
 
 /// IEEE 754 half precision, cut instead of rounded; what is below its normal numbers is zero.
-fn half(value: f32) -> u16 {
+pub(super) fn half(value: f32) -> u16 {
     let bits = value.to_bits();
     let (sign, exponent, fraction) = (bits >> 31, (bits >> 23) & 0xff, bits & 0x007f_ffff);
     match exponent.checked_sub(127 - 15) {
@@ -117,7 +169,7 @@ fn half(value: f32) -> u16 {
 }
 
 /// The number that a half stands for, of those that [`half`] makes.
-fn single(half: u16) -> f32 {
+pub(super) fn single(half: u16) -> f32 {
     let (sign, rest) = (u32::from(half >> 15), u32::from(half & 0x7fff));
     let magnitude = if rest == 0 { 0 } else { (rest << 13) + ((127 - 15) << 23) };
     f32::from_bits(sign << 31 | magnitude)
@@ -152,6 +204,23 @@ mod tests {
         for value in [1.0, -2.0, 0.099_975_586, 0.0, 6.103_515_6e-5] {
             assert_eq!(single(half(value)).to_bits(), value.to_bits());
         }
+    }
+
+    #[test]
+    fn whoever_recites_says_what_follows() {
+        let shape = Shape { vocabulary: 64, layers: 1, ..super::super::model::SHAPE };
+        let tensors = tensors(&shape, Element::Q8_0);
+        let mut weights = Weights::reciting(shape.vocabulary, 8..63);
+        let mut written: Vec<Vec<u8>> = Vec::new();
+        for tensor in &tensors[..3] {
+            let mut bytes = Vec::new();
+            weights.append(tensor, &mut bytes);
+            written.push(bytes);
+        }
+        let row_bytes = written[0].len() / shape.vocabulary;
+        let row = |tensor: usize, token: usize| &written[tensor][token * row_bytes..][..row_bytes];
+        assert_eq!((row(2, 9), row(2, 62), row(2, 8)), (row(0, 8), row(0, 61), row(0, 62)));
+        assert!([7, 63].iter().all(|&token| row(2, token).iter().all(|&byte| byte == 0)));
     }
 
     #[test]

@@ -13,14 +13,11 @@ use super::{
     error::BenchError,
     part::{Part, Side},
     plan::{Cell, NEXT_TURN_TOKENS, Workload},
-    prompt::{Measure, Prompts},
+    prompt::{COUNTED_WORDS, Measure, Prompts},
     round::Round,
     target::{Question, Target},
     worker::{Counted, Worker},
 };
-
-/// Words of the two texts by which tokens are counted.
-const COUNTED_WORDS: [u32; 2] = [16, 80];
 
 /// Who is measured, and with what.
 pub(super) struct Course {

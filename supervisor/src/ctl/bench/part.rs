@@ -1,6 +1,6 @@
 //! One line of the report: rounds of one kind, on one server or on two in turns.
 
-use std::{fmt::Write as _, iter};
+use std::iter;
 
 use serde::Serialize;
 
@@ -60,6 +60,8 @@ pub(super) struct SideFigures {
     pub(super) completion_tokens: Option<f64>,
     pub(super) first_token_ms: Option<Spread>,
     pub(super) inter_token_ms: Option<Spread>,
+    /// Of the whole answer.
+    pub(super) request_ms: Option<Spread>,
     /// Speeds are of all streams together, and medians of the rounds.
     pub(super) prefill_tokens_per_s: Option<f64>,
     pub(super) decode_tokens_per_s: Option<f64>,
@@ -131,6 +133,7 @@ impl Side {
             completion_tokens: mean(|seen| seen.completion_tokens),
             first_token_ms: Spread::of(self.seen().map(Seen::first_token_ms)),
             inter_token_ms: Spread::of(self.seen().flat_map(Seen::gaps_ms)),
+            request_ms: Spread::of(self.seen().map(Seen::whole_ms)),
             prefill_tokens_per_s: of_rounds(Round::prefill_tokens_per_s),
             decode_tokens_per_s: of_rounds(Round::decode_tokens_per_s),
             tokens_per_s: of_rounds(Round::tokens_per_s),
@@ -171,14 +174,12 @@ impl Ratios {
 }
 
 impl Figures {
-    /// What it is of, in a word or two.
+    /// How its requests came.
     pub(super) fn arrivals(&self) -> String {
-        let mut text = String::new();
         match (self.streams, self.rate) {
-            (Some(streams), _) => drop(write!(text, "{streams}")),
-            (None, Some(rate)) => drop(write!(text, "{rate}/s")),
-            (None, None) => {}
+            (Some(streams), _) => streams.to_string(),
+            (None, Some(rate)) => format!("{rate}/s"),
+            (None, None) => String::new(),
         }
-        text
     }
 }

@@ -1,7 +1,7 @@
 //! Prompts: texts of about as many tokens as are wanted, none of which begins as another one does, so that no server
 //! can have computed a part of one before.
 
-use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
+use rand::{Rng, RngCore, SeedableRng, rngs::StdRng, seq::SliceRandom};
 
 /// Words that most vocabularies have as one token each.
 const WORDS: [&str; 64] = [
@@ -11,6 +11,9 @@ const WORDS: [&str; 64] = [
     "to", "find", "new", "land", "under", "high", "light", "year", "after", "his", "name", "was", "read",
     "from", "left", "right", "he", "will", "go", "home", "or", "stay", "here",
 ];
+
+/// Words of the two texts by which the tokens of words are counted: all of them, and all of them twice.
+pub(super) const COUNTED_WORDS: [u32; 2] = [WORDS.len() as u32, 2 * WORDS.len() as u32];
 
 /// Letters that a prompt begins with.
 const MARK_LETTERS: usize = 8;
@@ -50,10 +53,17 @@ impl Prompts {
         Self { random: StdRng::seed_from_u64(rand::rng().next_u64()) }
     }
 
-    /// So many words, each behind a blank.
+    /// So many words, each behind a blank. All of them come before one comes again, so that texts of as many words have
+    /// about as many tokens.
     pub(super) fn words(&mut self, n_words: u32) -> String {
-        let mut word = || WORDS[self.random.random_range(0..WORDS.len())];
-        (0..n_words).flat_map(|_| [" ", word()]).collect()
+        let (mut text, mut left) = (String::new(), n_words as usize);
+        let mut words = WORDS;
+        while left > 0 {
+            words.shuffle(&mut self.random);
+            words.iter().take(left).for_each(|word| text.extend([" ", *word]));
+            left = left.saturating_sub(WORDS.len());
+        }
+        text
     }
 
     /// Letters at random, for a prompt to begin with.
@@ -98,6 +108,20 @@ mod tests {
         assert_ne!(prompts.mark(), Prompts::new().mark());
         let words = prompts.words(3);
         assert_eq!(words.split(' ').skip(1).filter(|word| WORDS.contains(word)).count(), 3, "{words:?}");
+    }
+
+    #[test]
+    fn texts_of_as_many_words_hold_the_same_words() {
+        let mut prompts = Prompts::new();
+        let sorted = |text: String| {
+            let mut words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+            words.sort_unstable();
+            words
+        };
+        let [once, twice] = COUNTED_WORDS;
+        assert_eq!(sorted(prompts.words(once)), sorted(prompts.words(once)));
+        assert_eq!(sorted(prompts.words(twice)).len(), twice as usize + 1);
+        assert_eq!(prompts.words(0), "");
     }
 
     #[test]

@@ -14,6 +14,7 @@ fn side(first: f64, failed: usize) -> SideFigures {
         completion_tokens: Some(8.0),
         first_token_ms: spread(first),
         inter_token_ms: spread(2.0),
+        request_ms: spread(first * 2.0),
         prefill_tokens_per_s: Some(640.0),
         decode_tokens_per_s: None,
         tokens_per_s: Some(100.25),
