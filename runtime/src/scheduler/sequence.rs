@@ -1,12 +1,12 @@
 //! One generation in progress: its tokens, what decides the next one, and where its events go.
 
-use std::{sync::Arc, time::Instant};
+use std::{mem::discriminant, sync::Arc, time::Instant};
 
 use tokio::sync::mpsc;
 
 use crate::{
     engine::TokenId,
-    output::{Output, part},
+    output::{Output, Part, part},
     sampling::{Sampled, Sampler, grammar::Constraint},
     scheduler::{
         echo::Echo,
@@ -193,10 +193,11 @@ impl Sequence {
 
     /// Guesses at most `room` tokens, and never more than `most`, that come behind the last one; how many.
     pub(super) fn guess(&mut self, room: usize, most: usize, context_tokens: u32) -> usize {
-        // What fails behind tokens that came true is an event of its own.
-        if self.echo.is_some() || self.events.capacity() < 2 {
+        if self.echo.is_some() {
             return 0;
         }
+        // Each token may need an event of its own, and what fails behind them as well.
+        let room = room.min(self.events.capacity().saturating_sub(2));
         let longest = self.longest(context_tokens);
         // The last token of all is sampled, and nothing comes behind it.
         let room = room.min(longest.saturating_sub(self.tokens.len() + 1));
@@ -281,13 +282,21 @@ impl Sequence {
     /// Takes a sampled token in; whether it was the last one.
     fn take(&mut self, sampled: Sampled, context_tokens: u32, now: Instant) -> bool {
         let Sampled { token, score } = sampled;
-        if self.said.tokens.is_empty() {
-            self.said.index = self.completion_tokens();
-        }
+        let index = self.completion_tokens();
         self.tokens.push(token);
         self.first_row = self.tokens.len() - 1;
         self.sampler.accept(token);
+        let was_reasoning = self.output.is_reasoning();
         let step = self.output.push(token);
+        // Scores are of what their event says: of thought, of text or of a call.
+        let differs = |said: &Part, part: &Part| discriminant(said) != discriminant(part);
+        let is_another = self.said.parts.last().zip(step.parts.first()).is_some_and(|(a, b)| differs(a, b));
+        if score.is_some() && is_another {
+            self.tell();
+        }
+        if self.said.tokens.is_empty() {
+            self.said.index = index;
+        }
         let stopped = step.stopped.map(FinishReason::from).or_else(|| ended(self.constraint.as_ref(), token));
         let stopped = stopped.or_else(|| {
             let at_limit = self.max_tokens.is_some_and(|limit| self.completion_tokens() >= limit);
@@ -298,9 +307,14 @@ impl Sequence {
         }
         self.said.tokens.push(token);
         part::join(&mut self.said.parts, step.parts);
+        let is_scored = score.is_some();
         self.said.scores.extend(score);
         self.said.ending = stopped.map(|reason| Box::new(self.ending(reason, now)));
-        self.said.ending.is_some()
+        let is_last = self.said.ending.is_some();
+        if is_scored && self.output.is_reasoning() != was_reasoning {
+            self.tell();
+        }
+        is_last
     }
 
     /// Tells the reader what came of the step.

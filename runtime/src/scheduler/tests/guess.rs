@@ -80,6 +80,48 @@ fn the_tokens_of_a_step_are_one_event() {
 }
 
 #[test]
+fn scores_come_with_what_they_are_of() {
+    use crate::output::{
+        Beginning,
+        format::{Template, named},
+    };
+    let (events, mut reader) = mpsc::channel(128);
+    let vocabulary = Arc::new(ByteVocabulary::default());
+    let sampling = SamplingParams { logprobs: Some(0), ..SamplingParams::default() };
+    let said = "hm</think>Yes hm</think>Yes h";
+    let beginning = Beginning { prompt_tail: "<think>".to_owned(), ..Beginning::default() };
+    let format = named("hermes", &Template::new("")).unwrap();
+    let sequence = Sequence::new(SequenceParams {
+        owner: "".into(),
+        priority: 0,
+        prompt: said.bytes().map(|byte| TokenId(byte.into())).collect(),
+        resume: Vec::new(),
+        max_tokens: Some(90),
+        prompt_scores: None,
+        sampler: Sampler::new(sampling, 0, vocabulary.clone()).unwrap(),
+        constraint: None,
+        output: Output::new(vocabulary, &StopParams::default()).unwrap().read_as(&*format, &beginning, None),
+        events,
+        submitted: Instant::now(),
+    });
+    let mut bench = bench(limits(1, 256, 128), REPEATING, LOOKUP);
+    bench.scheduler.submit(sequence);
+    bench.run();
+    let (mut tokens, mut kinds) = (Vec::new(), 0);
+    while let Ok(Event::Tokens(said)) = reader.try_recv() {
+        assert!(said.parts.len() <= 1, "{said:?}");
+        assert_eq!(said.index as usize, tokens.len());
+        kinds |= said
+            .parts
+            .iter()
+            .fold(0, |kinds, part| kinds | if matches!(part, Part::Text(_)) { 1 } else { 2 });
+        tokens.extend(said.tokens);
+    }
+    assert_eq!((tokens.len(), kinds), (90, 3));
+    assert!(bench.engine.n_steps() < 60, "{} steps", bench.engine.n_steps());
+}
+
+#[test]
 fn slots_hold_what_came_true_and_nothing_else() {
     let faults = Faults { repeats: 11, ..REPEATING };
     let mut bench = bench(limits(1, 512, 64), faults, LOOKUP);
