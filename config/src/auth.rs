@@ -1,10 +1,13 @@
 //! `[auth]` and `[[auth.key]]`
 
-use std::fmt::Write;
+use std::{fmt::Write, ops::RangeInclusive};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Moment, Network};
+
+/// What the priority of a key may be.
+pub const PRIORITIES: RangeInclusive<i32> = -100..=100;
 
 /// Who may come in.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -48,6 +51,9 @@ pub struct KeyEntry {
     /// Tokens of prompts and answers that it may have in a minute; absent: without bound.
     #[serde(default)]
     pub tokens_per_minute: Option<u32>,
+    /// Whose turn comes first where requests wait: that of who has more.
+    #[serde(default)]
+    pub priority: i32,
 }
 
 /// What a key is for.
@@ -72,6 +78,7 @@ impl KeyEntry {
             models: Vec::new(),
             requests_per_minute: None,
             tokens_per_minute: None,
+            priority: 0,
         }
     }
 

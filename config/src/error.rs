@@ -178,6 +178,7 @@ fn expected(key: &Key, kind: Kind) -> Cow<'static, str> {
     }
     match kind {
         Kind::InvalidType(_, wanted) | Kind::InvalidValue(_, wanted) => match &*wanted {
+            "i32" => "a whole number".into(),
             "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative".into(),
             "f64" => "a number".into(),
             "a boolean" => "true or false".into(),

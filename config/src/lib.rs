@@ -28,7 +28,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use auth::{AuthConfig, KeyEntry, Scope, parse_digest};
+pub use auth::{AuthConfig, KeyEntry, PRIORITIES, Scope, parse_digest};
 pub use budget::{BudgetConfig, Quota};
 pub use error::{ConfigError, Hint};
 pub use gateway::{CorsConfig, GatewayConfig, TlsConfig};

@@ -9,7 +9,7 @@ use crate::Size;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PrefixesConfig {
-    /// RAM of each worker, at most; nothing keeps none there.
+    /// RAM of each worker, at most. What goes to files goes through it, so nothing keeps none anywhere.
     pub ram: Size,
     /// The file of each model in the state folder, at most; nothing makes none.
     pub file: Size,

@@ -460,6 +460,7 @@ fn the_example_shows_every_setting_with_its_default() {
         models: Vec::new(),
         requests_per_minute: Some(60),
         tokens_per_minute: Some(100_000),
+        priority: 0,
     });
     known.model.push(ModelEntry {
         name: "my-model".into(),

@@ -307,6 +307,7 @@ pub(crate) fn request() -> Request {
         asked: Asked {
             id: "req-1".into(),
             owner: "".into(),
+            priority: 0,
             began: tokio::time::Instant::now(),
             unix_s: 1_700_000_000,
         },

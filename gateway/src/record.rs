@@ -146,9 +146,11 @@ impl Record {
 
     /// By whom and when the request is made, which is now.
     pub(crate) fn asked(&self) -> Asked {
+        let caller = self.caller();
         Asked {
             id: self.id().clone(),
-            owner: self.caller().name,
+            priority: caller.priority(),
+            owner: caller.name,
             began: Instant::now(),
             unix_s: clock::unix_now(),
         }

@@ -45,6 +45,8 @@ pub(crate) struct Asked {
     pub(crate) id: Arc<str>,
     /// The name of the key that it came with, or empty.
     pub(crate) owner: Arc<str>,
+    /// Of that key: requests of who has more go first.
+    pub(crate) priority: i32,
     /// The time that it may take is counted from here.
     pub(crate) began: Instant,
     /// The same in seconds since 1970.
@@ -57,8 +59,8 @@ pub(crate) struct Request {
     pub(crate) asked: Asked,
     /// What the client named; empty means the default model.
     pub(crate) model: String,
-    /// What the worker gets. What changes while nothing else is asked for is filled in here: `model`, `resume`, `owner`
-    /// and `asked_unix_s`.
+    /// What the worker gets. What changes while nothing else is asked for is filled in here: `model`, `resume`, `owner`,
+    /// `priority` and `asked_unix_s`.
     pub(crate) generate: GenerateRequest,
     /// Seconds that the model stays loaded after its last request, as the supervisor takes them; absent: as
     /// configured.

@@ -74,6 +74,11 @@ fn what_is_wrong_with_a_key_is_said_without_it() {
          \"2030-01-31\" or \"2030-01-31T18:00:00Z\"",
     );
     check(
+        &entry("priority = 101"),
+        "c.toml:4: auth.key[0].priority = 101: expected a whole number from -100 to 100",
+    );
+    check(&entry("priority = 'high'"), "c.toml:4: auth.key[0].priority = \"high\": expected a whole number");
+    check(
         &(entry("") + &entry("")),
         "c.toml:5: auth.key[1].name = \"a\": expected a name of at most 64 letters, digits, '-', '_' and '.' that no \
          other key has",

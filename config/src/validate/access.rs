@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Checked, FILE, YEAR_S, key, require, within};
-use crate::{Config, KeyEntry, parse_digest, secret::MIN_KEY_CHARS};
+use crate::{Config, KeyEntry, PRIORITIES, parse_digest, secret::MIN_KEY_CHARS};
 
 /// The most keys that a configuration declares.
 const MAX_KEYS: usize = 1000;
@@ -15,6 +15,7 @@ const KEY_NAME: &str = "a name of at most 64 letters, digits, '-', '_' and '.' t
 const PATTERN: &str = "a model's name, in which * stands for any characters";
 const KEY: &str = "16 to 1024 characters of ASCII without spaces; `supervisorctl key add` makes good ones";
 const _: () = assert!(MIN_KEY_CHARS == 16, "KEY says so");
+const PRIORITY: &str = "a whole number from -100 to 100";
 const DIGEST: &str = "the SHA-256 of a key as 64 hexadecimal digits";
 
 /// `[gateway]`'s names, `[gateway.tls]`, `[gateway.cors]` and `[auth]`.
@@ -65,7 +66,8 @@ fn keys(entries: &[KeyEntry]) -> Checked {
             require(super::is_model_name(pattern), at, PATTERN)?;
         }
         within(entry.requests_per_minute.unwrap_or(1).into(), 1..=1_000_000, at("requests_per_minute"))?;
-        within(entry.tokens_per_minute.unwrap_or(1).into(), 1..=1_000_000_000, at("tokens_per_minute"))
+        within(entry.tokens_per_minute.unwrap_or(1).into(), 1..=1_000_000_000, at("tokens_per_minute"))?;
+        require(PRIORITIES.contains(&entry.priority), at("priority"), PRIORITY)
     })
 }
 

@@ -49,6 +49,11 @@ impl Caller {
         })
     }
 
+    /// Whose turn comes first where requests wait: that of who has more.
+    pub(crate) fn priority(&self) -> i32 {
+        self.key.as_ref().map_or(0, |key| key.priority)
+    }
+
     /// Counts tokens of a prompt or an answer against what the key may have in a minute.
     pub(crate) fn take_tokens(&self, n_tokens: u64) {
         if let Some(key) = &self.key {

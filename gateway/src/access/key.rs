@@ -30,6 +30,7 @@ pub(super) struct Key {
     /// Patterns of the names of models that it opens; empty: all.
     pub(super) models: Vec<String>,
     pub(super) quota: Quota,
+    pub(super) priority: i32,
     /// Seconds since 1970, 0 when it never was.
     used: AtomicU64,
 }
@@ -112,6 +113,7 @@ impl Key {
             expires_unix_s: entry.expires.map(|moment| moment.0),
             models: entry.models.clone(),
             quota: Quota::new(entry.requests_per_minute, entry.tokens_per_minute, Instant::now()),
+            priority: entry.priority,
             used: AtomicU64::new(0),
         })
     }
@@ -126,6 +128,7 @@ impl Key {
             expires_unix_s: (made.expires_unix_s > 0).then_some(made.expires_unix_s),
             models: made.models,
             quota: Quota::new(bound(made.requests_per_minute), bound(made.tokens_per_minute), now),
+            priority: made.priority,
             used: AtomicU64::new(0),
         })
     }
@@ -137,6 +140,7 @@ impl Key {
             && self.scopes == other.scopes
             && self.expires_unix_s == other.expires_unix_s
             && self.models == other.models
+            && self.priority == other.priority
             && self.quota.is_like(&other.quota)
     }
 

@@ -116,8 +116,8 @@ impl Generation {
         let resume = (!self.received.is_empty()).then(|| Resume { tokens: self.received.clone() });
         let model = lease.model.to_string();
         let Request { asked, generate, .. } = &self.request;
-        let (owner, asked_unix_s) = (asked.owner.to_string(), asked.unix_s);
-        let message = GenerateRequest { model, resume, owner, asked_unix_s, ..generate.clone() };
+        let (owner, priority, asked_unix_s) = (asked.owner.to_string(), asked.priority, asked.unix_s);
+        let message = GenerateRequest { model, resume, owner, priority, asked_unix_s, ..generate.clone() };
         let request = with_id(message, &asked.id);
         self.course.dispatched(self.received.len());
         let mut client = WorkerClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);

@@ -1,6 +1,6 @@
 //! Keys as they travel.
 
-use impetus_config::{KeyEntry, Moment, Scope};
+use impetus_config::{KeyEntry, Moment, PRIORITIES, Scope};
 use impetus_proto::{Error, key::Key};
 
 /// What is said of a key that was made then, or that the configuration declares.
@@ -16,6 +16,7 @@ pub fn to_message(entry: &KeyEntry, created: Option<Moment>) -> Key {
         created_unix_s: created.map_or(0, |created| created.0),
         last_used_unix_s: 0,
         declared: false,
+        priority: entry.priority,
     }
 }
 
@@ -35,6 +36,10 @@ pub fn from_message(key: Key) -> Result<KeyEntry, Error> {
     if let Some(pattern) = key.models.iter().find(|pattern| !impetus_config::is_model_name(pattern)) {
         return Err(Error::invalid("models", format!("{pattern:?} cannot name models")));
     }
+    if !PRIORITIES.contains(&key.priority) {
+        let (least, most) = (PRIORITIES.start(), PRIORITIES.end());
+        return Err(Error::invalid("priority", format!("a priority is a number from {least} to {most}")));
+    }
     let bound = |n: u32| (n > 0).then_some(n);
     Ok(KeyEntry {
         scopes,
@@ -42,6 +47,7 @@ pub fn from_message(key: Key) -> Result<KeyEntry, Error> {
         models: key.models,
         requests_per_minute: bound(key.requests_per_minute),
         tokens_per_minute: bound(key.tokens_per_minute),
+        priority: key.priority,
         ..KeyEntry::new(key.name, digest)
     })
 }

@@ -30,6 +30,7 @@ fn keys_outlive_the_server_and_nobody_else_can_read_them() {
         scopes: vec![Scope::Admin],
         models: vec!["qwen*".into()],
         requests_per_minute: Some(3),
+        priority: -100,
         expires: Some("2030-01-31".parse().unwrap()),
         ..entry("b")
     };
@@ -40,7 +41,9 @@ fn keys_outlive_the_server_and_nobody_else_can_read_them() {
     let again = Keys::load(dir.path()).unwrap();
     assert_eq!(again.now(), keys.now());
     assert_eq!(names(&again.now()), ["a", "b"]);
-    assert_eq!(from_message(again.now().keys[1].clone()).unwrap(), limited);
+    let message = again.now().keys[1].clone();
+    assert_eq!(from_message(message.clone()).unwrap(), limited);
+    assert!(from_message(Key { priority: -101, ..message }).is_err());
     let mode = fs::metadata(dir.path().join("keys.json")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 

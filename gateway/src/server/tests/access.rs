@@ -142,7 +142,8 @@ async fn what_a_key_may_use_is_not_known_while_the_supervisor_is_away() {
 #[tokio::test(start_paused = true)]
 async fn tokens_are_paid_for_when_they_are_known() {
     let fake = Fake::start();
-    let keys = "auth.key = [{ name = 'a', key = 'sk-user-01234567', requests_per_minute = 9, tokens_per_minute = 6 }]";
+    let keys = "auth.key = [{ name = 'a', key = 'sk-user-01234567', requests_per_minute = 9, tokens_per_minute = 6, \
+                priority = -7 }]";
     let gateway = Gateway::new(&config(keys), &fake.socket()).unwrap();
     let ask = async || {
         let request =
@@ -153,6 +154,8 @@ async fn tokens_are_paid_for_when_they_are_known() {
     assert_eq!(first.status, StatusCode::OK);
     let tokens = first.json()["usage"]["total_tokens"].as_u64().unwrap();
     assert!(tokens >= 6, "{}", first.text);
+    let told: Vec<_> = fake.requests().into_iter().map(|request| (request.owner, request.priority)).collect();
+    assert_eq!(told, [("a".to_owned(), -7)]);
     assert_eq!(first.headers["x-ratelimit-limit-tokens"], "6");
     assert_eq!(first.headers["x-ratelimit-remaining-requests"], "8");
     let second = ask().await;

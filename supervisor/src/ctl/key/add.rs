@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use impetus_config::{KeyEntry, Moment, Scope};
+use impetus_config::{KeyEntry, Moment, PRIORITIES, Scope};
 use impetus_proto::key::AddRequest;
 use rand::{TryRngCore, rngs::OsRng};
 use sha2::{Digest, Sha256};
@@ -40,6 +40,15 @@ pub(in crate::ctl) struct Arguments {
     /// Tokens of prompts and answers that it may have in a minute. Default: without bound.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
     tokens_per_minute: Option<u32>,
+    /// Whose turn comes first where requests wait, from -100 to 100: that of who has more.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(i32).range(i64::from(*PRIORITIES.start())..=i64::from(*PRIORITIES.end())),
+    )]
+    priority: i32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -77,6 +86,7 @@ impl Arguments {
             models: self.models,
             requests_per_minute: self.requests_per_minute,
             tokens_per_minute: self.tokens_per_minute,
+            priority: self.priority,
             ..KeyEntry::new(self.name, digest)
         }
     }
@@ -128,12 +138,14 @@ mod tests {
         let line =
             ["a", "--scope", "admin", "--scope", "inference", "--model", "qwen*", "--expires", "2030-01-31"];
         let line = [&line[..], &["--requests-per-minute", "5", "--tokens-per-minute", "7"]].concat();
+        let line = [&line[..], &["--priority", "-7"]].concat();
         let expected = KeyEntry {
             scopes: vec![Scope::Admin, Scope::Inference],
             expires: Some("2030-01-31".parse().unwrap()),
             models: vec!["qwen*".into()],
             requests_per_minute: Some(5),
             tokens_per_minute: Some(7),
+            priority: -7,
             ..KeyEntry::new("a".into(), [1; 32])
         };
         assert_eq!(entry(&line), expected);
@@ -141,6 +153,7 @@ mod tests {
             &["a", "--expires", "soon"][..],
             &["a", "--scope", "root"],
             &["a", "--tokens-per-minute", "0"],
+            &["a", "--priority", "101"],
             &[],
         ] {
             assert!(Line::try_parse_from(["add"].iter().chain(wrong)).is_err(), "{wrong:?}");

@@ -48,6 +48,7 @@ fn table(keys: &[Key], now: Moment) -> String {
         "MODELS",
         "REQUESTS/MIN",
         "TOKENS/MIN",
+        "PRIORITY",
         "EXPIRES",
         "LAST USED",
         "FROM",
@@ -69,6 +70,7 @@ fn table(keys: &[Key], now: Moment) -> String {
             if key.models.is_empty() { "all".into() } else { key.models.join(",") },
             dash(&bound(key.requests_per_minute)),
             dash(&bound(key.tokens_per_minute)),
+            key.priority.to_string(),
             dash(&expires),
             dash(&last_used),
             if key.declared { "configuration".into() } else { Moment(key.created_unix_s).to_string() },
@@ -86,6 +88,7 @@ fn as_json(key: &Key) -> Value {
         "models": key.models,
         "requests_per_minute": bound(key.requests_per_minute),
         "tokens_per_minute": bound(key.tokens_per_minute),
+        "priority": key.priority,
         "expires": moment(key.expires_unix_s),
         "created": moment(key.created_unix_s),
         "last_used": moment(key.last_used_unix_s),
@@ -110,6 +113,7 @@ mod tests {
             scopes: vec!["inference".into(), "admin".into()],
             models: vec!["qwen*".into()],
             requests_per_minute: 5,
+            priority: -7,
             expires_unix_s: 951_782_400,
             last_used_unix_s: 951_782_399,
             declared: true,
@@ -118,13 +122,13 @@ mod tests {
         let text = table(&[plain, limited.clone()], Moment(951_782_460));
         assert_eq!(
             text,
-            "NAME  SCOPES           MODELS  REQUESTS/MIN  TOKENS/MIN  EXPIRES           LAST USED      FROM\n\
-             a     inference        all     -             -           -                 -              1970-01-02\n\
-             ci    inference,admin  qwen*   5             -           2000-02-29, over  1 min 1 s ago  configuration\n"
+            "NAME  SCOPES           MODELS  REQUESTS/MIN  TOKENS/MIN  PRIORITY  EXPIRES           LAST USED      FROM\n\
+             a     inference        all     -             -           0         -                 -              1970-01-02\n\
+             ci    inference,admin  qwen*   5             -           -7        2000-02-29, over  1 min 1 s ago  configuration\n"
         );
         assert_eq!(
             as_json(&limited).to_string(),
-            r#"{"name":"ci","scopes":["inference","admin"],"models":["qwen*"],"requests_per_minute":5,"tokens_per_minute":null,"expires":"2000-02-29","created":null,"last_used":"2000-02-28T23:59:59Z","declared":true}"#
+            r#"{"name":"ci","scopes":["inference","admin"],"models":["qwen*"],"requests_per_minute":5,"tokens_per_minute":null,"priority":-7,"expires":"2000-02-29","created":null,"last_used":"2000-02-28T23:59:59Z","declared":true}"#
         );
     }
 }
