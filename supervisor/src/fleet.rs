@@ -5,6 +5,7 @@ mod adoption;
 mod ahead;
 mod alone;
 mod handle;
+mod hindrance;
 mod leasing;
 mod placement;
 mod pool;

@@ -211,8 +211,8 @@ impl Names {
 /// hold. Nothing where there are none, or nobody knows.
 fn prefixes(config: &PrefixesConfig, kv_bytes: u64) -> Option<PrefixSpec> {
     let (ram_bytes, file_bytes) = (config.ram.0.min(kv_bytes), config.file.0);
-    let is_some = kv_bytes > 0 && (ram_bytes, file_bytes) != (0, 0);
-    is_some.then(|| PrefixSpec { ram_bytes, file_bytes, fingerprint: Vec::new() })
+    // What goes to the file goes through RAM.
+    (ram_bytes > 0).then(|| PrefixSpec { ram_bytes, file_bytes, fingerprint: Vec::new() })
 }
 
 #[cfg(test)]
@@ -230,7 +230,7 @@ mod tests {
         };
         check(100, 200, 1000, Some((100, 200)));
         check(100, 200, 40, Some((40, 200)));
-        check(0, 200, 40, Some((0, 200)));
+        check(0, 200, 40, None);
         check(100, 0, 40, Some((40, 0)));
         check(0, 0, 40, None);
         check(100, 200, 0, None);

@@ -21,6 +21,7 @@ use crate::{
     worker::{Adopted, Birth, Event, Leave, Nursery, Orders, State, What},
 };
 
+mod caches;
 mod reload;
 mod swap;
 

@@ -1,20 +1,21 @@
 //! Who gets memory: seats that wait, in the order in which they came, idle workers that make room, and turns when all
 //! memory is in use.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use impetus_proto::{Code, Error, launch::PoolBytes};
 use tokio::time::Instant;
 
 use super::{
-    Fleet, Manifest, Placed, order, rooms,
-    rooms::Room,
+    Fleet, Manifest, Placed,
+    hindrance::Hindrance,
+    order,
+    rooms::{self, Room},
     seat::{Role, Seat, Stage},
     way::Way,
 };
 use crate::{
     budget::{Memory, RAM},
-    policy::eviction::{self, Candidate},
     worker::{Leave, Nursery, Placement, State, WorkerId},
 };
 
@@ -24,25 +25,8 @@ const RETRY_AFTER_S: u32 = 10;
 /// What a worker may hold beyond its footprint in any case, in bytes: small models are mostly estimate.
 const LEAST_SLACK_BYTES: u64 = 256 << 20;
 
-/// Taken for the speed of loading while no load has been timed, in bytes a second.
-const LOAD_BYTES_PER_S: u64 = 500 << 20;
-
 /// How long after the end of a worker the machine's figures may still count what it held.
 const SETTLING: Duration = Duration::from_secs(2);
-
-/// What keeps a seat from being placed.
-enum Hindrance {
-    /// It could never be placed.
-    TooLarge,
-    /// What leaves already will be enough.
-    Leaving,
-    /// This much RAM of what others keep prefixes in will be enough.
-    Rooms(u64),
-    /// These have to go first, and this much RAM of the others' prefixes with them.
-    Evict(Vec<WorkerId>, u64),
-    /// All that could make room is in use.
-    InUse,
-}
 
 impl<N: Nursery> Fleet<N> {
     /// Places what waits and fits, and makes room for what does not.
@@ -111,90 +95,12 @@ impl<N: Nursery> Fleet<N> {
         }
     }
 
-    fn hindrance(
-        &self,
-        seat: &Seat,
-        since: Instant,
-        need: &Memory,
-        (room, leaving): (&Memory, &Memory),
-        now: Instant,
-    ) -> Hindrance {
-        if !need.fits(&self.memory.borrow().limit) {
-            let is_settled = now >= self.settled_at && self.leaving().total() == 0;
-            return if is_settled { Hindrance::TooLarge } else { Hindrance::InUse };
-        }
-        let missing = need.minus(room).minus(leaving);
-        if missing.total() == 0 {
-            return Hindrance::Leaving;
-        }
-        let rooms = self.rooms();
-        if missing.fits(&Memory::ram(rooms)) {
-            return Hindrance::Rooms(missing.of(RAM));
-        }
-        let idle = self.candidates(&seat.model, seat.role, |_, holders| holders == 0);
-        if let Some((victims, bytes)) = plan(&missing, rooms, &idle) {
-            return Hindrance::Evict(victims, bytes);
-        }
-        // Nobody in use has to go for what nobody waits for any more.
-        let is_wanted = seat.role != Role::Main || self.n_waiting(&seat.model) > 0;
-        if now < since + self.settings.turn || !is_wanted {
-            return Hindrance::InUse;
-        }
-        // Who has just come up gets its turn as well.
-        let had_a_turn = |served: Duration, _| served >= self.settings.turn;
-        let used = self.candidates(&seat.model, seat.role, had_a_turn);
-        plan(&missing, rooms, &used)
-            .map_or(Hindrance::InUse, |(victims, bytes)| Hindrance::Evict(victims, bytes))
-    }
-
-    /// The workers that may make room for a seat, of those that `may` allows by how long they have served and how
-    /// many hold them; and how much RAM for prefixes each of them would give up without going.
-    fn candidates(
-        &self,
-        model: &str,
-        role: Role,
-        may: impl Fn(Duration, usize) -> bool,
-    ) -> Vec<(Candidate<WorkerId>, u64)> {
-        let now = Instant::now();
-        let entries =
-            self.workers.iter().filter(|(_, entry)| entry.state == State::Ready && !entry.is_leaving());
-        entries
-            .filter_map(|(id, entry)| {
-                let placed = entry.placed.as_ref()?;
-                // A successor does not drive out whom it is to replace.
-                let is_own = placed.model == model && (role == Role::Next || placed.role == role);
-                // Leases on a worker that was inherited are taken up again a moment later than it.
-                let holders = self.n_holders(id).max(entry.stats.slots_busy as usize);
-                let served = entry.useful_since.map(|since| now - since).unwrap_or_default();
-                let is_pinned = placed.manifest.pin && placed.model != model;
-                if is_pinned || is_own || placed.role == Role::Next || !may(served, holders) {
-                    return None;
-                }
-                let reload = self.reload_time(&placed.model, &placed.manifest);
-                let (worker, memory) = (id.clone(), placed.counted());
-                Some((Candidate { worker, memory, reload, leases: holders }, placed.room.told))
-            })
-            .collect()
-    }
-
-    fn reload_time(&self, model: &str, manifest: &Manifest) -> Duration {
-        let timed = self.residents.get(model).and_then(|resident| resident.load_time);
-        timed.unwrap_or_else(|| Duration::from_secs_f64(manifest.size_bytes as f64 / LOAD_BYTES_PER_S as f64))
-    }
-
-    pub(super) fn fits_beside(&self, manifest: &Arc<Manifest>, keep: &str) -> bool {
-        let limit = self.memory.borrow().limit.clone();
-        let missing = self.predict(manifest).minus(&limit.minus(&self.placed()));
-        let idle = self.candidates(keep, Role::Next, |_, holders| holders == 0);
-        plan(&missing, self.rooms(), &idle).is_some()
-    }
-
     /// What the budget counts for all workers that are up.
     pub(super) fn placed(&self) -> Memory {
         self.footprints(|_| true)
     }
 
-    fn leaving(&self) -> Memory {
+    pub(super) fn leaving(&self) -> Memory {
         self.footprints(super::Entry::is_leaving)
     }
 
@@ -419,26 +325,4 @@ impl<N: Nursery> Fleet<N> {
         let times = waits.chain(turns.chain([self.settled_at]).filter(|_| has_waiting));
         times.filter(|time| *time > now).min()
     }
-}
-
-/// Who of `candidates` has to go, and how much RAM for prefixes the others have to give up then, of the `rooms` bytes
-/// that all workers have: none where it does without.
-fn plan(
-    missing: &Memory,
-    rooms: u64,
-    candidates: &[(Candidate<WorkerId>, u64)],
-) -> Option<(Vec<WorkerId>, u64)> {
-    let whole = candidates.iter().map(|(candidate, _)| candidate.clone()).collect();
-    if let Some(victims) = eviction::plan(missing, whole) {
-        return Some((victims, 0));
-    }
-    let roomless = |(candidate, room): &(Candidate<WorkerId>, u64)| {
-        let memory = candidate.memory.minus(&Memory::ram(*room));
-        Candidate { memory, ..candidate.clone() }
-    };
-    let bare = candidates.iter().map(roomless).collect();
-    let victims = eviction::plan(&missing.minus(&Memory::ram(rooms)), bare)?;
-    let going = candidates.iter().filter(|(candidate, _)| victims.contains(&candidate.worker));
-    let freed = going.fold(Memory::default(), |sum, (candidate, _)| sum.plus(&candidate.memory));
-    Some((victims, missing.minus(&freed).of(RAM)))
 }
