@@ -145,7 +145,8 @@ impl Life {
         let (orders, given) = watch::channel(Orders::default());
         let (events, heard) = mpsc::channel(64);
         let id = WorkerId::new("sh", number);
-        let birth = Birth { id, format: "sh".into(), program, threads: 0, sandbox: true, prefix_file_bytes: 0 };
+        let birth =
+            Birth { id, format: "sh".into(), program, threads: 0, sandbox: true, prefix_file_bytes: 0 };
         nursery.start(birth, given, events);
         Self { orders, events: heard, seen: Vec::new(), limit_bytes: None, limited_by: None, _logs: dir }
     }
