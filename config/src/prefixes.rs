@@ -19,6 +19,6 @@ pub struct PrefixesConfig {
 
 impl Default for PrefixesConfig {
     fn default() -> Self {
-        Self { ram: Size(256 << 20), file: Size(2 << 30), disk: Size(8 << 30) }
+        Self { ram: Size(1 << 30), file: Size(2 << 30), disk: Size(8 << 30) }
     }
 }
