@@ -21,7 +21,8 @@ fn check_side(side: &Value, requests: u32) {
     assert_eq!((&side["first_failure"], &side["completion_tokens"]), (&Value::Null, &json!(8.0)), "{side}");
     let prompt = side["prompt_tokens"].as_f64().unwrap();
     assert!((16.0..64.0).contains(&prompt), "{side}");
-    assert_eq!(side["cached_tokens"], json!(0.0), "no prompt begins as another one: {side}");
+    let cached = side["cached_tokens"].as_f64().unwrap();
+    assert!(cached < 4.0, "no prompt begins as another one, but for a token by chance: {side}");
     for name in ["first_token_ms", "inter_token_ms", "request_ms"] {
         assert!(is_ordered(&side[name]), "{name}: {side}");
     }

@@ -43,6 +43,9 @@ async fn status_as_json_has_its_stable_shape() {
             "limit_bytes",
             "limited_by",
             "sandbox",
+            "prefix_bytes",
+            "prefix_room_bytes",
+            "load",
         ];
         assert_eq!(keys(worker), expected);
         assert_eq!(keys(&worker["slots"]), ["busy", "total"]);

@@ -37,8 +37,8 @@ fn tokens(answer: &Answer, of: &str) -> u64 {
 
 #[tokio::test]
 async fn a_conversation_outlives_its_worker_and_its_server() {
-    let mut server = Setup::in_all_formats().start().await;
-    let without = Setup::in_all_formats().set("prefixes.ram=0").start().await;
+    let mut server = Setup::in_all_formats().set("prefixes.file='16MiB'").start().await;
+    let without = Setup::in_all_formats().set("prefixes.ram='0B'").start().await;
     for model in BUNDLED {
         let (first, second_turn) = first_turn(&server, model).await;
         assert_eq!(first.text, first_turn(&without, model).await.0.text);

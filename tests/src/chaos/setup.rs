@@ -91,6 +91,8 @@ command = '{}'
 patterns = ["*.fake"]
 slots = 32
 context = 1024
+# What goes wrong does so at a token, which is not to be guessed.
+speculation = "off"
 {}"#,
             program("worker-fake").display(),
             self.tables

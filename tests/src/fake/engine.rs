@@ -68,7 +68,8 @@ impl ScriptedEngine {
         }
         let slot = &mut self.slots[chunk.slot.0 as usize];
         let plan = slot.plan.get_or_insert_with(|| Plan::of(&slot.tokens));
-        let reached = slot.tokens.len().saturating_sub(plan.prompt_tokens);
+        let prompt_tokens = plan.prompt_tokens;
+        let reached = slot.tokens.len().saturating_sub(prompt_tokens);
         let mut tells = false;
         for directive in plan.directives.clone() {
             match directive {
@@ -84,15 +85,16 @@ impl ScriptedEngine {
             }
         }
         let vocabulary = self.limits.vocabulary;
-        if tells {
-            let text = self.escaped.get_or_insert_with(|| self.escape.report());
-            let token = text.as_bytes().get(reached).map_or(END, |byte| TokenId((*byte).into()));
-            return rows.push(&oracle::certain(token, vocabulary));
-        }
         let slot = &self.slots[chunk.slot.0 as usize];
         let first = if chunk.want == Want::All { before + 1 } else { slot.tokens.len() };
         for end in first..=slot.tokens.len() {
-            rows.push(&oracle::row(&slot.tokens[..end], vocabulary));
+            if tells {
+                let text = self.escaped.get_or_insert_with(|| self.escape.report());
+                let byte = text.as_bytes().get(end.saturating_sub(prompt_tokens));
+                rows.push(&oracle::certain(byte.map_or(END, |byte| TokenId((*byte).into())), vocabulary));
+            } else {
+                rows.push(&oracle::row(&slot.tokens[..end], vocabulary));
+            }
         }
     }
 }

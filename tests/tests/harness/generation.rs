@@ -24,7 +24,11 @@ impl Generated {
         for part in delta.parts.into_iter().filter_map(|part| part.part) {
             match part {
                 part::Part::Text(text) => self.text.push_str(&text),
-                part::Part::ToolCall(call) => self.calls.push(call),
+                part::Part::ToolCall(call) => match self.calls.last_mut() {
+                    // How many pieces a call comes in depends on the tokens of each step.
+                    Some(last) if last.index == call.index => last.arguments.push_str(&call.arguments),
+                    _ => self.calls.push(call),
+                },
                 part::Part::Reasoning(text) => panic!("{text:?} of a model that does not think"),
             }
         }

@@ -82,7 +82,8 @@ impl Setup {
         let setup = self.with_file(&format!("{name}.fake"), format!("fake\n{script}\n"));
         let set = |setting: &str| format!("workers.fake.{setting}");
         let setup = setup.set(&set(&format!("command='{worker}'"))).set(&set("patterns=['*.fake']"));
-        setup.set(&set("standby=0"))
+        // What goes wrong in it does so at a token, which is not to be guessed.
+        setup.set(&set("standby=0")).set(&set("speculation='off'"))
     }
 
     /// A setting, as `--set` takes it.

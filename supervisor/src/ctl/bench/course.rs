@@ -15,7 +15,7 @@ use super::{
     plan::{Cell, NEXT_TURN_TOKENS, Workload},
     prompt::{COUNTED_WORDS, Measure, Prompts},
     round::Round,
-    target::{Question, Target},
+    target::{Question, TRIED_TOKENS, Target},
     worker::{Counted, Worker},
 };
 
@@ -56,7 +56,7 @@ impl Course {
         let mut counted = [(0, 0); 2];
         for (words, counted) in COUNTED_WORDS.into_iter().zip(&mut counted) {
             let prompt = format!("{}{}", self.prompts.mark(), self.prompts.words(words));
-            let seen = self.ours.ask(&completion(prompt, 1, false), Instant::now()).await?;
+            let seen = self.ours.ask(&completion(prompt, TRIED_TOKENS, false), Instant::now()).await?;
             *counted = (words, seen.prompt_tokens);
         }
         self.measure = Measure::of(counted);

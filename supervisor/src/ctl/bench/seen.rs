@@ -3,6 +3,10 @@
 use serde_json::Value;
 use tokio::time::Instant;
 
+/// Events and text of an answer; a server that sends more has lost its way.
+const MAX_EVENTS: usize = 1 << 20;
+const MAX_TEXT_BYTES: usize = 16 << 20;
+
 /// One completion, from the moment when it was due.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Seen {
@@ -87,14 +91,16 @@ impl Watch {
         if shows_text {
             self.seen.events.push(now);
         }
+        if self.seen.events.len() > MAX_EVENTS || self.seen.text.len() > MAX_TEXT_BYTES {
+            return Err("the answer has no end".to_owned());
+        }
         if shows_text && !self.keeps_text && !has_object(data, b"\"usage\":") {
             return Ok(());
         }
         let event: Value = serde_json::from_slice(data)
             .map_err(|error| format!("an event of the stream is not JSON: {error}"))?;
         if let Some(error) = event.get("error").filter(|error| !error.is_null()) {
-            let message = error["message"].as_str().map_or_else(|| error.to_string(), str::to_owned);
-            return Err(message);
+            return Err(plain(error["message"].as_str().unwrap_or(&error.to_string())));
         }
         if self.keeps_text {
             let choice = &event["choices"][0];
@@ -126,6 +132,13 @@ impl Watch {
             self.seen.timings = Some(Timings { queue_ms, prefill_ms, decode_ms });
         }
     }
+}
+
+/// What another server says, for people: not too much of it, and nothing that a terminal obeys.
+pub(super) fn plain(text: &str) -> String {
+    const MAX_CHARACTERS: usize = 300;
+    let shown = |character: char| if character.is_control() { ' ' } else { character };
+    text.chars().take(MAX_CHARACTERS).map(shown).collect()
 }
 
 /// Whether an event adds text to the answer: `text` of a completion, `content` of a chat.

@@ -8,7 +8,7 @@ use tokio::{io::BufReader, net::TcpStream, time::Instant};
 use super::{
     error::BenchError,
     http::{self, Answer, HttpError},
-    seen::{Seen, Watch},
+    seen::{Seen, Watch, plain},
 };
 
 /// How long a connection may take.
@@ -16,6 +16,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long a whole request may take; a server that hangs fails a request instead of hanging the bench.
 const PATIENCE: Duration = Duration::from_mins(30);
+
+/// Tokens of a request that only tries: the first ones may show no text.
+pub(super) const TRIED_TOKENS: u32 = 8;
 
 /// What is kept of an answer that is an error, in bytes.
 const ERROR_BYTES: usize = 16 << 10;
@@ -85,7 +88,7 @@ impl Target {
 
     async fn try_ask(&self) -> Result<(), BenchError> {
         let prompt = "one two three".to_owned();
-        let question = Question { prompt, max_tokens: 1, keeps_text: false, is_chat: false };
+        let question = Question { prompt, max_tokens: TRIED_TOKENS, keeps_text: false, is_chat: false };
         self.ask(&question, Instant::now()).await.map(drop)
     }
 
@@ -198,7 +201,7 @@ fn error_message(body: &[u8]) -> String {
     let said = [&json["error"]["message"], &json["error"], &json["message"]];
     let text = said.into_iter().find_map(Value::as_str).map(str::to_owned);
     let text = text.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
-    text.chars().take(300).collect()
+    plain(&text)
 }
 
 #[cfg(test)]

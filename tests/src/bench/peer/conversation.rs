@@ -29,6 +29,8 @@ const MORE_WORDS: usize = 16;
 
 /// How long a worker gets to keep what it has computed.
 const KEEPING: Duration = Duration::from_secs(30);
+/// A file that has not changed for so long is whole.
+const SETTLED: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// What happens between the turns on our server.
@@ -97,9 +99,10 @@ fn after(
 ) -> anyhow::Result<Value> {
     let (mut loads, mut conversations) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
-        between.happens(server)?;
+        between.happens(server, 0)?;
         loads.push(millis(ask(address, MODEL, text(4), TOKENS)?.first));
-        conversations.push(turns(address, words, || between.happens(server))?);
+        let kept = kept_bytes(server)?;
+        conversations.push(turns(address, words, || between.happens(server, kept))?);
     }
     let load = median(loads).context("there was no round")?;
     let shares = conversations.iter().map(|turns| (turns.second - load) / turns.first);
@@ -131,11 +134,11 @@ fn words_of(address: &str, tokens: u32) -> anyhow::Result<usize> {
 }
 
 impl Between {
-    /// Does it, once the worker had the time to keep what it has computed.
-    fn happens(self, server: &mut Server) -> anyhow::Result<()> {
+    /// Does it, once the worker had the time to keep what it has computed since it had kept so many bytes.
+    fn happens(self, server: &mut Server, kept: u64) -> anyhow::Result<()> {
         match self {
             Self::Kill => {
-                settle(server)?;
+                settle(server, kept)?;
                 let worker = server.pids()?.worker;
                 ensure!(worker != 0, "no worker has the model");
                 signal(worker, Signal::SIGKILL);
@@ -146,21 +149,25 @@ impl Between {
     }
 }
 
-/// Waits until the worker's file of kept prefixes has grown and grows no more; for so long at most, since a worker may
-/// keep none.
-fn settle(server: &mut Server) -> anyhow::Result<()> {
-    let mut worker = server.worker()?;
+/// Waits until the worker's file of kept prefixes has other than `kept` bytes and changes no more; for so long at most,
+/// since a worker may keep none.
+fn settle(server: &mut Server, kept: u64) -> anyhow::Result<()> {
     let deadline = Instant::now() + KEEPING;
-    let mut before = None;
-    while Instant::now() < deadline {
-        let stats = server.stats(&mut worker)?;
-        if stats.prefix_file_bytes > 0 && before == Some(stats.prefix_file_bytes) {
-            break;
+    let (mut last, mut since) = (kept, Instant::now());
+    while Instant::now() < deadline && (last == kept || since.elapsed() < SETTLED) {
+        let now = kept_bytes(server)?;
+        if now != last {
+            (last, since) = (now, Instant::now());
         }
-        before = Some(stats.prefix_file_bytes);
         std::thread::sleep(PAUSE);
     }
     Ok(())
+}
+
+/// Bytes of what the model's worker keeps in its file.
+fn kept_bytes(server: &mut Server) -> anyhow::Result<u64> {
+    let mut worker = server.worker()?;
+    Ok(server.stats(&mut worker)?.prefix_file_bytes)
 }
 
 fn millis(time: Duration) -> f64 {

@@ -144,7 +144,7 @@ fn body(
             }
             let Some(running) = &mut events else { return };
             let mut next = silence.next(running).await;
-            for _ in 0..EVENTS_AT_ONCE {
+            for n_taken in 1.. {
                 match next {
                     None => transcript.sign_of_life(),
                     Some(Some(Ok(event))) => transcript.take(event),
@@ -153,7 +153,11 @@ fn body(
                         transcript.fail(&error.map_or_else(Failure::defect, Failure::from));
                     }
                 }
-                next = if transcript.is_over() { None } else { running.next().now_or_never() };
+                // What is taken out of the stream has to be told.
+                if n_taken == EVENTS_AT_ONCE || transcript.is_over() {
+                    break;
+                }
+                next = running.next().now_or_never();
                 if next.is_none() {
                     break;
                 }
