@@ -24,6 +24,8 @@ impl Fingerprint {
         hash.field(FORM);
         hash.field(format.as_bytes());
         hash.field(&spec.context_tokens.to_le_bytes());
+        // llama.cpp takes no state of a context with another number of streams.
+        hash.field(&spec.slots.to_le_bytes());
         hash.file(program);
         hash.field(spec.path.as_bytes());
         hash.field(&(files.len() as u64).to_le_bytes());
@@ -102,14 +104,14 @@ mod tests {
         };
         let files = [model.clone()];
         let first = of(&spec, "gguf", &files);
-        let same =
-            WorkerSpec { slots: 9, threads: 3, socket: "/s".into(), model: "n".into(), ..spec.clone() };
+        let same = WorkerSpec { threads: 3, socket: "/s".into(), model: "n".into(), ..spec.clone() };
         assert_eq!(of(&same, "gguf", &files), first);
         assert_eq!(Fingerprint::parse(&first.to_string()), Some(first));
         assert_eq!(Fingerprint::from_bytes(&first.to_vec()), Some(first));
         let options = HashMap::from([("kv_type".into(), "q8_0".into()), ("mmap".into(), "true".into())]);
         let mut others = vec![
             of(&WorkerSpec { context_tokens: 9, ..spec.clone() }, "gguf", &files),
+            of(&WorkerSpec { slots: 9, ..spec.clone() }, "gguf", &files),
             of(&WorkerSpec { options, ..spec.clone() }, "gguf", &files),
             of(&spec, "candle", &files),
             of(&spec, "gguf", &[model.clone(), dir.path().join("more")]),
