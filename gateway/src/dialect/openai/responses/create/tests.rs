@@ -55,7 +55,7 @@ async fn what_is_at_hand_is_told_however_much_it_is() {
         .collect::<Vec<_>>()
         .await
         .concat();
-    let whole: String = (0..3 * EVENTS_AT_ONCE).map(|n| format!("{n} ")).collect();
+    let whole = (0..3 * EVENTS_AT_ONCE).map(|n| format!("{n} ")).collect::<Vec<_>>().concat();
     assert!(text.contains(&format!(r#""text":"{whole}""#)), "{text}");
     assert!(text.contains("event: response.completed\n"), "{text}");
 }
