@@ -15,6 +15,9 @@ pub(crate) struct GgufEngine {
     context: LlamaContext<'static>,
     batch: LlamaBatch<'static>,
     limits: Limits,
+    /// For each slot the fewest tokens that it can be cut back to, besides none. A state lacks what the windows of a
+    /// model had left behind when it was saved, and llama.cpp cuts what is loaded of it without a word.
+    floor: Vec<u32>,
     /// Places in the llama.cpp batch whose logits are wanted.
     wanted: Vec<i32>,
 }
@@ -35,7 +38,7 @@ impl GgufEngine {
             vocabulary: vocabulary.size(),
         };
         let batch = LlamaBatch::new(limits.tokens_per_step as usize, 1);
-        Self { context, batch, limits, wanted: Vec::new() }
+        Self { context, batch, limits, floor: vec![0; slots as usize], wanted: Vec::new() }
     }
 
     /// Puts the slots of a failed batch back to where they were.
@@ -89,6 +92,13 @@ impl TextEngine for GgufEngine {
     }
 
     fn kv_truncate(&mut self, slot: SlotId, length: u32) -> Result<(), Unsupported> {
+        if length == 0 {
+            self.kv_clear(slot);
+            return Ok(());
+        }
+        if length < self.floor[slot.0 as usize] {
+            return Err(Unsupported);
+        }
         match self.context.clear_kv_cache_seq(Some(slot.0), Some(length), None) {
             Ok(true) => Ok(()),
             // A recurrent state cannot be cut back.
@@ -100,12 +110,14 @@ impl TextEngine for GgufEngine {
     fn kv_copy(&mut self, from: SlotId, to: SlotId, length: u32) -> Result<(), Unsupported> {
         self.kv_clear(to);
         self.context.copy_kv_cache_seq(from.0 as i32, to.0 as i32, None, None).map_err(|_| Unsupported)?;
+        self.floor[to.0 as usize] = self.floor[from.0 as usize];
         self.kv_truncate(to, length)
     }
 
     fn kv_clear(&mut self, slot: SlotId) {
         // Removing a whole sequence always succeeds.
         drop(self.context.clear_kv_cache_seq(Some(slot.0), None, None));
+        self.floor[slot.0 as usize] = 0;
     }
 
     fn kv_bytes(&self, slot: SlotId) -> Option<u64> {
@@ -135,6 +147,9 @@ impl TextEngine for GgufEngine {
         let is_taken =
             unsafe { self.context.state_seq_set_data_ext(state, slot.0 as i32, LlamaStateSeqFlags::empty()) };
         if is_taken && self.context.kv_cache_seq_pos_max(slot.0 as i32) + 1 == tokens as i32 {
+            // Where layers differ it is the first token that all of them have.
+            let is_whole = self.context.kv_cache_seq_pos_min(slot.0 as i32) == 0;
+            self.floor[slot.0 as usize] = if is_whole { 0 } else { tokens };
             return Ok(());
         }
         self.kv_clear(slot);
