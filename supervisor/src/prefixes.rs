@@ -9,6 +9,7 @@ mod room;
 mod tests;
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io,
     os::fd::OwnedFd,
@@ -45,11 +46,17 @@ pub struct PrefixFiles(Arc<State>);
 struct State {
     path: PathBuf,
     config: watch::Receiver<Arc<Config>>,
-    /// Held while files are made and removed.
-    turn: Mutex<()>,
-    /// Whether the log has been told why there are none.
-    has_warned: AtomicBool,
+    /// Held while files are made and removed. What each may take at most, as its worker was told; unknown of those that
+    /// are from a former supervisor.
+    turn: Mutex<Granted>,
+    /// Whether the log has been told that none can be made.
+    has_warned_of_errors: AtomicBool,
+    /// Whether the log has been told that there is no room for more.
+    has_warned_of_room: AtomicBool,
 }
+
+/// Bytes, by file.
+type Granted = BTreeMap<Fingerprint, u64>;
 
 /// A worker that is to have a file.
 #[derive(Debug, Clone, Copy)]
@@ -90,12 +97,17 @@ pub struct FolderError {
 impl PrefixFiles {
     /// Those in this state folder, bounded as the configuration says at the time.
     pub fn new(state_dir: &Path, config: watch::Receiver<Arc<Config>>) -> Self {
-        let (path, turn) = (state_dir.join(FOLDER), Mutex::default());
-        Self(Arc::new(State { path, config, turn, has_warned: AtomicBool::new(false) }))
+        Self(Arc::new(State {
+            path: state_dir.join(FOLDER),
+            config,
+            turn: Mutex::default(),
+            has_warned_of_errors: AtomicBool::default(),
+            has_warned_of_room: AtomicBool::default(),
+        }))
     }
 
-    /// What a worker is told of prefixes, and the file that comes with it. A file that cannot be made is told to the log
-    /// once, and is not missed. Works on the disk.
+    /// What a worker is told of prefixes, and the file that comes with it. The log is told once that a file cannot be
+    /// made and once that there is no room for one; such a file is not missed. Works on the disk.
     pub fn prepare(&self, owner: Owner<'_>) -> (Option<PrefixSpec>, Option<OwnedFd>) {
         let Some(wanted) = &owner.spec.prefixes else { return (None, None) };
         let fingerprint = Fingerprint::of(owner.spec, owner.format, owner.program, owner.files);
@@ -108,12 +120,18 @@ impl PrefixFiles {
         match self.make(fingerprint, &owner.spec.model, wanted.file_bytes) {
             Ok(Some((file, granted))) => (told(granted), Some(file.into())),
             Ok(None) => {
-                let model = &owner.spec.model;
-                tracing::debug!(model, "no file for prefixes: there is no room for one on the disk");
+                if !self.0.has_warned_of_room.swap(true, Relaxed) {
+                    let (model, path) = (&owner.spec.model, self.0.path.display());
+                    tracing::warn!(
+                        model, %path,
+                        "prefixes are kept in RAM alone: other models' files take all the room that files for prefixes \
+                         may; free some of the disk, raise prefixes.disk, or lower prefixes.file"
+                    );
+                }
                 (told(0), None)
             }
             Err(error) => {
-                if !self.0.has_warned.swap(true, Relaxed) {
+                if !self.0.has_warned_of_errors.swap(true, Relaxed) {
                     let path = self.0.path.display();
                     tracing::warn!(%error, %path, "prefixes are kept in RAM alone: there can be no file for them");
                 }
@@ -155,12 +173,13 @@ impl PrefixFiles {
 
     /// The file, open and taken where nobody else has it, and what it may take of the disk; none where there is no room.
     fn make(&self, fingerprint: Fingerprint, model: &str, wanted: u64) -> io::Result<Option<(File, u64)>> {
-        let _turn = self.turn();
+        let mut all_granted = self.turn();
         let folder = Folder::make(&self.0.path)?;
-        let granted = self.make_room(&folder, fingerprint, wanted)?;
+        let granted = self.make_room(&folder, fingerprint, wanted, &mut all_granted)?;
         if granted == 0 {
             return Ok(None);
         }
+        all_granted.insert(fingerprint, granted);
         let file = folder.make_file(fingerprint)?;
         // A predecessor that has not ended yet may have it; this worker can take it when that one has.
         folder::try_lock(&file);
@@ -169,20 +188,28 @@ impl PrefixFiles {
     }
 
     /// Removes what has to go so that the file may take as much of the disk as this answers.
-    fn make_room(&self, folder: &Folder, fingerprint: Fingerprint, wanted: u64) -> io::Result<u64> {
+    fn make_room(
+        &self,
+        folder: &Folder,
+        fingerprint: Fingerprint,
+        wanted: u64,
+        granted: &mut Granted,
+    ) -> io::Result<u64> {
         let config = self.0.config.borrow().prefixes.clone();
         let entries = folder.entries()?;
+        granted.retain(|known, _| entries.iter().any(|entry| entry.fingerprint == *known));
         let used = entries.iter().map(|entry| entry.bytes).fold(0, u64::saturating_add);
         let share = folder.free_bytes()?.saturating_add(used) / DISK_SHARE;
-        let others: Vec<Entry> =
-            entries.into_iter().filter(|other| other.fingerprint != fingerprint).collect();
-        let other = |entry: &Entry| Other {
-            bytes: if entry.in_use { entry.bytes.max(config.file.0) } else { entry.bytes },
-            used: entry.used,
-            in_use: entry.in_use,
+        let (own, others): (Vec<Entry>, Vec<Entry>) =
+            entries.into_iter().partition(|entry| entry.fingerprint == fingerprint);
+        let other = |entry: &Entry| {
+            let granted = || granted.get(&entry.fingerprint).copied().unwrap_or(config.file.0);
+            let bytes = if entry.in_use { entry.bytes.max(granted()) } else { entry.bytes };
+            Other { bytes, used: entry.used, in_use: entry.in_use }
         };
         let counted: Vec<Other> = others.iter().map(other).collect();
-        let plan = room::plan(&counted, wanted, config.disk.0.min(share));
+        let own_bytes = own.iter().map(|entry| entry.bytes).sum();
+        let plan = room::plan(own_bytes, &counted, wanted, config.disk.0.min(share));
         for idx in plan.going {
             folder.remove(others[idx].fingerprint)?;
         }
@@ -214,7 +241,7 @@ impl PrefixFiles {
         FolderError { path: self.0.path.clone(), source }
     }
 
-    fn turn(&self) -> std::sync::MutexGuard<'_, ()> {
+    fn turn(&self) -> std::sync::MutexGuard<'_, Granted> {
         self.0.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

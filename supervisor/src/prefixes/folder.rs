@@ -49,6 +49,8 @@ pub(super) struct Entry {
     pub(super) used: SystemTime,
     /// A process has it.
     pub(super) in_use: bool,
+    /// Nobody takes it while this is here, so that what is removed is in use by nobody.
+    _taken: File,
 }
 
 impl Folder {
@@ -88,7 +90,8 @@ impl Folder {
             let file = self.open_file(fingerprint, OFlag::empty()).ok()?;
             let metadata = file.metadata().ok()?;
             let bytes = metadata.blocks().saturating_mul(BLOCK_BYTES);
-            Some(Entry { fingerprint, bytes, used: metadata.modified().ok()?, in_use: !try_lock(&file) })
+            let (used, in_use) = (metadata.modified().ok()?, !try_lock(&file));
+            Some(Entry { fingerprint, bytes, used, in_use, _taken: file })
         };
         Ok(fingerprints.filter_map(entry).collect())
     }

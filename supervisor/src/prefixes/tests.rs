@@ -90,19 +90,45 @@ fn who_has_the_file_has_it_until_its_last_descriptor_is_closed() {
 
 #[test]
 fn all_files_keep_to_their_bound() {
-    let server = Server::new(9);
+    let server = Server::new(10);
     server.leave("old", 3, 1);
     server.leave("older", 3, 0);
     server.leave("new", 3, 2);
-    assert_eq!(server.models(), owned(&[("new", false), ("old", false)]));
+    assert_eq!(server.models(), owned(&[("new", false), ("old", false), ("older", false)]));
     let (_, _used) = server.prepare("old");
     let (told, _also_used) = server.prepare("b");
-    assert_eq!(told.file_bytes, 4 * MIB);
-    assert_eq!(server.models().len(), 2, "what it may come to take counts");
+    assert_eq!(told.file_bytes, 3 * MIB);
+    assert_eq!(server.models(), owned(&[("b", true), ("old", true), ("new", false)]));
     let (told, _file) = server.prepare("c");
-    assert_eq!(told.file_bytes, MIB);
+    assert_eq!(told.file_bytes, 3 * MIB, "what the others may come to take counts");
     let (told, file) = server.prepare("d");
     assert_eq!((told.file_bytes, file.is_some()), (0, false));
+}
+
+#[test]
+fn models_that_are_served_in_turn_keep_their_files() {
+    let server = Server::new(4);
+    for model in ["a", "b", "a", "b"] {
+        let (told, _) = server.prepare(model);
+        assert!(told.file_bytes >= 2 * MIB, "{model}: {}", told.file_bytes);
+        server.leave(model, 1, 0);
+        assert!(server.models().iter().any(|(kept, _)| kept == "a"));
+    }
+    assert_eq!(server.models().len(), 2);
+}
+
+#[test]
+fn a_file_counts_as_what_its_worker_was_granted() {
+    let server = Server::new(4);
+    server.leave("a", 2, 1);
+    let (told, _b) = server.prepare("b");
+    assert!(told.file_bytes < 2 * MIB + 1, "{}", told.file_bytes);
+    let (told, file) = server.prepare("a");
+    assert!(told.file_bytes >= 2 * MIB && file.is_some(), "{}", told.file_bytes);
+    // A supervisor that does not know what it was granted counts what it may have been.
+    let config = server.files.0.config.clone();
+    let next = Server { files: PrefixFiles::new(server.dir.path(), config), ..server };
+    assert!(next.prepare("a").1.is_none());
 }
 
 #[test]
