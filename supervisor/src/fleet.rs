@@ -4,6 +4,7 @@
 mod adoption;
 mod ahead;
 mod alone;
+mod coming;
 mod handle;
 mod hindrance;
 mod leasing;
@@ -35,13 +36,12 @@ pub use settings::{FleetSettings, FormatSettings, Manifest};
 pub use snapshot::{ModelRow, Snapshot, WorkerRow};
 pub use way::LoadTimes;
 
-use self::{handle::Command, pool::Pool, rooms::Room, seat::Resident, way::Way};
+use self::{ahead::Ahead, handle::Command, pool::Pool, rooms::Room, seat::Resident, way::Way};
 use crate::{
     budget::{Memory, Pools},
     footprints::Footprints,
     leases::{LeaseId, LeaseState, Releases},
     limit::Enforcer,
-    readahead::ReadAhead,
     shutdown::Phase,
     worker::{Birth, Event, Leave, Nursery, Orders, State, What, WorkerId},
 };
@@ -74,7 +74,7 @@ struct Fleet<N> {
     workers: BTreeMap<WorkerId, Entry>,
     leases: BTreeMap<LeaseId, LeaseEntry>,
     /// Models that wait, whose weights are read meanwhile.
-    ahead: BTreeMap<String, ReadAhead>,
+    ahead: BTreeMap<String, Ahead>,
     next_lease: u64,
     next_worker: u64,
     is_stopping: bool,
@@ -213,7 +213,7 @@ impl<N: Nursery> Fleet<N> {
             Command::Restart { target, reply } => drop(reply.send(self.restart(&target, now))),
             Command::Replace { manifest, reply } => self.replace(manifest, reply, now),
             Command::FitsBeside { manifest, keep, reply } => {
-                let _ = reply.send(self.fits_beside(&manifest, &keep));
+                let _ = reply.send(self.fits_beside(&manifest, &keep, now));
                 return;
             }
             Command::Forgive { manifest, reply } => {

@@ -28,7 +28,7 @@ use crate::{
     memory,
     places::Places,
     settings, shutdown,
-    worker::Processes,
+    worker::{Adopted, Processes},
 };
 
 /// The supervisor's name wherever a process is named.
@@ -96,7 +96,8 @@ async fn serve(
     let gateway_settings = settings::of_gateway(config, places, &configured.keys)
         .context("cannot tell the gateway its configuration")?;
     let (gateway, gateway_task) = gateway::start(gateway_settings, entrance, launcher, logs, phase.clone());
-    let memory = measure::first(config);
+    let pids: Vec<u32> = inherited.workers.iter().map(pid).collect();
+    let memory = measure::first(config, &pids);
     let programs =
         config.workers.iter().map(|(format, worker)| (format.clone(), places.program(&worker.command)));
     let footprints = Footprints::load(&places.state_dir, &programs.collect());
@@ -141,10 +142,14 @@ async fn known(library: &Arc<Library>, inherited: Inheritance) -> Vec<Inherited<
     for worker in inherited.workers {
         let manifest = library.find(&worker.spec.model).await.ok();
         let manifest = manifest.filter(|manifest| manifest.spec.model == worker.spec.model);
-        let held = memory::rss_bytes(worker.process.kept.record().identity.pid).unwrap_or_default();
+        let held = memory::rss_bytes(pid(&worker)).unwrap_or_default();
         known.push(Inherited { worker, manifest, held: Memory::ram(held) });
     }
     known
+}
+
+fn pid(worker: &Adopted<Claimed>) -> u32 {
+    worker.process.kept.record().identity.pid
 }
 
 /// Reads the configuration again at each SIGHUP.

@@ -12,7 +12,7 @@ use super::{
     way::Way,
 };
 use crate::{
-    budget::Memory,
+    budget::{Memory, RAM},
     worker::{Adopted, Leave, Nursery, Orders, Placement, State},
 };
 
@@ -52,9 +52,17 @@ impl<N: Nursery> Fleet<N> {
             Some(manifest) => (Role::Main, self.predict(manifest)),
             None => (Role::Retiring, held),
         };
-        // What one that is to go has kept is part of what it holds.
-        let told = if manifest.is_some() { rooms::most(&spec) } else { 0 };
-        let room = Room::new(manifest.as_ref().map_or(0, |manifest| rooms::most(&manifest.spec)), told, now);
+        let room = match &manifest {
+            Some(manifest) => {
+                let most = rooms::most(&manifest.spec);
+                let told = rooms::most(&spec).min(self.free_beside(&footprint));
+                // One that loads has kept nothing yet.
+                let serves = worker.description.is_some();
+                if serves { Room::inherited(most, told, now) } else { Room::new(most, told, now) }
+            }
+            // What one that is to go has kept is part of what it holds.
+            None => Room::new(0, 0, now),
+        };
         let limit_bytes = self.limit_of(&footprint, room.most);
         let placement = Placement { spec: spec.clone(), files: Vec::new(), limit_bytes };
         // It may have been told less since.
@@ -90,6 +98,14 @@ impl<N: Nursery> Fleet<N> {
         });
         self.nursery.adopt(worker, given, self.events.clone());
         self.workers.insert(id, entry);
+    }
+
+    /// RAM that is free beside a worker of this footprint once all have given up what they were told to.
+    fn free_beside(&self, footprint: &Memory) -> u64 {
+        let placed = self.workers.values().filter_map(|entry| entry.placed.as_ref());
+        let told = |placed: &Placed| placed.footprint.plus(&Memory::ram(placed.room.told));
+        let taken = placed.fold(footprint.clone(), |sum, placed| sum.plus(&told(placed)));
+        self.memory.borrow().limit.minus(&taken).of(RAM)
     }
 }
 

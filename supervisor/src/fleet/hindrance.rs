@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     Fleet, Manifest,
+    coming::Coming,
     seat::{Role, Seat},
 };
 use crate::{
@@ -33,20 +34,25 @@ pub(super) enum Hindrance {
 }
 
 impl<N: Nursery> Fleet<N> {
-    /// What keeps a seat that came at `since` from being placed, where `room` is free and `leaving` will be.
+    /// What keeps a seat that came at `since` from being placed, where `room` is free and what is `coming` will be.
     pub(super) fn hindrance(
         &self,
         seat: &Seat,
         since: Instant,
         need: &Memory,
-        (room, leaving): (&Memory, &Memory),
+        (room, coming): (&Memory, &Coming),
         now: Instant,
     ) -> Hindrance {
         if !need.fits(&self.memory.borrow().limit) {
             let is_settled = now >= self.settled_at && self.leaving().total() == 0;
             return if is_settled { Hindrance::TooLarge } else { Hindrance::InUse };
         }
-        let missing = need.minus(room).minus(leaving);
+        let rest = need.minus(room).minus(&coming.soon);
+        // Prefixes are given up in a moment, requests on a worker that drains may take long.
+        if rest.total() > 0 && rest.fits(&Memory::ram(self.all_rooms())) {
+            return Hindrance::Rooms(rest.of(RAM));
+        }
+        let missing = rest.minus(&coming.late);
         if missing.total() == 0 {
             return Hindrance::Leaving;
         }
@@ -71,7 +77,8 @@ impl<N: Nursery> Fleet<N> {
     }
 
     /// The workers that may make room for a seat, of those that `may` allows by how long they have served and how
-    /// many hold them; and how much RAM for prefixes each of them would give up without going.
+    /// many hold them; and how much RAM for prefixes each of them would give up without going. What it gives up already
+    /// is no part of that.
     fn candidates(
         &self,
         model: &str,
@@ -94,7 +101,8 @@ impl<N: Nursery> Fleet<N> {
                     return None;
                 }
                 let reload = self.reload_time(&placed.model, &placed.manifest);
-                let (worker, memory) = (id.clone(), placed.counted());
+                let given_up = Memory::ram(placed.room.coming(now));
+                let (worker, memory) = (id.clone(), placed.counted().minus(&given_up));
                 Some((Candidate { worker, memory, reload, leases: holders }, placed.room.told))
             })
             .collect()
@@ -105,25 +113,22 @@ impl<N: Nursery> Fleet<N> {
         timed.unwrap_or_else(|| Duration::from_secs_f64(manifest.size_bytes as f64 / LOAD_BYTES_PER_S as f64))
     }
 
-    pub(super) fn fits_beside(&self, manifest: &Arc<Manifest>, keep: &str) -> bool {
+    pub(super) fn fits_beside(&self, manifest: &Arc<Manifest>, keep: &str, now: Instant) -> bool {
         let limit = self.memory.borrow().limit.clone();
-        let missing = self.predict(manifest).minus(&limit.minus(&self.placed()));
+        let taken = self.placed().minus(&Memory::ram(self.rooms_coming(now)));
+        let missing = self.predict(manifest).minus(&limit.minus(&taken));
         let idle = self.candidates(keep, Role::Next, |_, holders| holders == 0);
         plan(&missing, self.rooms(), &idle).is_some()
     }
 }
 
-/// Who of `candidates` has to go, and how much RAM for prefixes the others have to give up then, of the `rooms` bytes
-/// that all workers have: none where it does without.
+/// Who of `candidates` has to go when all workers together give up the `rooms` bytes of RAM that they have for prefixes,
+/// and how much of that those that stay have to give up then: no more than those who go leave missing.
 fn plan(
     missing: &Memory,
     rooms: u64,
     candidates: &[(Candidate<WorkerId>, u64)],
 ) -> Option<(Vec<WorkerId>, u64)> {
-    let whole = candidates.iter().map(|(candidate, _)| candidate.clone()).collect();
-    if let Some(victims) = eviction::plan(missing, whole) {
-        return Some((victims, 0));
-    }
     let roomless = |(candidate, room): &(Candidate<WorkerId>, u64)| {
         let memory = candidate.memory.minus(&Memory::ram(*room));
         Candidate { memory, ..candidate.clone() }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{
     Fleet, Manifest, Placed,
+    coming::Coming,
     hindrance::Hindrance,
     order,
     rooms::{self, Room},
@@ -36,12 +37,19 @@ impl<N: Nursery> Fleet<N> {
         }
         let limit = self.memory.borrow().limit.clone();
         self.keep_rooms_within(&limit, now);
+        // Each round but the last takes room from a worker that loads, of which there is ever less.
+        while self.advance_once(&limit, now) {}
+        self.read_ahead(&limit.minus(&self.placed()));
+    }
+
+    /// Answers whether something has come free meanwhile.
+    fn advance_once(&mut self, limit: &Memory, now: Instant) -> bool {
         let mut room = limit.minus(&self.placed());
-        let mut leaving = self.leaving().plus(&Memory::ram(self.rooms_coming(now)));
+        let mut coming = self.coming(now);
         let seats: Vec<_> =
             self.waiting_seats().into_iter().map(|(seat, since)| (self.need(&seat), seat, since)).collect();
         let mut needs = seats.iter().fold(Memory::default(), |sum, (need, ..)| sum.plus(need));
-        let mut is_short = false;
+        let (mut is_short, mut is_freed) = (false, false);
         for (need, seat, since) in seats {
             if !self.can_start(&seat) {
                 needs = needs.minus(&need);
@@ -57,17 +65,17 @@ impl<N: Nursery> Fleet<N> {
             }
             needs = needs.minus(&need);
             self.take_room(&seat);
-            match self.hindrance(&seat, since, &need, (&room, &leaving), now) {
+            match self.hindrance(&seat, since, &need, (&room, &coming), now) {
                 Hindrance::TooLarge => self.refuse_seat(&seat, &need, now),
                 Hindrance::InUse if now >= since + self.settings.wait => self.refuse_seat(&seat, &need, now),
                 Hindrance::InUse => is_short = true,
                 Hindrance::Leaving => {
-                    leaving = leaving.minus(&need.minus(&room));
+                    coming.await_for(&need.minus(&room));
                     room = room.minus(&need);
                 }
                 Hindrance::Rooms(bytes) => {
-                    self.take_back(bytes, now);
-                    leaving = Memory::default();
+                    is_freed |= self.take_back(bytes, now);
+                    coming.keep(&need.minus(&room).minus(&Memory::ram(bytes)));
                     room = room.minus(&need);
                 }
                 Hindrance::Evict(victims, bytes) => {
@@ -75,8 +83,8 @@ impl<N: Nursery> Fleet<N> {
                         tracing::info!(worker = %victim, for_model = %seat, "evicted to make room");
                         self.evict(&victim, now);
                     }
-                    self.take_back(bytes, now);
-                    leaving = Memory::default();
+                    is_freed |= self.take_back(bytes, now);
+                    coming = Coming::default();
                     room = room.minus(&need);
                 }
             }
@@ -84,14 +92,14 @@ impl<N: Nursery> Fleet<N> {
         if !is_short {
             self.lend(&room, now);
         }
-        self.read_ahead(&limit.minus(&self.placed()));
+        is_freed
     }
 
     /// When others than workers take memory, prefixes are what is given up for it.
     fn keep_rooms_within(&mut self, limit: &Memory, now: Instant) {
-        let over = self.placed().minus(limit).minus(&self.leaving()).of(RAM);
+        let over = self.placed().minus(limit).minus(&self.coming(now).all()).of(RAM);
         if over > 0 && now >= self.settled_at {
-            self.take_back(over.saturating_sub(self.rooms_coming(now)), now);
+            self.take_back(over, now);
         }
     }
 
@@ -145,7 +153,9 @@ impl<N: Nursery> Fleet<N> {
         let prefixes = entry.placed.as_ref().map_or(0, |placed| rooms::peak(placed, &entry.stats));
         let peaks = peaks.minus(&Memory::ram(prefixes));
         entry.peaks = entry.peaks.max(&peaks);
-        if let Some(placed) = entry.placed.as_ref().filter(|_| entry.useful_since.is_some()) {
+        // One that retires may be of a model as it was, which says nothing of it as it is.
+        let teaches = |placed: &&Placed| entry.useful_since.is_some() && placed.role != Role::Retiring;
+        if let Some(placed) = entry.placed.as_ref().filter(teaches) {
             let model = &placed.model;
             if self.footprints.learn(&placed.manifest, &entry.peaks) {
                 let (peak_bytes, footprint_bytes) = (entry.peaks.of(RAM), placed.footprint.of(RAM));

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{Entry, Fleet, Placed};
 use crate::{
     budget::{Memory, RAM},
-    worker::{Nursery, State, WorkerId},
+    worker::{Leave, Nursery, State, WorkerId},
 };
 
 /// How long a worker that is to give up room may take for it; what it has by then is not waited for any longer. It does
@@ -39,8 +39,13 @@ impl Room {
         Self { most, told, counted: told, changed: now }
     }
 
+    /// One that may have more than it is told, until it says what it has.
+    pub(super) fn inherited(most: u64, told: u64, now: Instant) -> Self {
+        Self { counted: most, ..Self::new(most, told, now) }
+    }
+
     /// What it is about to give up.
-    fn coming(&self, now: Instant) -> u64 {
+    pub(super) fn coming(&self, now: Instant) -> u64 {
         let is_late = now >= self.changed + PATIENCE;
         if is_late { 0 } else { self.counted - self.told }
     }
@@ -64,33 +69,41 @@ pub(super) fn peak(placed: &Placed, stats: &Stats) -> u64 {
 }
 
 impl<N: Nursery> Fleet<N> {
-    /// RAM that workers would give up for a seat.
+    /// RAM that workers that stay would give up for a seat.
     pub(super) fn rooms(&self) -> u64 {
+        self.staying().map(|(_, _, room)| room.told).fold(0, u64::saturating_add)
+    }
+
+    /// The same with what workers that drain would give up before they go.
+    pub(super) fn all_rooms(&self) -> u64 {
         self.lent().map(|(_, _, room)| room.told).fold(0, u64::saturating_add)
     }
 
-    /// RAM that workers are about to give up.
+    /// RAM that workers that stay are about to give up.
     pub(super) fn rooms_coming(&self, now: Instant) -> u64 {
-        self.lent().map(|(_, _, room)| room.coming(now)).fold(0, u64::saturating_add)
+        self.staying().map(|(_, _, room)| room.coming(now)).fold(0, u64::saturating_add)
     }
 
-    /// Asks workers to give up so much together: those first that nobody uses, then those with the largest rooms.
-    pub(super) fn take_back(&mut self, mut bytes: u64, now: Instant) {
+    /// Asks workers to give up so much together: those first that nobody uses, then those with the largest rooms, and
+    /// last those that drain, whose room is free without that a little later. Answers whether any of it is free at once.
+    pub(super) fn take_back(&mut self, mut bytes: u64, now: Instant) -> bool {
         let mut lenders: Vec<_> = self
             .lent()
             .filter(|(_, _, room)| room.told > 0)
-            .map(|(id, _, room)| (self.is_held(id), Reverse(room.told), id.clone()))
+            .map(|(id, entry, room)| (entry.is_leaving(), self.is_held(id), Reverse(room.told), id.clone()))
             .collect();
         lenders.sort();
-        for (_, Reverse(told), id) in lenders {
+        let mut is_free = false;
+        for (.., Reverse(told), id) in lenders {
             if bytes == 0 {
                 break;
             }
             let given = told.min(bytes);
             bytes -= given;
             tracing::debug!(worker = %id, given, "gives up room for prefixes");
-            self.resize(&id, told - given, now);
+            is_free |= self.resize(&id, told - given, now);
         }
+        is_free
     }
 
     /// A worker says how it is: what it has given up is free.
@@ -107,7 +120,7 @@ impl<N: Nursery> Fleet<N> {
     pub(super) fn lend(&mut self, free: &Memory, now: Instant) {
         let mut free = free.of(RAM);
         let hungry: Vec<_> = self
-            .lent()
+            .staying()
             .filter(|(_, entry, room)| {
                 let is_settled = room.counted == room.told && now >= room.changed + REST;
                 entry.state == State::Ready && is_settled && room.told < room.most
@@ -131,19 +144,29 @@ impl<N: Nursery> Fleet<N> {
             .min()
     }
 
-    fn resize(&mut self, id: &WorkerId, told: u64, now: Instant) {
-        let Some(entry) = self.workers.get_mut(id) else { return };
-        let Some(placed) = &mut entry.placed else { return };
+    /// Answers whether the worker counts for less at once.
+    fn resize(&mut self, id: &WorkerId, told: u64, now: Instant) -> bool {
+        let Some(entry) = self.workers.get_mut(id) else { return false };
+        let Some(placed) = &mut entry.placed else { return false };
         let room = &mut placed.room;
+        let former = room.counted;
         // One that loads has kept nothing yet.
-        let kept = if entry.state == State::Ready { room.counted } else { told };
+        let kept = if matches!(entry.state, State::Loading { .. }) { told } else { former };
         (room.told, room.counted, room.changed) = (told, kept.max(told), now);
+        let is_less = room.counted < former;
         entry.orders.send_modify(|orders| orders.prefix_room = Some(told));
+        is_less
     }
 
     /// The rooms of workers that stay.
+    fn staying(&self) -> impl Iterator<Item = (&WorkerId, &Entry, &Room)> {
+        self.lent().filter(|(_, entry, _)| !entry.is_leaving())
+    }
+
+    /// The rooms of workers that stay or drain.
     fn lent(&self) -> impl Iterator<Item = (&WorkerId, &Entry, &Room)> {
-        let staying = self.workers.iter().filter(|(_, entry)| !entry.is_leaving());
-        staying.filter_map(|(id, entry)| Some((id, entry, &entry.placed.as_ref()?.room)))
+        let is_going = |entry: &Entry| matches!(entry.orders.borrow().leave, Leave::Now | Leave::Kill);
+        let others = self.workers.iter().filter(move |(_, entry)| !is_going(entry));
+        others.filter_map(|(id, entry)| Some((id, entry, &entry.placed.as_ref()?.room)))
     }
 }

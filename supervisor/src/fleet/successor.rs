@@ -23,7 +23,7 @@ impl<N: Nursery> Fleet<N> {
     ) {
         let model = manifest.spec.model.clone();
         self.drop_successor(&model, &Error::new(Code::Conflict, format!("{model} is replaced again")));
-        let fits = self.fits_beside(&manifest, &model);
+        let fits = self.fits_beside(&manifest, &model, now);
         let resident =
             self.residents.entry(model.clone()).or_insert_with(|| Resident::new(manifest.clone(), now));
         resident.history.clear();

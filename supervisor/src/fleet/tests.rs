@@ -10,11 +10,14 @@ use impetus_proto::{Code, Error, launch::WorkerSpec, worker::Description};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::{attribution::ExitCause, leases::Lease, policy::restart::Limits, worker::Adopted};
+use crate::{
+    attribution::ExitCause, leases::Lease, policy::restart::Limits, readahead::ReadAhead, worker::Adopted,
+};
 
 mod adoption;
 mod ahead;
 mod budget;
+mod hindrance;
 mod laws;
 mod rooms;
 mod swap;

@@ -17,9 +17,9 @@ use crate::{
 /// How often.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// What there is before anything runs.
-pub(super) fn first(config: &Config) -> watch::Sender<Pools> {
-    watch::Sender::new(measure(&config.budget, &[]))
+/// What there is before anything runs but the inherited workers, `pids`.
+pub(super) fn first(config: &Config, pids: &[u32]) -> watch::Sender<Pools> {
+    watch::Sender::new(measure(&config.budget, pids))
 }
 
 /// Measures until nobody listens any more.

@@ -1,6 +1,11 @@
 //! What becomes of the workers of a former supervisor.
 
-use super::*;
+use impetus_proto::launch::{PoolBytes, Tick};
+
+use super::{
+    rooms::{rooms, roomy},
+    *,
+};
 
 /// The worker `gguf-<number>` of the model `a`.
 fn inherited(number: u64, serves: bool) -> Inherited<()> {
@@ -76,4 +81,54 @@ async fn only_who_serves_what_is_wanted_stays() {
     assert!(!stays(WorkerSpec { slots: 8, ..spec() }, Some(spec())).await);
     assert!(!stays(spec(), Some(WorkerSpec { path: "/other".into(), ..spec() })).await);
     assert!(!stays(spec(), None).await);
+}
+
+/// The worker of the model `a`, which holds `bytes` and may keep prefixes in 50; it was told `room` last.
+fn with_room(bytes: u64, room: u64, serves: bool) -> Inherited<()> {
+    let manifest = roomy("a", bytes, 50);
+    let mut one = inherited(1, serves);
+    one.worker.spec = manifest.spec.clone();
+    one.worker.spec.prefixes.as_mut().unwrap().ram_bytes = room;
+    Inherited { manifest: Some(manifest), ..one }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_it_may_have_counts_until_it_says_what_it_has() {
+    let mut play = Play::inherit(0, vec![with_room(30, 20, true)]);
+    let mut adopted = play.next().await;
+    adopted.told_room(20).await;
+    assert_eq!(play.rooms().await, rooms(&[("a", 50)]));
+    adopted.ticks(20, 20).await;
+    assert_eq!(play.rooms().await, rooms(&[("a", 20)]));
+    let play = Play::inherit(0, vec![with_room(30, 20, false)]);
+    assert_eq!(play.rooms().await, rooms(&[("a", 20)]), "it has kept nothing yet");
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_told_no_more_than_there_is() {
+    let check = async |bytes: u64, told: u64, expected: u64| {
+        let mut play = Play::inherit(0, vec![with_room(bytes, told, true)]);
+        assert_eq!(play.next().await.orders.borrow().prefix_room, Some(expected), "{bytes} {told}");
+    };
+    check(30, 50, 50).await;
+    check(80, 50, 20).await;
+    check(80, 10, 10).await;
+    check(120, 10, 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_to_go_says_nothing_of_its_model() {
+    let mib = |n: u64| n << 20;
+    let mut play = Play::inherit(0, vec![inherited(1, true), inherited(2, true)]);
+    play.memory.send_modify(|pools| pools.limit = Memory::ram(mib(1000)));
+    for bytes in [mib(300), mib(500)] {
+        let worker = play.next().await;
+        let peaks = vec![PoolBytes { pool: "ram".into(), bytes }];
+        worker.tell(What::Tick(Tick { peaks, ..Tick::default() }.into())).await;
+    }
+    let fits = async |limit| {
+        play.memory.send_modify(|pools| pools.limit = Memory::ram(limit));
+        play.fleet.fits_beside(manifest("a"), "a".into()).await.unwrap()
+    };
+    assert_eq!((fits(mib(301)).await, fits(mib(299)).await), (true, false));
 }

@@ -36,6 +36,21 @@ async fn no_more_is_read_than_the_machine_has_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_read_of_all_fits_together_and_who_came_first_is_first() {
+    let mut play = Play::begin(0);
+    let sized = |model, bytes| Arc::new(Manifest { size_bytes: bytes, ..Manifest::clone(&filed(model, 60)) });
+    let mut leases = Vec::new();
+    for manifest in [sized("c", 30), sized("b", 50), sized("a", 40), sized("d", 10)] {
+        leases.push(play.lease(&manifest).await);
+    }
+    for (model, bytes) in [("c", 30), ("b", 50), ("a", 20)] {
+        assert_eq!(play.ahead.recv().await, Some((vec![model.into()], bytes)));
+    }
+    drop(leases.remove(0));
+    assert_eq!(play.ahead.recv().await, Some((vec!["d".into()], 10)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_part_of_a_load_is_timed() {
     let mut play = Play::begin(1);
     let mut first = play.risen().await;

@@ -5,7 +5,7 @@ use impetus_proto::launch::{PoolBytes, PrefixSpec, Tick};
 use super::{budget::sized, *};
 
 /// A model of this footprint whose worker may keep prefixes in `room`.
-fn roomy(model: &str, bytes: u64, room: u64) -> Arc<Manifest> {
+pub(super) fn roomy(model: &str, bytes: u64, room: u64) -> Arc<Manifest> {
     let prefixes = Some(PrefixSpec { ram_bytes: room, file_bytes: 9, fingerprint: Vec::new() });
     let sized = sized(model, bytes);
     Manifest { spec: WorkerSpec { prefixes, ..sized.spec.clone() }, ..Manifest::clone(&sized) }.into()
@@ -13,13 +13,13 @@ fn roomy(model: &str, bytes: u64, room: u64) -> Arc<Manifest> {
 
 impl Actor {
     /// Says that it may keep prefixes in `room` and keeps them in `held`.
-    async fn ticks(&self, room: u64, held: u64) {
+    pub(super) async fn ticks(&self, room: u64, held: u64) {
         let stats = Stats { prefix_room_bytes: room, prefix_ram_bytes: held, ..Stats::default() };
         self.tell(What::Tick(Tick { stats: Some(stats), ..Tick::default() }.into())).await;
     }
 
     /// Waits until it is told to keep prefixes in so much.
-    async fn told_room(&mut self, room: u64) {
+    pub(super) async fn told_room(&mut self, room: u64) {
         self.orders.wait_for(|orders| orders.prefix_room == Some(room)).await.unwrap();
     }
 
@@ -31,13 +31,13 @@ impl Actor {
 
 impl Play {
     /// What the budget counts for the prefixes of each worker with a model.
-    async fn rooms(&self) -> Vec<(String, u64)> {
+    pub(super) async fn rooms(&self) -> Vec<(String, u64)> {
         let rows = self.fleet.snapshot().await.unwrap().workers;
         rows.into_iter().filter_map(|row| Some((row.model?, row.prefix_room_bytes))).collect()
     }
 }
 
-fn rooms(expected: &[(&str, u64)]) -> Vec<(String, u64)> {
+pub(super) fn rooms(expected: &[(&str, u64)]) -> Vec<(String, u64)> {
     expected.iter().map(|(model, room)| ((*model).to_owned(), *room)).collect()
 }
 
