@@ -71,17 +71,18 @@ impl Link {
     /// By SIGKILL: a stuck engine must not be able to delay it. Meanwhile it hears how much room prefixes have.
     pub(super) fn spawn_lifeline(
         mut self,
-        spec: WorkerSpec,
+        mut spec: WorkerSpec,
         reporter: Reporter,
         prefixes: Option<Arc<Prefixes>>,
     ) {
         let watch = move || {
             loop {
                 while let Ok(Some((message, _))) = self.receive() {
-                    if let (Some(to_worker::Message::PrefixRoom(PrefixRoom { ram_bytes })), Some(prefixes)) =
-                        (message.message, &prefixes)
-                    {
-                        prefixes.set_room(ram_bytes);
+                    if let Some(to_worker::Message::PrefixRoom(room)) = message.message {
+                        note_room(&mut spec, room);
+                        if let Some(prefixes) = &prefixes {
+                            prefixes.set_room(room.ram_bytes);
+                        }
                     }
                 }
                 let Some(channel) = self.adoption.as_ref().and_then(Adoption::wait) else { break };
@@ -196,6 +197,13 @@ impl Outlet {
     }
 }
 
+/// The next supervisor is to hear what this worker was told last.
+fn note_room(spec: &mut WorkerSpec, room: PrefixRoom) {
+    if let Some(prefixes) = &mut spec.prefixes {
+        prefixes.ram_bytes = room.ram_bytes;
+    }
+}
+
 fn write_reports(mut outlet: Outlet, outgoing: &mpsc::Receiver<Outgoing>, counters: &Counters) {
     loop {
         match outgoing.recv_timeout(TICK) {
@@ -215,4 +223,26 @@ fn tick(model: &str, counters: &Counters, peak: &Peak) -> Tick {
     let Pace { steps, pending, step_tokens, largest_step_tokens, longest_step_us } = counters.pace();
     let (stats, peaks) = (Some(counters.stats(model)), peak.pools());
     Tick { steps, pending, stats, peaks, step_tokens, largest_step_tokens, longest_step_us }
+}
+
+#[cfg(test)]
+mod tests {
+    use impetus_proto::launch::PrefixSpec;
+
+    use super::*;
+
+    #[test]
+    fn the_next_supervisor_hears_the_room_that_was_told_last() {
+        let told = |ram_bytes| WorkerSpec {
+            prefixes: Some(PrefixSpec { ram_bytes, file_bytes: 9, fingerprint: vec![1] }),
+            ..WorkerSpec::default()
+        };
+        let check = |mut spec: WorkerSpec, room: u64, expected: WorkerSpec| {
+            note_room(&mut spec, PrefixRoom { ram_bytes: room });
+            assert_eq!(spec, expected);
+        };
+        check(told(50), 20, told(20));
+        check(told(20), 0, told(0));
+        check(WorkerSpec::default(), 20, WorkerSpec::default());
+    }
 }

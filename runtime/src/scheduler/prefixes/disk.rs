@@ -3,7 +3,7 @@
 use std::{
     fs::{File, TryLockError},
     io,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt},
 };
 
 /// A file of which one process at a time makes use.
@@ -23,7 +23,8 @@ pub(super) trait Disk: Send + Sync {
     /// Waits until what was written would outlast the machine.
     fn sync(&self) -> io::Result<()>;
 
-    /// Takes the file for this process's life; false where another process has it.
+    /// Takes the file for this process's life; false where another process has it, and where it was removed, since
+    /// nobody would find again what is written to it.
     fn try_lock(&self) -> io::Result<bool>;
 }
 
@@ -50,9 +51,28 @@ impl Disk for File {
 
     fn try_lock(&self) -> io::Result<bool> {
         match File::try_lock(self) {
-            Ok(()) => Ok(true),
+            Ok(()) => Ok(self.metadata()?.nlink() > 0),
             Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_removed_is_nobodys() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let [first, second] = [(); 2].map(|()| {
+            File::options().read(true).write(true).create(true).truncate(false).open(&path).unwrap()
+        });
+        assert!(Disk::try_lock(&first).unwrap());
+        assert!(!Disk::try_lock(&second).unwrap(), "another one has it");
+        drop(first);
+        std::fs::remove_file(&path).unwrap();
+        assert!(!Disk::try_lock(&second).unwrap());
     }
 }
