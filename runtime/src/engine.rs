@@ -34,6 +34,9 @@ pub struct Limits {
     pub context_tokens: u32,
     /// Tokens of all chunks of one step together.
     pub tokens_per_step: u32,
+    /// Tokens of one chunk that are computed together; 1 where they come one after the other, so that guessing tokens
+    /// gains nothing.
+    pub chunk_rows: u32,
     /// Chunks of one step; an engine that cannot batch ragged sequences says one.
     pub chunks_per_step: u32,
     /// Width of a row of logits.

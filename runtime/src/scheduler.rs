@@ -111,7 +111,8 @@ impl Scheduler {
             batch: Batch::default(),
             members: Vec::new(),
             rows: Rows::new(limits.vocabulary),
-            guesses: Share::new(settings.lookup_tokens),
+            // The known token is one of a chunk's.
+            guesses: Share::new(settings.lookup_tokens.min(limits.chunk_rows.saturating_sub(1))),
             stretch: Stretch::new(settings.step_stretch),
             crowded: false,
             next: 0,
@@ -235,7 +236,7 @@ impl Scheduler {
             if n_kept < tokens.len() && engine.kv_truncate(*slot, self.slots.held(*slot) as u32).is_err() {
                 engine.kv_clear(*slot);
                 self.slots.forget(*slot);
-                self.guesses.stop();
+                self.guesses.not_forgotten();
             }
         }
         self.counters.stepped();

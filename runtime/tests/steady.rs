@@ -18,8 +18,14 @@ use impetus_runtime::{
 };
 use tokio::sync::mpsc;
 
-const LIMITS: Limits =
-    Limits { slots: 8, context_tokens: 2048, tokens_per_step: 256, chunks_per_step: 8, vocabulary: 257 };
+const LIMITS: Limits = Limits {
+    slots: 8,
+    context_tokens: 2048,
+    tokens_per_step: 256,
+    chunk_rows: 256,
+    chunks_per_step: 8,
+    vocabulary: 257,
+};
 
 /// Ticks until every buffer has the size that it needs, and ticks that are looked at.
 const WARM_UP: usize = 128;

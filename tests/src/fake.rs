@@ -71,6 +71,7 @@ impl Backend for Fake {
             slots: spec.slots,
             context_tokens: if spec.context_tokens == 0 { CONTEXT_TOKENS } else { spec.context_tokens },
             tokens_per_step: STEP_TOKENS,
+            chunk_rows: STEP_TOKENS,
             chunks_per_step: spec.slots,
             vocabulary: VOCABULARY,
         };

@@ -78,6 +78,7 @@ impl Source<'_> {
             slots,
             context_tokens,
             tokens_per_step: TOKENS_PER_STEP,
+            chunk_rows: TOKENS_PER_STEP,
             chunks_per_step: slots,
             vocabulary: decoder.vocabulary() as u32,
         };

@@ -49,6 +49,7 @@ pub(crate) fn load(source: &Source, architecture: &str) -> Result<Model, ModelEr
         slots: source.spec.slots,
         context_tokens,
         tokens_per_step: TOKENS_PER_STEP,
+        chunk_rows: 1,
         chunks_per_step: 1,
         vocabulary: sizes.vocabulary as u32,
     };

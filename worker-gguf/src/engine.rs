@@ -30,10 +30,12 @@ impl GgufEngine {
         tokens_per_step: u32,
         vocabulary: &dyn Vocabulary,
     ) -> Self {
+        let tokens_per_step = tokens_per_step.min(context.n_batch());
         let limits = Limits {
             slots,
             context_tokens,
-            tokens_per_step: tokens_per_step.min(context.n_batch()),
+            tokens_per_step,
+            chunk_rows: tokens_per_step,
             chunks_per_step: slots,
             vocabulary: vocabulary.size(),
         };

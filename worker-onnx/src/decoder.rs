@@ -87,6 +87,11 @@ impl Decoder {
         self.takes_rows
     }
 
+    /// Whether one run computes several tokens behind others and gives the logits of each.
+    pub(crate) fn takes_chunks(&self) -> bool {
+        !self.gives_last_only && !self.next.takes_one_token()
+    }
+
     /// Bytes of all weights.
     pub(crate) fn bytes(&self) -> u64 {
         let first = self.first.as_ref().map_or(0, |wiring| wiring.graph.scan.bytes);

@@ -115,6 +115,7 @@ fn load_decoder(
         slots: spec.slots,
         context_tokens,
         tokens_per_step: TOKENS_PER_STEP,
+        chunk_rows: if decoder.takes_chunks() { TOKENS_PER_STEP } else { 1 },
         chunks_per_step: spec.slots,
         vocabulary: size as u32,
     };

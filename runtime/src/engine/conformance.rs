@@ -283,8 +283,14 @@ mod tests {
         fake::{FakeEngine, Faults},
     };
 
-    const LIMITS: Limits =
-        Limits { slots: 4, context_tokens: 64, tokens_per_step: 128, chunks_per_step: 4, vocabulary: 33 };
+    const LIMITS: Limits = Limits {
+        slots: 4,
+        context_tokens: 64,
+        tokens_per_step: 128,
+        chunk_rows: 128,
+        chunks_per_step: 4,
+        vocabulary: 33,
+    };
     const EXACT: Tolerance = Tolerance { batched: 0.0, cut: 0.0 };
 
     fn prompts() -> Vec<Vec<TokenId>> {

@@ -16,6 +16,8 @@ use super::{
 pub struct Faults {
     /// Answer "cannot" to truncation, copies, saving and loading, as an engine with a recurrent state may.
     pub rigid_kv: bool,
+    /// Take nothing back that was saved.
+    pub refuses_loads: bool,
     /// Report a full KV cache while more than this many tokens are held in all slots together.
     pub kv_tokens: Option<usize>,
     /// Fail for good at this step.
@@ -159,7 +161,11 @@ impl TextEngine for FakeEngine {
     fn kv_load(&mut self, slot: SlotId, state: &[u8], tokens: u32) -> Result<(), Unsupported> {
         self.kv_clear(slot);
         let (saved, rest) = state.as_chunks::<4>();
-        if self.faults.rigid_kv || !rest.is_empty() || saved.len() != tokens as usize {
+        if self.faults.rigid_kv
+            || self.faults.refuses_loads
+            || !rest.is_empty()
+            || saved.len() != tokens as usize
+        {
             return Err(Unsupported);
         }
         self.slots[slot.0 as usize] = saved.iter().map(|bytes| TokenId(u32::from_le_bytes(*bytes))).collect();

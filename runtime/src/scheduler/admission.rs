@@ -2,8 +2,17 @@
 
 use std::time::Instant;
 
-use super::{Fatal, Running, Scheduler, prefixes::Found, slots::Claim};
+use super::{Fatal, Running, Scheduler, Sequence, prefixes::Found, slots::Claim};
 use crate::engine::{SlotId, TextEngine};
+
+/// A slot that was made ready for a sequence.
+struct Seat {
+    slot: SlotId,
+    /// Tokens that it holds, which need not be computed.
+    held: u32,
+    /// Something was saved or restored for it.
+    has_copied: bool,
+}
 
 impl Scheduler {
     /// A sequence whose stream was dropped ends here, wherever it stands; its slot keeps its tokens for reuse.
@@ -22,7 +31,7 @@ impl Scheduler {
         self.counters.cancelled(n_cancelled as u64);
     }
 
-    /// Gives free slots to those whose turn it is, each the slot whose tokens serve it best.
+    /// Gives free slots to those whose turn it is. Whoever runs waits for one to be saved or restored at most.
     pub(super) fn admit(&mut self, engine: &mut dyn TextEngine, now: Instant) {
         if self.crowded && !self.running.is_empty() {
             return;
@@ -34,47 +43,68 @@ impl Scheduler {
             let Some(sequence) = waiting.next(of_owner) else { return };
             let (owner, tokens, first_row) = (sequence.owner(), sequence.tokens(), sequence.first_row());
             let Some(claim) = self.slots.claim(owner, tokens, first_row) else { return };
-            let found = self.keeper.find(owner, &tokens[..first_row], claim.length as usize);
-            let kept = found.as_ref().and_then(|found| self.slots.claim_oldest(found.length));
-            let claim = kept.unwrap_or(claim);
             let Some(mut sequence) = self.waiting.take(of_owner) else { return };
-            let held = self.prepare(engine, &claim, found.as_ref());
-            self.slots.hold(claim.slot, sequence.owner(), sequence.tokens(), held);
+            let Seat { slot, held, has_copied } = self.seat(engine, &sequence, &claim);
+            self.slots.hold(slot, sequence.owner(), sequence.tokens(), held);
             self.counters.cached(u64::from(held));
             let longest = sequence.reserve(self.limits.context_tokens);
-            self.slots.reserve(claim.slot, longest);
+            self.slots.reserve(slot, longest);
             sequence.admitted(now, held);
-            self.running.push(Running { sequence, slot: claim.slot });
+            self.running.push(Running { sequence, slot });
+            if has_copied && self.running.len() > 1 {
+                return;
+            }
         }
     }
 
-    /// Makes the engine's slot hold what the claim says, of what was `found` if anything was, or nothing where the
-    /// engine cannot; returns the tokens that need not be computed. What the slot loses is kept.
-    fn prepare(&mut self, engine: &mut dyn TextEngine, claim: &Claim, found: Option<&Found>) -> u32 {
-        let is_cut = found.is_none() && claim.copy_from.is_none();
-        if self.slots.is_loss(claim.slot, if is_cut { claim.length } else { 0 }) {
-            self.keep(engine, claim.slot);
+    /// Makes a slot ready for `sequence`: with what was kept where that serves it better than the `claim`, otherwise with
+    /// what slots hold.
+    fn seat(&mut self, engine: &mut dyn TextEngine, sequence: &Sequence, claim: &Claim) -> Seat {
+        let (owner, tokens, first_row) = (sequence.owner(), sequence.tokens(), sequence.first_row());
+        let found = self.keeper.find(owner, &tokens[..first_row], claim.length as usize);
+        let Some((found, slot)) = found.zip(self.slots.oldest()) else { return self.prepare(engine, claim) };
+        if self.slots.is_loss(slot, 0) {
+            self.keep(engine, slot);
         }
-        let held = match (found, claim.copy_from) {
-            (Some(found), _) => {
-                let alone = self.slots.is_alone(claim.slot);
-                self.keeper.restore(engine, claim.slot, found, alone)
-            }
-            (None, Some(from)) => engine.kv_copy(from, claim.slot, claim.length),
-            (None, None) if claim.length == 0 => {
-                engine.kv_clear(claim.slot);
+        if self.restore(engine, slot, &found) {
+            return Seat { slot, held: found.length as u32, has_copied: true };
+        }
+        // The slot that was claimed first may be the one that was just cleared.
+        let claim = self.slots.claim(owner, tokens, first_row);
+        let claim = claim.unwrap_or(Claim { slot, length: 0, copy_from: None });
+        Seat { has_copied: true, ..self.prepare(engine, &claim) }
+    }
+
+    /// Makes `slot` hold what was found; where the engine refuses, it holds nothing.
+    fn restore(&mut self, engine: &mut dyn TextEngine, slot: SlotId, found: &Found) -> bool {
+        let alone = self.slots.is_alone(slot);
+        let restored = self.counters.copying(|| self.keeper.restore(engine, slot, found, alone));
+        if restored.is_err() {
+            engine.kv_clear(slot);
+            self.slots.forget(slot);
+            return false;
+        }
+        self.counters.restored(found.length as u64);
+        true
+    }
+
+    /// Makes the engine's slot hold what the claim says, or nothing where the engine cannot. What the slot loses is kept.
+    fn prepare(&mut self, engine: &mut dyn TextEngine, claim: &Claim) -> Seat {
+        let &Claim { slot, length, copy_from } = claim;
+        let is_loss = self.slots.is_loss(slot, if copy_from.is_none() { length } else { 0 });
+        let has_copied = is_loss && self.keep(engine, slot);
+        let made = match copy_from {
+            Some(from) => engine.kv_copy(from, slot, length),
+            None if length == 0 => {
+                engine.kv_clear(slot);
                 Ok(())
             }
-            (None, None) => engine.kv_truncate(claim.slot, claim.length),
+            None => engine.kv_truncate(slot, length),
         };
-        if held.is_err() {
-            engine.kv_clear(claim.slot);
-            return 0;
+        if made.is_err() {
+            engine.kv_clear(slot);
         }
-        if found.is_some() {
-            self.counters.restored(claim.length.into());
-        }
-        claim.length
+        Seat { slot, held: if made.is_ok() { length } else { 0 }, has_copied }
     }
 
     /// Makes room in the KV cache: what an idle slot holds goes first. Then the sequence that was admitted last

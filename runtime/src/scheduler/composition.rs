@@ -61,18 +61,38 @@ impl Scheduler {
         self.fill(room);
     }
 
-    /// Puts the members' tokens into the batch, and guesses where one token of a sequence is due and there is `room`.
+    /// Lets every sequence of which one token is due guess as many tokens as all of them can: engines compute chunks of
+    /// several lengths in several passes, each of which costs as much as a step without guesses.
+    fn guess(&mut self, room: Room) {
+        let Self { members, running, guesses, .. } = self;
+        let n_decoding = members.iter().filter(|member| member.n_tokens == 1).count();
+        let share = guesses.next(n_decoding, room);
+        if share == 0 {
+            return;
+        }
+        let mut n_guessed = share;
+        for member in members.iter().filter(|member| member.n_tokens == 1) {
+            let sequence = &mut running[member.running].sequence;
+            let n = match member.want {
+                Want::Last => sequence.guess(share, guesses.most(), self.limits.context_tokens),
+                Want::Nothing | Want::All => 0,
+            };
+            n_guessed = n_guessed.min(n);
+        }
+        for member in members.iter_mut().filter(|member| member.n_tokens == 1) {
+            running[member.running].sequence.shorten_guess(n_guessed);
+            member.n_guessed = n_guessed;
+        }
+    }
+
+    /// Puts the members' tokens into the batch, and guesses where there is `room`.
     fn fill(&mut self, room: Room) {
+        self.guess(room);
         let Self { members, running, .. } = self;
         members.sort_unstable_by_key(|member| running[member.running].slot);
-        let decodes = |member: &Member| member.n_tokens == 1 && member.want == Want::Last;
-        let share = self.guesses.next(members.iter().filter(|member| decodes(member)).count(), room);
-        for member in members {
-            let Running { sequence, slot } = &mut running[member.running];
+        for member in members.iter() {
+            let Running { sequence, slot } = &running[member.running];
             let held = self.slots.held(*slot);
-            if share > 0 && decodes(member) {
-                member.n_guessed = sequence.guess(share, self.guesses.most(), self.limits.context_tokens);
-            }
             let tokens = &sequence.tokens()[held..held + member.n_tokens];
             if member.n_guessed == 0 {
                 self.batch.push(*slot, held as u32, tokens, member.want);

@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Mutex,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -37,6 +37,8 @@ pub struct Counters {
     slots_busy: AtomicU32,
     waiting: AtomicU32,
     blocked: AtomicU32,
+    /// The engine's thread saves or restores a slot.
+    copies: AtomicBool,
     on_busy_change: Mutex<Option<Box<dyn Fn() + Send>>>,
 }
 
@@ -45,8 +47,8 @@ pub struct Counters {
 pub struct Pace {
     /// Engine steps that ended.
     pub steps: u64,
-    /// Sequences that wait for a step; those that wait for their reader or for a slot do not. While this is not
-    /// zero, `steps` must grow.
+    /// Sequences that wait for a step; those that wait for their reader or for a slot do not, and none does while a slot
+    /// is saved or restored. While this is not zero, `steps` must grow.
     pub pending: u32,
     /// Tokens of the step that runs, 0 when none does.
     pub step_tokens: u32,
@@ -64,9 +66,10 @@ impl Counters {
 
     /// How far the worker is. A step that runs is known before it ends, so that a long one can be told from a hang.
     pub fn pace(&self) -> Pace {
+        let due = self.slots_busy.load(Relaxed).saturating_sub(self.blocked.load(Relaxed));
         Pace {
             steps: self.ticks.load(Relaxed),
-            pending: self.slots_busy.load(Relaxed).saturating_sub(self.blocked.load(Relaxed)),
+            pending: if self.copies.load(Relaxed) { 0 } else { due },
             step_tokens: self.step_tokens.load(Relaxed),
             largest_step_tokens: self.largest_step_tokens.load(Relaxed),
             longest_step_us: self.longest_step_us.load(Relaxed),
@@ -120,6 +123,14 @@ impl Counters {
         self.longest_step_us.fetch_max(us, Relaxed);
         self.step_us.fetch_add(us, Relaxed);
         self.ticks.fetch_add(1, Relaxed);
+    }
+
+    /// Runs what saves or restores a slot. However long that takes, it is no step that hangs.
+    pub(super) fn copying<T>(&self, copy: impl FnOnce() -> T) -> T {
+        self.copies.store(true, Relaxed);
+        let copied = copy();
+        self.copies.store(false, Relaxed);
+        copied
     }
 
     pub(crate) fn stepped(&self) {

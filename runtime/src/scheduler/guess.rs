@@ -55,6 +55,11 @@ impl Guesser {
         &self.guess
     }
 
+    /// Only the first `n` tokens of the last guess are computed.
+    pub(super) fn shorten(&mut self, n: usize) {
+        self.guess.truncate(n);
+    }
+
     /// The last guess.
     pub(super) fn last(&self) -> &[TokenId] {
         &self.guess

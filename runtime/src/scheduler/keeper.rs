@@ -12,13 +12,11 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Keeper {
     prefixes: Option<Arc<Prefixes>>,
-    /// The engine has refused to cut off what it had loaded.
-    whole: bool,
 }
 
 impl Keeper {
     pub(super) fn new(prefixes: Arc<Prefixes>) -> Self {
-        Self { prefixes: Some(prefixes), whole: false }
+        Self { prefixes: Some(prefixes) }
     }
 
     /// Keeps what `slot` holds, `tokens` of `owner`, unless nearly all of it is kept already; answers whether it did.
@@ -60,29 +58,29 @@ impl Keeper {
     /// What was kept that serves `tokens` of `owner` better than the `elsewhere` tokens that a slot has of them.
     pub(super) fn find(&self, owner: &Arc<str>, tokens: &[TokenId], elsewhere: usize) -> Option<Found> {
         let prefixes = self.prefixes.as_ref().filter(|_| tokens.len() >= MIN_TOKENS)?;
-        prefixes.find(owner, tokens, Gain { elsewhere, whole: self.whole })
+        prefixes.find(owner, tokens, Gain { elsewhere, whole: prefixes.are_whole() })
     }
 
-    /// Makes `slot` hold what was found. After an error it is to be cleared. What the engine refuses when nothing but
-    /// the slot is in its cache (`alone`) nobody will find again; otherwise it may lack room.
+    /// Makes `slot` hold what was found. After an error it is to be cleared. What the engine refuses to load when nothing
+    /// but the slot is in its cache (`alone`), or twice, nobody will find again: the first time it may lack room.
     pub(super) fn restore(
-        &mut self,
+        &self,
         engine: &mut dyn TextEngine,
         slot: SlotId,
         found: &Found,
         alone: bool,
     ) -> Result<(), Unsupported> {
+        let prefixes = self.prefixes.as_ref().ok_or(Unsupported)?;
         let n_tokens = found.prefix.tokens.len();
-        let loaded = engine.kv_load(slot, &found.prefix.state, n_tokens as u32);
-        if let (Err(_), true, Some(prefixes)) = (&loaded, alone, &self.prefixes) {
-            prefixes.discard(found);
+        if engine.kv_load(slot, &found.prefix.state, n_tokens as u32).is_err() {
+            prefixes.refused(found, alone);
+            return Err(Unsupported);
         }
-        loaded?;
         if found.length == n_tokens {
             return Ok(());
         }
         let cut = engine.kv_truncate(slot, found.length as u32);
-        self.whole |= cut.is_err();
+        prefixes.cut(found, cut.is_ok());
         cut
     }
 

@@ -15,7 +15,10 @@ mod writer;
 
 use std::{
     fs::File,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     time::Instant,
 };
 
@@ -35,12 +38,17 @@ use crate::{
     scheduler::{Counters, Sequence},
 };
 
+/// Refusals in a row to cut off what was loaded, after which an engine is not asked any more: it may lack memory for once.
+const MAX_CUTS_REFUSED: u32 = 3;
+
 /// All that a worker keeps of computed prefixes. Shared by the engine's thread, the service and the writer.
 pub struct Prefixes {
     shared: Arc<Shared>,
     board: Arc<Board>,
     /// Held by who reads the file.
     fetching: Mutex<()>,
+    /// In a row.
+    cuts_refused: AtomicU32,
 }
 
 /// A prefix that serves a sequence.
@@ -73,7 +81,8 @@ impl Prefixes {
         if shared.arena.is_some() {
             writer::spawn(&shared);
         }
-        Arc::new(Self { shared, board: Arc::default(), fetching: Mutex::default() })
+        let (board, fetching, cuts_refused) = Default::default();
+        Arc::new(Self { shared, board, fetching, cuts_refused })
     }
 
     /// Changes how much may be in RAM; what is over goes at once.
@@ -99,7 +108,7 @@ impl Prefixes {
         let wanted = || {
             let in_ram = self.shared.shelf().longest(owner, tokens);
             let elsewhere = self.board.longest(owner, tokens).max(in_ram);
-            arena.find(&digest, tokens, Gain { elsewhere, whole: false })
+            arena.find(&digest, tokens, Gain { elsewhere, whole: self.are_whole() })
         };
         if wanted().is_none() {
             return false;
@@ -117,7 +126,7 @@ impl Prefixes {
             debug!(%error, "a prefix in the file is of no use");
             return false;
         }
-        let prefix = Prefix { owner: owner.clone(), tokens: extent.tokens.clone(), state, share };
+        let prefix = Prefix::new(owner.clone(), extent.tokens.clone(), state, share);
         self.shared.shelf().put(prefix, true);
         true
     }
@@ -139,7 +148,7 @@ impl Prefixes {
 
     /// Keeps a prefix, and has it written to the file.
     pub(super) fn put(&self, owner: &Arc<str>, tokens: &[TokenId], state: Vec<u8>, share: Share) {
-        let prefix = Prefix { owner: owner.clone(), tokens: tokens.to_vec(), state, share };
+        let prefix = Prefix::new(owner.clone(), tokens.to_vec(), state, share);
         self.shared.shelf().put(prefix, false);
         self.shared.call();
     }
@@ -150,13 +159,30 @@ impl Prefixes {
         Some(Found { prefix, length })
     }
 
-    /// The engine refuses a prefix: nobody will find it again.
-    pub(super) fn discard(&self, found: &Found) {
+    /// The engine has refused to load a prefix. `for_good`, or the second time, nobody will find it again.
+    pub(super) fn refused(&self, found: &Found, for_good: bool) {
         let prefix = &found.prefix;
+        if !prefix.is_refused.swap(true, Relaxed) && !for_good {
+            return;
+        }
         self.shared.shelf().remove(prefix);
         if let Some(arena) = &self.shared.arena {
             arena.forget(&arena.owner(&prefix.owner), &prefix.tokens);
         }
+    }
+
+    /// The engine has cut off what it had loaded, or refused to.
+    pub(super) fn cut(&self, found: &Found, is_cut: bool) {
+        if is_cut {
+            return self.cuts_refused.store(0, Relaxed);
+        }
+        found.prefix.is_whole.store(true, Relaxed);
+        self.cuts_refused.fetch_add(1, Relaxed);
+    }
+
+    /// Whether the engine cannot cut anything off: the whole of a prefix has to serve.
+    pub(super) fn are_whole(&self) -> bool {
+        self.cuts_refused.load(Relaxed) >= MAX_CUTS_REFUSED
     }
 
     /// Whether the file lacks much of `tokens`.

@@ -208,6 +208,13 @@ impl Sequence {
         guesser.guess(&self.tokens, room).len()
     }
 
+    /// Only the first `n` tokens of the last guess are computed.
+    pub(super) fn shorten_guess(&mut self, n: usize) {
+        if let Some(guesser) = &mut self.guesser {
+            guesser.shorten(n);
+        }
+    }
+
     /// The last guess.
     pub(super) fn guessed(&self) -> &[TokenId] {
         self.guesser.as_ref().map_or(&[], Guesser::last)

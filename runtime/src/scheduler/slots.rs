@@ -92,10 +92,10 @@ impl Slots {
         Some(Claim { slot: SlotId(idx as u32), length: length as u32, copy_from })
     }
 
-    /// The same where `length` tokens of the sequence were kept elsewhere: the least recently used free slot.
-    pub(super) fn claim_oldest(&self, length: usize) -> Option<Claim> {
+    /// The least recently used free slot.
+    pub(super) fn oldest(&self) -> Option<SlotId> {
         let oldest = self.free().min_by_key(|&idx| self.slots[idx].last_used)?;
-        Some(Claim { slot: SlotId(oldest as u32), length: length as u32, copy_from: None })
+        Some(SlotId(oldest as u32))
     }
 
     /// Whether most of what the claim's slot holds is worth something and will be lost, where it keeps `kept` tokens.

@@ -28,7 +28,14 @@ use crate::{
 const VOCABULARY: u32 = 257;
 
 fn limits(slots: u32, context_tokens: u32, tokens_per_step: u32) -> Limits {
-    Limits { slots, context_tokens, tokens_per_step, chunks_per_step: slots, vocabulary: VOCABULARY }
+    Limits {
+        slots,
+        context_tokens,
+        tokens_per_step,
+        chunk_rows: tokens_per_step,
+        chunks_per_step: slots,
+        vocabulary: VOCABULARY,
+    }
 }
 
 /// What a test submits.

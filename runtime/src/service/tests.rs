@@ -19,8 +19,14 @@ use crate::{
     scheduler::{Prefixes, Scheduler, SchedulerSettings},
 };
 
-const LIMITS: Limits =
-    Limits { slots: 2, context_tokens: 64, tokens_per_step: 16, chunks_per_step: 2, vocabulary: 257 };
+const LIMITS: Limits = Limits {
+    slots: 2,
+    context_tokens: 64,
+    tokens_per_step: 16,
+    chunk_rows: 16,
+    chunks_per_step: 2,
+    vocabulary: 257,
+};
 
 fn service() -> Service {
     service_of(LIMITS, None, Arc::default())

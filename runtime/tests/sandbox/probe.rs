@@ -55,6 +55,7 @@ impl Backend for Probe {
             slots: 1,
             context_tokens: 256,
             tokens_per_step: 64,
+            chunk_rows: 64,
             chunks_per_step: 1,
             vocabulary: 257,
         };

@@ -50,6 +50,7 @@ fn keeps_the_laws(changes: &Value) {
         slots: 4,
         context_tokens: CONTEXT_TOKENS,
         tokens_per_step: 256,
+        chunk_rows: 256,
         chunks_per_step: 4,
         vocabulary: VOCABULARY,
     };
@@ -132,6 +133,7 @@ fn impossible_chunks_are_rejected_by_slot() {
         slots: 2,
         context_tokens: 4,
         tokens_per_step: 8,
+        chunk_rows: 8,
         chunks_per_step: 2,
         vocabulary: VOCABULARY,
     };

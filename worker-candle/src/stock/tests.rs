@@ -18,6 +18,7 @@ const LIMITS: Limits = Limits {
     slots: 3,
     context_tokens: CONTEXT_TOKENS,
     tokens_per_step: 256,
+    chunk_rows: 1,
     chunks_per_step: 1,
     vocabulary: VOCABULARY,
 };

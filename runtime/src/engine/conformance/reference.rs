@@ -54,8 +54,14 @@ mod tests {
         fake::{FakeEngine, Faults},
     };
 
-    const LIMITS: Limits =
-        Limits { slots: 1, context_tokens: 16, tokens_per_step: 16, chunks_per_step: 1, vocabulary: 9 };
+    const LIMITS: Limits = Limits {
+        slots: 1,
+        context_tokens: 16,
+        tokens_per_step: 16,
+        chunk_rows: 16,
+        chunks_per_step: 1,
+        vocabulary: 9,
+    };
 
     #[test]
     fn other_logits_are_found() {

@@ -9,17 +9,21 @@ const STEP_TOKENS: usize = 16;
 /// Steps without guesses after one with them that the engine could not compute.
 const HELD_OFF_STEPS: u32 = 64;
 
+/// Times that an engine may be unable to forget guesses before there are no more: it may lack memory for once.
+const MAX_NOT_FORGOTTEN: u32 = 3;
+
 /// What each sequence may guess.
 pub(in crate::scheduler) struct Share {
     /// Tokens at most; none where the engine cannot forget what did not come true.
     most: usize,
     held_off: u32,
+    not_forgotten: u32,
 }
 
 impl Share {
     /// At most so many tokens.
     pub(in crate::scheduler) fn new(most: u32) -> Self {
-        Self { most: most as usize, held_off: 0 }
+        Self { most: most as usize, held_off: 0, not_forgotten: 0 }
     }
 
     /// The most that one sequence may ever guess.
@@ -47,8 +51,12 @@ impl Share {
         self.held_off = HELD_OFF_STEPS;
     }
 
-    /// The engine cannot forget tokens: there are no more guesses.
-    pub(in crate::scheduler) fn stop(&mut self) {
-        self.most = 0;
+    /// The engine could not forget what did not come true.
+    pub(in crate::scheduler) fn not_forgotten(&mut self) {
+        self.not_forgotten += 1;
+        self.hold_off();
+        if self.not_forgotten >= MAX_NOT_FORGOTTEN {
+            self.most = 0;
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
 use super::worth::{Gain, common_prefix, is_growth};
@@ -17,6 +17,10 @@ pub(in crate::scheduler) struct Prefix {
     pub(in crate::scheduler) tokens: Vec<TokenId>,
     /// What `TextEngine::kv_save` gave of a slot that held these tokens.
     pub(in crate::scheduler) state: Vec<u8>,
+    /// An engine has refused to load it.
+    pub(super) is_refused: AtomicBool,
+    /// An engine has refused to cut it off: all of it has to serve.
+    pub(super) is_whole: AtomicBool,
     /// Given back when nobody holds the prefix any more.
     pub(super) share: Share,
 }
@@ -50,6 +54,11 @@ struct Entry {
 }
 
 impl Prefix {
+    pub(super) fn new(owner: Arc<str>, tokens: Vec<TokenId>, state: Vec<u8>, share: Share) -> Self {
+        let (is_refused, is_whole) = Default::default();
+        Self { owner, tokens, state, is_refused, is_whole, share }
+    }
+
     /// Bytes that so many tokens with so large a state take.
     pub(super) fn bytes(n_tokens: usize, state_bytes: u64) -> u64 {
         state_bytes.saturating_add(size_of::<TokenId>() as u64 * n_tokens as u64)
@@ -139,7 +148,10 @@ impl Shelf {
                 let common = common_prefix(&entry.prefix.tokens, tokens);
                 (entry, common)
             })
-            .filter(|(entry, common)| gain.pays(*common, entry.prefix.tokens.len()))
+            .filter(|(entry, common)| {
+                let whole = gain.whole || entry.prefix.is_whole.load(Relaxed);
+                Gain { whole, ..gain }.pays(*common, entry.prefix.tokens.len())
+            })
             .max_by_key(|(entry, common)| (*common, std::cmp::Reverse(entry.prefix.tokens.len())))?;
         (self.clock, entry.last_used) = (clock, clock);
         Some((Arc::clone(&entry.prefix), common))

@@ -210,9 +210,38 @@ fn what_an_engine_refused_is_found_no_more() {
     let prefixes = in_file(file.path());
     assert!(keep(&prefixes, "", &tokens(0, 100), 700));
     prefixes.flush(soon());
-    prefixes.discard(&prefixes.find("", &tokens(0, 100), ANY).unwrap());
+    let refuse = |for_good: bool| {
+        prefixes.refused(&prefixes.find("", &tokens(0, 100), ANY).unwrap(), for_good);
+    };
+    refuse(false);
+    assert_eq!(found(&prefixes, "", &tokens(0, 100)), Some((100, 100)), "it may have lacked room");
+    refuse(false);
     assert_eq!(found(&prefixes, "", &tokens(0, 100)), None);
     assert!(!prefixes.fetch_of(&"".into(), &tokens(0, 100)));
+}
+
+#[test]
+fn an_engine_that_refuses_to_cut_is_asked_three_times() {
+    let (prefixes, _) = in_ram(1 << 20);
+    for first in [0, 1000, 2000, 3000, 4000, 5000] {
+        assert!(keep(&prefixes, "", &tokens(first, 100), 700));
+    }
+    let find = |first: u32, n: usize| {
+        let gain = Gain { elsewhere: 0, whole: prefixes.are_whole() };
+        prefixes.find("", &tokens(first, n), gain)
+    };
+    let cut = |first: u32, is_cut: bool| prefixes.cut(&find(first, 70).unwrap(), is_cut);
+    cut(0, false);
+    assert!(find(0, 70).is_none(), "not the same one again");
+    assert!(find(0, 100).is_some());
+    cut(1000, false);
+    cut(2000, true);
+    cut(2000, false);
+    cut(3000, false);
+    assert!(find(5000, 70).is_some());
+    cut(4000, false);
+    assert!(find(5000, 70).is_none());
+    assert!(find(5000, 100).is_some());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Outputs with guesses are those without, token for token and score for score; they take fewer steps.
 
+use std::collections::HashSet;
+
 use super::*;
 
 const LOOKUP: SchedulerSettings = SchedulerSettings { lookup_tokens: 8, step_stretch: 0.0 };
@@ -42,8 +44,14 @@ fn same(limits: Limits, faults: Faults, asks: &[Ask]) -> (Vec<Got>, Bench) {
     (got, guessing)
 }
 
-const REPEATING: Faults =
-    Faults { rigid_kv: false, kv_tokens: None, fatal_at_step: None, reject: None, repeats: 16 };
+const REPEATING: Faults = Faults {
+    rigid_kv: false,
+    refuses_loads: false,
+    kv_tokens: None,
+    fatal_at_step: None,
+    reject: None,
+    repeats: 16,
+};
 
 #[test]
 fn a_text_that_repeats_its_prompt_takes_half_the_steps() {
@@ -138,13 +146,69 @@ fn slots_hold_what_came_true_and_nothing_else() {
 }
 
 #[test]
-fn an_engine_that_cannot_forget_guesses_until_one_is_wrong() {
+fn an_engine_that_cannot_forget_soon_guesses_no_more() {
     let faults = Faults { rigid_kv: true, repeats: 11, ..REPEATING };
     let (_, bench) = same(limits(2, 256, 64), faults, &[ask(b"so so so so so so", 100)]);
     let stats = bench.counters.stats("m");
     assert!((1..=20).contains(&stats.guessed_tokens), "{stats:?}");
     let computed_again = stats.prompt_tokens - 17;
     assert!((17..140).contains(&computed_again), "once: {stats:?}");
+}
+
+#[test]
+fn an_engine_that_computes_tokens_in_turn_is_given_no_guesses() {
+    let limits = Limits { chunk_rows: 1, ..limits(1, 512, 64) };
+    let (_, bench) = same(limits, REPEATING, &[ask(b"again and again and again", 50)]);
+    assert_eq!((bench.engine.n_steps(), bench.counters.stats("m").guessed_tokens), (50, 0));
+}
+
+/// Counts the lengths of chunks that a step has besides those of prompts.
+struct Even {
+    engine: FakeEngine,
+    most_lengths: usize,
+}
+
+impl TextEngine for Even {
+    fn limits(&self) -> Limits {
+        self.engine.limits()
+    }
+
+    fn step(&mut self, batch: &Batch, rows: &mut Rows) -> Result<(), StepError> {
+        let decoding = batch.chunks().iter().filter(|chunk| chunk.position > 0);
+        let lengths: HashSet<_> = decoding.map(|chunk| batch.tokens(chunk).len()).collect();
+        self.most_lengths = self.most_lengths.max(lengths.len());
+        self.engine.step(batch, rows)
+    }
+
+    fn kv_truncate(&mut self, slot: SlotId, length: u32) -> Result<(), Unsupported> {
+        self.engine.kv_truncate(slot, length)
+    }
+
+    fn kv_copy(&mut self, from: SlotId, to: SlotId, length: u32) -> Result<(), Unsupported> {
+        self.engine.kv_copy(from, to, length)
+    }
+
+    fn kv_clear(&mut self, slot: SlotId) {
+        self.engine.kv_clear(slot);
+    }
+}
+
+#[test]
+fn the_guesses_of_a_step_are_of_one_length() {
+    let limits = limits(3, 256, 256);
+    let Bench { mut scheduler, engine, counters } =
+        bench(limits, Faults { repeats: 14, ..REPEATING }, LOOKUP);
+    let mut engine = Even { engine, most_lengths: 0 };
+    let asks = [ask(b"one two one two one", 90), ask(b"aaaaaaaaaaaaaaaa", 60), ask(b"xyz xyz xyz", 90)];
+    let _readers = asks.map(|ask| {
+        let (sequence, reader) = sequence(&ask);
+        scheduler.submit(sequence);
+        reader
+    });
+    while scheduler.tick(&mut engine, Instant::now()).unwrap() == Turn::Stepped {}
+    let stats = counters.stats("m");
+    assert_eq!((stats.completion_tokens, engine.most_lengths), (240, 1));
+    assert!(stats.accepted_tokens > 0, "{stats:?}");
 }
 
 #[test]

@@ -158,6 +158,86 @@ fn an_engine_that_cannot_cut_takes_whole_prefixes() {
 }
 
 #[test]
+fn what_an_engine_refuses_to_load_is_taken_from_a_slot() {
+    let mut bench = bench(2, Faults { refuses_loads: true, ..Faults::default() });
+    for kind in [1, 2, 3] {
+        answer(&mut bench, &ask(&prompt(kind, if kind == 1 { 300 } else { 100 }), 5));
+    }
+    assert_eq!(cached(&answer(&mut bench, &ask(&prompt(1, 150), 5))), 0);
+    assert_eq!(cached(&answer(&mut bench, &ask(&prompt(1, 300), 5))), 150, "a slot has so many");
+    let wanted: Vec<_> = prompt(1, 300).iter().map(|&byte| TokenId(byte.into())).collect();
+    assert!(bench.scheduler.keeper.find(&"".into(), &wanted, 0).is_none(), "it was refused twice");
+    assert_eq!(bench.counters.stats("").restored_tokens, 0);
+}
+
+/// Looks at the counters while it saves and loads.
+struct Copying {
+    engine: FakeEngine,
+    counters: Arc<Counters>,
+    loads: u32,
+}
+
+impl TextEngine for Copying {
+    fn limits(&self) -> Limits {
+        self.engine.limits()
+    }
+
+    fn step(&mut self, batch: &Batch, rows: &mut Rows) -> Result<(), StepError> {
+        assert!(self.counters.pace().pending > 0, "a step is to end");
+        self.engine.step(batch, rows)
+    }
+
+    fn kv_truncate(&mut self, slot: SlotId, length: u32) -> Result<(), Unsupported> {
+        self.engine.kv_truncate(slot, length)
+    }
+
+    fn kv_copy(&mut self, from: SlotId, to: SlotId, length: u32) -> Result<(), Unsupported> {
+        self.engine.kv_copy(from, to, length)
+    }
+
+    fn kv_clear(&mut self, slot: SlotId) {
+        self.engine.kv_clear(slot);
+    }
+
+    fn kv_bytes(&self, slot: SlotId) -> Option<u64> {
+        self.engine.kv_bytes(slot)
+    }
+
+    fn kv_save(&self, slot: SlotId, state: &mut Vec<u8>) -> Result<(), Unsupported> {
+        assert_eq!(self.counters.pace().pending, 0, "no step is waited for");
+        self.engine.kv_save(slot, state)
+    }
+
+    fn kv_load(&mut self, slot: SlotId, state: &[u8], tokens: u32) -> Result<(), Unsupported> {
+        assert_eq!(self.counters.pace().pending, 0, "no step is waited for");
+        self.loads += 1;
+        self.engine.kv_load(slot, state, tokens)
+    }
+}
+
+#[test]
+fn who_runs_waits_for_one_that_comes_back_at_a_time() {
+    let mut before = bench(3, Faults::default());
+    for kind in 1..=6 {
+        answer(&mut before, &ask(&prompt(kind, 100), 5));
+    }
+    let Bench { mut scheduler, engine, counters } = before;
+    let mut engine = Copying { engine, counters: Arc::clone(&counters), loads: 0 };
+    let mut seen = Vec::new();
+    let mut readers = Vec::new();
+    for asks in [&[(7, 100)][..], &[(1, 120), (2, 120)], &[], &[]] {
+        for &(kind, n) in asks {
+            let (sequence, reader) = sequence(&ask(&prompt(kind, n), 20));
+            scheduler.submit(sequence);
+            readers.push(reader);
+        }
+        scheduler.tick(&mut engine, Instant::now()).unwrap();
+        seen.push((counters.stats("").slots_busy, engine.loads));
+    }
+    assert_eq!(seen, [(1, 0), (2, 1), (3, 2), (3, 2)]);
+}
+
+#[test]
 fn what_is_preempted_comes_back() {
     let mut bench = bench(2, Faults { kv_tokens: Some(300), ..Faults::default() });
     let prompts = [prompt(1, 120), prompt(2, 120)];

@@ -120,8 +120,14 @@ async fn a_model_is_asked_for_what_it_is_for() {
     assert!(error.message.contains("`m` is an embedding model"), "{error}");
 
     let (orders, _ordered) = std::sync::mpsc::sync_channel(1);
-    let limits =
-        Limits { slots: 1, context_tokens: 8, tokens_per_step: 8, chunks_per_step: 1, vocabulary: 200 };
+    let limits = Limits {
+        slots: 1,
+        context_tokens: 8,
+        tokens_per_step: 8,
+        chunk_rows: 8,
+        chunks_per_step: 1,
+        vocabulary: 200,
+    };
     let generating = of_work(Work::Generate { limits, orders, prefixes: None }, Arc::default());
     let error = generating.embed(request(vec![text("a")])).await.unwrap_err();
     assert_eq!((error.code(), error.param.as_str()), (Code::UnsupportedParameter, "model"));
