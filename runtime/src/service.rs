@@ -53,6 +53,10 @@ pub(crate) use dialogue::Conversation;
 /// Events that may lie unread before a sequence pauses for its reader.
 const EVENTS_PER_READER: usize = 32;
 
+/// How long the engine's thread may take to hear that it is to save what slots hold, and how often it is told.
+const SAVE_LIMIT: Duration = Duration::from_secs(5);
+const SAVE_PAUSE: Duration = Duration::from_millis(5);
+
 /// How long tokenizing one prompt may take.
 const TOKENIZE_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -106,12 +110,23 @@ impl Service {
         self.shared.draining.store(true, Ordering::SeqCst);
         self.shared.requests.close();
         self.shared.requests.wait().await;
-        if let Work::Generate { orders, .. } = &self.shared.work {
-            let (done, saved) = oneshot::channel();
-            // It is full only of sequences that have lost their readers, or the engine is gone.
-            if orders.try_send(Order::Save(done)).is_ok() {
-                drop(saved.await);
-            }
+        self.save().await;
+    }
+
+    /// Has what slots hold saved, unless the engine is gone.
+    async fn save(&self) {
+        let Work::Generate { orders, .. } = &self.shared.work else { return };
+        let (done, saved) = oneshot::channel();
+        let mut order = Order::Save(done);
+        let deadline = tokio::time::Instant::now() + SAVE_LIMIT;
+        loop {
+            order = match orders.try_send(order) {
+                Ok(()) => return drop(saved.await),
+                // It is full of sequences that have lost their readers.
+                Err(TrySendError::Full(order)) if tokio::time::Instant::now() < deadline => order,
+                Err(_) => return,
+            };
+            tokio::time::sleep(SAVE_PAUSE).await;
         }
     }
 

@@ -160,10 +160,20 @@ impl Counters {
         self.restored_tokens.fetch_add(tokens, Relaxed);
     }
 
-    /// Prefixes in RAM take so many bytes now.
-    pub(super) fn prefix_ram(&self, bytes: u64) {
-        self.prefix_ram_bytes.store(bytes, Relaxed);
-        self.prefix_ram_peak_bytes.fetch_max(bytes, Relaxed);
+    /// Prefixes in RAM take so many bytes more.
+    pub(super) fn prefix_ram_taken(&self, bytes: u64) {
+        let used = self.prefix_ram_bytes.fetch_add(bytes, Relaxed) + bytes;
+        self.prefix_ram_peak_bytes.fetch_max(used, Relaxed);
+    }
+
+    /// Prefixes in RAM take so many bytes fewer.
+    pub(super) fn prefix_ram_freed(&self, bytes: u64) {
+        self.prefix_ram_bytes.fetch_sub(bytes, Relaxed);
+    }
+
+    /// Bytes that prefixes in RAM take now.
+    pub(super) fn prefix_ram_bytes(&self) -> u64 {
+        self.prefix_ram_bytes.load(Relaxed)
     }
 
     /// Prefixes in RAM may take so many bytes from now on.

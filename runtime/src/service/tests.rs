@@ -43,6 +43,10 @@ fn service_of(limits: Limits, prefixes: Option<Arc<Prefixes>>, counters: Arc<Cou
         }
         drive(scheduler, &mut engine, ordered);
     });
+    service_on(limits, Work::Generate { limits, orders, prefixes }, counters)
+}
+
+fn service_on(limits: Limits, work: Work, counters: Arc<Counters>) -> Service {
     let description = Description {
         model: "m".into(),
         context_tokens: limits.context_tokens,
@@ -51,7 +55,6 @@ fn service_of(limits: Limits, prefixes: Option<Arc<Prefixes>>, counters: Arc<Cou
     };
     let vocabulary = Arc::new(ByteVocabulary::default());
     let conversation = Conversation::absent(vocabulary.clone());
-    let work = Work::Generate { limits, orders, prefixes };
     Service::new(description, vocabulary, conversation, work, counters)
 }
 
@@ -180,6 +183,30 @@ async fn texts_become_tokens_and_tokens_texts() {
     assert_eq!(detokenize(&[0xc3, 0xa9, 0x21]).await.unwrap().into_inner().text, "\u{e9}!");
     assert_eq!(detokenize(&[]).await.unwrap().into_inner().text, "");
     assert!(detokenize(&[300]).await.unwrap_err().message().contains("300"));
+}
+
+#[tokio::test]
+async fn an_engine_that_has_much_to_hear_is_told_to_save_when_it_listens() {
+    let (orders, ordered) = std::sync::mpsc::sync_channel(1);
+    orders.try_send(Order::Save(oneshot::channel().0)).unwrap();
+    let service =
+        service_on(LIMITS, Work::Generate { limits: LIMITS, orders, prefixes: None }, Arc::default());
+    let draining = tokio::spawn(async move { service.drain().await });
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!draining.is_finished(), "it tries again");
+    drop(ordered.try_recv().unwrap());
+    let saved = loop {
+        match ordered.try_recv() {
+            Ok(Order::Save(saved)) => break saved,
+            Ok(Order::Generate(_)) => panic!("nobody asked for anything"),
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    assert!(!draining.is_finished());
+    saved.send(()).unwrap();
+    draining.await.unwrap();
 }
 
 #[tokio::test]

@@ -81,13 +81,20 @@ impl Shared {
         self.changed.notify_all();
     }
 
+    /// Whether the file is this process's.
+    pub(super) fn is_open(&self) -> bool {
+        self.arena.as_ref().is_some_and(Arena::is_open)
+    }
+
     pub(super) fn filing(&self) -> Filing {
-        let Some(arena) = &self.arena else { return Filing::Absent };
+        if self.arena.is_none() {
+            return Filing::Absent;
+        }
         let Progress { writer, is_called, .. } = *self.progress();
         match writer {
             Writer::HasFailed => Filing::Absent,
             // Who prepares a sequence may have opened it since.
-            Writer::IsLocked if !arena.is_open() => Filing::Locked,
+            Writer::IsLocked if !self.is_open() => Filing::Locked,
             Writer::Writes => Filing::Busy,
             Writer::Waits | Writer::IsLocked if is_called => Filing::Busy,
             Writer::Waits | Writer::IsLocked => Filing::Done,
@@ -97,6 +104,7 @@ impl Shared {
     /// Waits until the file has all that is in RAM, until it cannot, or until `deadline`; the process is to end.
     pub(super) fn flush(&self, deadline: Instant) {
         self.progress().is_hurried = true;
+        self.changed.notify_all();
         while self.filing() == Filing::Busy {
             let Some(left) = deadline.checked_duration_since(Instant::now()) else { return };
             let progress = self.progress();

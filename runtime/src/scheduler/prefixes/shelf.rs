@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicBool, Ordering::Relaxed},
 };
 
 use super::worth::{Gain, common_prefix, is_growth};
@@ -27,7 +27,7 @@ pub(in crate::scheduler) struct Prefix {
 
 /// Bytes of the room, taken until this is dropped.
 pub(in crate::scheduler) struct Share {
-    ledger: Arc<Ledger>,
+    counters: Arc<Counters>,
     bytes: u64,
 }
 
@@ -35,15 +35,11 @@ pub(in crate::scheduler) struct Share {
 pub(super) struct Shelf {
     entries: Vec<Entry>,
     room_bytes: u64,
-    ledger: Arc<Ledger>,
+    /// They count what all shares take.
+    counters: Arc<Counters>,
     clock: u64,
     /// Whether there is a file, which everything new is due for.
     has_file: bool,
-}
-
-struct Ledger {
-    used_bytes: AtomicU64,
-    counters: Arc<Counters>,
 }
 
 struct Entry {
@@ -71,22 +67,20 @@ impl Prefix {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let used = self.ledger.used_bytes.fetch_sub(self.bytes, Relaxed) - self.bytes;
-        self.ledger.counters.prefix_ram(used);
+        self.counters.prefix_ram_freed(self.bytes);
     }
 }
 
 impl Shelf {
     pub(super) fn new(room_bytes: u64, has_file: bool, counters: Arc<Counters>) -> Self {
         counters.prefix_room(room_bytes);
-        let ledger = Arc::new(Ledger { used_bytes: AtomicU64::new(0), counters });
-        Self { entries: Vec::new(), room_bytes, ledger, clock: 0, has_file }
+        Self { entries: Vec::new(), room_bytes, counters, clock: 0, has_file }
     }
 
     /// Changes the room; what is over it goes, the least recently used first.
     pub(super) fn set_room(&mut self, bytes: u64) {
         self.room_bytes = bytes;
-        self.ledger.counters.prefix_room(bytes);
+        self.counters.prefix_room(bytes);
         while self.entries.iter().map(|entry| entry.prefix.share.bytes).sum::<u64>() > bytes {
             self.evict(|_| true);
         }
@@ -109,9 +103,8 @@ impl Shelf {
                 None => self.evict(Entry::is_free),
             }
         }
-        let used = self.ledger.used_bytes.fetch_add(bytes, Relaxed) + bytes;
-        self.ledger.counters.prefix_ram(used);
-        Some(Share { ledger: Arc::clone(&self.ledger), bytes })
+        self.counters.prefix_ram_taken(bytes);
+        Some(Share { counters: Arc::clone(&self.counters), bytes })
     }
 
     /// Puts a prefix on the shelf, in place of those that it begins with. One that another begins with is not needed.
@@ -201,7 +194,7 @@ impl Shelf {
     }
 
     fn used_bytes(&self) -> u64 {
-        self.ledger.used_bytes.load(Relaxed)
+        self.counters.prefix_ram_bytes()
     }
 }
 

@@ -161,6 +161,8 @@ fn what_a_process_kept_is_there_for_the_next_one() {
     assert_eq!(found(&second, "a", &tokens(0, 150)), Some((100, 100)));
     assert_eq!(second.find("a", &tokens(0, 150), ANY).unwrap().prefix.state, vec![100; 700]);
     assert_eq!(found(&second, "b", &tokens(0, 150)), Some((100, 100)));
+    second.flush(soon());
+    assert!(!second.is_unfiled("b", &tokens(0, 100)), "what it kept meanwhile is due still");
 }
 
 #[test]

@@ -53,13 +53,18 @@ fn write(shared: &Shared) {
                 Some(RETRY_AFTER_ERROR)
             }
         };
-        shared.progress().writer = writer;
+        {
+            let mut progress = shared.progress();
+            progress.writer = writer;
+            // What is due is so still.
+            progress.is_called |= writer == Writer::IsLocked;
+        }
         shared.changed.notify_all();
     }
 }
 
 /// Waits until there is something to do: until a call, or, where the file is to be left alone for a while, for that
-/// long. Answers whether to go on.
+/// long, unless somebody else has opened it meanwhile. Answers whether to go on.
 fn wait(shared: &Shared, pause: Option<Duration>) -> bool {
     let until = pause.map(|pause| Instant::now() + pause);
     let mut progress = shared.progress();
@@ -68,7 +73,11 @@ fn wait(shared: &Shared, pause: Option<Duration>) -> bool {
             return false;
         }
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        if left.map_or(progress.is_called, |left| left.is_zero()) {
+        let is_due = match left {
+            Some(left) => left.is_zero() || (progress.writer == Writer::IsLocked && shared.is_open()),
+            None => progress.is_called,
+        };
+        if is_due {
             (progress.is_called, progress.writer) = (false, Writer::Writes);
             return true;
         }
