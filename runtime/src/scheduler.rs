@@ -102,15 +102,19 @@ impl Scheduler {
     /// A scheduler for an engine with these limits.
     pub fn new(limits: Limits, settings: SchedulerSettings, counters: Arc<Counters>) -> Self {
         counters.slots_total(limits.slots);
+        let guesses = Share::new(settings.lookup_tokens);
+        let (mut batch, mut rows) = (Batch::default(), Rows::new(limits.vocabulary));
+        batch.reserve(limits.tokens_per_step as usize);
+        rows.reserve(limits.chunks_per_step.min(limits.slots) as usize + guesses.step_tokens());
         Self {
             limits,
             slots: Slots::new(limits.slots),
             keeper: Keeper::default(),
             running: Vec::new(),
             waiting: Queue::default(),
-            batch: Batch::default(),
+            batch,
             members: Vec::new(),
-            rows: Rows::new(limits.vocabulary),
+            rows,
             // The known token is one of a chunk's.
             guesses: Share::new(settings.lookup_tokens.min(limits.chunk_rows.saturating_sub(1))),
             stretch: Stretch::new(settings.step_stretch),

@@ -15,6 +15,7 @@ fn keys(value: &Value) -> Vec<&str> {
 async fn status_as_json_has_its_stable_shape() {
     let server = Server::plain().await;
     server.http.ask(&chat("count from 1 to 3")).await;
+    server.worker_when("the slot is free", |worker| worker.slots_busy == 0).await;
     let output = server.ctl(&["status", "--json"]).await;
     assert_eq!(output.code, 0, "{output:?}");
     let status = output.json();

@@ -42,6 +42,11 @@ pub struct Rows {
 }
 
 impl Batch {
+    /// Makes room for so many tokens.
+    pub fn reserve(&mut self, tokens: usize) {
+        self.tokens.reserve(tokens.saturating_sub(self.tokens.len()));
+    }
+
     /// Removes all chunks.
     pub fn clear(&mut self) {
         self.tokens.clear();
@@ -101,6 +106,11 @@ impl Rows {
     /// An empty buffer for rows of `width` logits.
     pub fn new(width: u32) -> Self {
         Self { width: width as usize, logits: Vec::new() }
+    }
+
+    /// Makes room for so many rows, which takes memory as they come.
+    pub fn reserve(&mut self, rows: usize) {
+        self.logits.reserve((rows * self.width).saturating_sub(self.logits.len()));
     }
 
     /// Removes all rows and keeps their room.

@@ -31,6 +31,11 @@ impl Share {
         self.most
     }
 
+    /// Known tokens and guesses of a step with guesses, at most.
+    pub(in crate::scheduler) fn step_tokens(&self) -> usize {
+        if self.most == 0 { 0 } else { STEP_TOKENS.max(self.most + 1) }
+    }
+
     /// What each of `n_sequences` may guess in a step that has this room left.
     pub(in crate::scheduler) fn next(&mut self, n_sequences: usize, room: Room) -> usize {
         if self.held_off > 0 {
@@ -40,7 +45,7 @@ impl Share {
         if n_sequences == 0 {
             return 0;
         }
-        let of_step = STEP_TOKENS.max(self.most + 1) / n_sequences;
+        let of_step = self.step_tokens() / n_sequences;
         let of_rows = room.rows / n_sequences;
         // The known token has its place in the step, and its row.
         of_step.min(of_rows).saturating_sub(1).min(room.tokens / n_sequences).min(self.most)
