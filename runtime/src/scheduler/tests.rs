@@ -266,20 +266,19 @@ fn a_slow_reader_pauses_alone_and_counts_as_no_hang() {
     assert_eq!(tokens, oracle(b"slow", 10));
 }
 
-/// Looks at the counters while it computes, as the thread that reports does.
-struct Observed {
+/// Shows each batch before it is computed.
+struct Watched<F> {
     engine: FakeEngine,
-    counters: Arc<Counters>,
-    seen: Vec<Pace>,
+    look: F,
 }
 
-impl TextEngine for Observed {
+impl<F: FnMut(&Batch)> TextEngine for Watched<F> {
     fn limits(&self) -> Limits {
         self.engine.limits()
     }
 
     fn step(&mut self, batch: &Batch, rows: &mut Rows) -> Result<(), StepError> {
-        self.seen.push(self.counters.pace());
+        (self.look)(batch);
         self.engine.step(batch, rows)
     }
 
@@ -301,13 +300,14 @@ fn the_size_of_a_step_is_known_while_it_runs() {
     let Bench { mut scheduler, engine, counters } = Bench::new(limits(1, 64, 8), Faults::default());
     let (sequence, _reader) = sequence(&ask(b"eleven tok.", 2));
     scheduler.submit(sequence);
-    let mut engine = Observed { engine, counters: Arc::clone(&counters), seen: Vec::new() };
+    let sizes = |pace: Pace| (pace.steps, pace.pending, pace.step_tokens, pace.largest_step_tokens);
+    let mut seen = Vec::new();
+    // As the thread that reports looks at them.
+    let mut engine = Watched { engine, look: |_: &Batch| seen.push(sizes(counters.pace())) };
     while scheduler.tick(&mut engine, Instant::now()).unwrap() == Turn::Stepped {}
-    let sizes = |pace: &Pace| (pace.steps, pace.pending, pace.step_tokens, pace.largest_step_tokens);
     // The prompt in two chunks, then the first token that was generated.
-    let seen: Vec<_> = engine.seen.iter().map(sizes).collect();
     assert_eq!(seen, [(0, 1, 8, 0), (1, 1, 3, 8), (2, 1, 1, 8)]);
-    assert_eq!(sizes(&counters.pace()), (3, 0, 0, 8));
+    assert_eq!(sizes(counters.pace()), (3, 0, 0, 8));
 }
 
 #[test]
