@@ -8,7 +8,7 @@ use std::{
 
 use figment::error::Kind;
 
-use crate::{Origin, auth::Scope, key::Key, moment, network, secret, size, suggest, workers};
+use crate::{Origin, auth::Scope, key::Key, moment, network, secret, size, slots, suggest, workers};
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -160,6 +160,9 @@ fn expected(key: &Key, kind: Kind) -> Cow<'static, str> {
         "budget.ram" | "budget.gpu" => return size::EXPECTED_OR_AUTO.into(),
         "budget.ram_reserve" | "budget.gpu_reserve" | "prefixes.ram" | "prefixes.file" | "prefixes.disk" => {
             return size::EXPECTED.into();
+        }
+        name if is_of_worker(name) && name.rsplit('.').next() == Some("slots") => {
+            return slots::EXPECTED.into();
         }
         name if is_of_worker(name) && name.ends_with(".speculation") => {
             return workers::EXPECTED_SPECULATION.into();

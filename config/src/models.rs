@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Size, Speculation};
+use crate::{Size, Slots, Speculation};
 
 /// Where models are found.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -36,10 +36,16 @@ pub struct ModelEntry {
     pub context: Option<u32>,
     /// Sequences that are generated at once.
     #[serde(default)]
-    pub slots: Option<u32>,
+    pub slots: Option<Slots>,
     /// How tokens are guessed.
     #[serde(default)]
     pub speculation: Option<Speculation>,
+    /// A smaller model of the same format and vocabulary that guesses where nothing is looked up.
+    #[serde(default)]
+    pub draft: Option<String>,
+    /// Tokens that it guesses at once, at most.
+    #[serde(default)]
+    pub draft_tokens: Option<u32>,
     /// How much longer a step may become, for sequences that decode, by prompts that are computed beside them; 0 is
     /// without bound.
     #[serde(default)]

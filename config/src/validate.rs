@@ -6,14 +6,14 @@ use std::{borrow::Cow, collections::HashSet, ops::RangeInclusive};
 
 pub use access::is_key_name;
 
-use crate::{Config, ModelEntry, Quota, Size, WorkerConfig, key::Key};
+use crate::{Config, ModelEntry, Quota, Size, Speculation, WorkerConfig, key::Key, slots};
 
 /// Seconds in a year: longer times are slips, and would overflow the clock.
 const YEAR_S: u64 = 365 * 24 * 3600;
-/// Sequences that one worker can generate at once.
-const SLOTS: RangeInclusive<u64> = 1..=256;
 /// Tokens of context of one slot, 0 being the model's own; engines count in 32 bits.
 const CONTEXT: RangeInclusive<u64> = 0..=1 << 24;
+/// Tokens that a draft model may guess at once.
+const DRAFT_TOKENS: RangeInclusive<u64> = 1..=64;
 
 /// The least memory that any worker can do with.
 const LEAST: Size = Size(1 << 20);
@@ -149,7 +149,7 @@ fn worker_of(format: &str, worker: &WorkerConfig) -> Checked {
             "a file name pattern of the form *.ext",
         )?;
     }
-    within(worker.slots.into(), SLOTS, at("slots"))?;
+    require(worker.slots.is_possible(), at("slots"), slots::EXPECTED)?;
     within(worker.context.into(), CONTEXT, at("context"))?;
     within(worker.threads.into(), 0..=1024, at("threads"))?;
     require(is_stretch(worker.step_stretch), at("step_stretch"), STRETCH)?;
@@ -165,7 +165,10 @@ fn models(config: &Config) -> Checked {
         require(is_model_name(default), key(&["models", "default"]), MODEL_NAME)?;
     }
     let mut taken = HashSet::new();
-    config.model.iter().enumerate().try_for_each(|(idx, entry)| model(idx, entry, &mut taken))
+    config.model.iter().enumerate().try_for_each(|(idx, entry)| {
+        model(idx, entry, &mut taken)?;
+        draft(idx, entry, &config.model)
+    })
 }
 
 fn model<'c>(idx: usize, entry: &'c ModelEntry, taken: &mut HashSet<&'c str>) -> Checked {
@@ -181,9 +184,29 @@ fn model<'c>(idx: usize, entry: &'c ModelEntry, taken: &mut HashSet<&'c str>) ->
     require(has_path, at("path"), "the path of a file or folder")?;
     require(entry.memory.is_none_or(|memory| memory >= LEAST), at("memory"), AT_LEAST)?;
     within(entry.context.unwrap_or(0).into(), CONTEXT, at("context"))?;
-    within(entry.slots.unwrap_or(1).into(), SLOTS, at("slots"))?;
+    require(entry.slots.unwrap_or_default().is_possible(), at("slots"), slots::EXPECTED)?;
     require(entry.step_stretch.is_none_or(is_stretch), at("step_stretch"), STRETCH)?;
     within(entry.ttl.unwrap_or(0), 0..=YEAR_S, at("ttl"))
+}
+
+/// What can be said of a draft model without looking for it.
+fn draft(idx: usize, entry: &ModelEntry, entries: &[ModelEntry]) -> Checked {
+    let idx = idx.to_string();
+    let at = |name: &str| key(&["model", &idx, name]);
+    let Some(draft) = &entry.draft else {
+        return require(entry.draft_tokens.is_none(), at("draft_tokens"), "a model that has a `draft`");
+    };
+    let is_meant = |other: &&ModelEntry| other.name == *draft || other.aliases.contains(draft);
+    let is_drafted = entries.iter().filter(is_meant).any(|other| other.draft.is_some());
+    require(is_model_name(draft), at("draft"), MODEL_NAME)?;
+    require(!is_meant(&entry), at("draft"), "the name of another model")?;
+    require(!is_drafted, at("draft"), "a model that has no `draft` itself")?;
+    require(
+        entry.speculation != Some(Speculation::Off),
+        at("speculation"),
+        "lookup, since it has a `draft`",
+    )?;
+    within(entry.draft_tokens.unwrap_or(1).into(), DRAFT_TOKENS, at("draft_tokens"))
 }
 
 /// Whether a client can ask for a model by this name.

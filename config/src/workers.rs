@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Slots;
+
 /// How the worker of one format is run. A format that Impetus does not know is added by naming its `command`
 /// and the `patterns` of the files it serves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,15 +17,15 @@ pub struct WorkerConfig {
     /// by content.
     pub patterns: Vec<String>,
     /// Sequences that are generated at once.
-    pub slots: u32,
+    pub slots: Slots,
     /// Tokens of context of one slot; 0 is the model's own.
     pub context: u32,
     /// Compute threads; 0 is one for each core.
     pub threads: u32,
     /// How tokens are guessed, to be computed together with the one that is known.
     pub speculation: Speculation,
-    /// How much longer a step may become, for sequences that decode, by prompts that are computed beside them: times
-    /// the step without them; 0 is without bound.
+    /// How much longer the wait for a next token may become, 99 times of 100, by prompts that are computed beside those
+    /// that decode: times the step without them; 0 is without bound.
     pub step_stretch: f64,
     /// Workers kept started without a model.
     pub standby: u32,
@@ -52,7 +54,7 @@ impl Default for WorkerConfig {
         Self {
             command: PathBuf::new(),
             patterns: Vec::new(),
-            slots: 4,
+            slots: Slots::Auto,
             context: 0,
             threads: 0,
             speculation: Speculation::default(),

@@ -2,6 +2,7 @@
 //! supervisor lent a worker of, endpoints are ours, keys are those that there are.
 
 mod fleet;
+mod stages;
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -14,6 +15,9 @@ use ::metrics::{
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 pub(crate) use fleet::render as render_fleet;
+#[cfg(test)]
+pub(crate) use stages::so_far;
+pub(crate) use stages::{Stage, Stopwatch, Timed, render as render_stages, spent};
 
 use crate::upstream::Cause;
 

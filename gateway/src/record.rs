@@ -18,7 +18,7 @@ use crate::{
     access::Caller,
     clock,
     error::Failure,
-    metrics,
+    metrics::{self, Stage, Timed},
     upstream::{Asked, Embedded, Event, Events, Ranked},
 };
 
@@ -144,8 +144,9 @@ impl Record {
         self.0.caller.get().cloned().unwrap_or_default()
     }
 
-    /// By whom and when the request is made, which is now.
+    /// By whom and when the request is made, which is now that it is understood.
     pub(crate) fn asked(&self) -> Asked {
+        metrics::spent(Stage::Http, self.0.started.elapsed());
         let caller = self.caller();
         Asked {
             id: self.id().clone(),
@@ -170,7 +171,7 @@ impl Record {
     ) -> impl Stream<Item = Result<Event, Error>> + Send + Unpin + use<> {
         self.0.progress().inference.get_or_insert_default().n_running += 1;
         let (Self(account), mut choice) = (self.clone(), Choice { prompt, ..Choice::default() });
-        events.inspect(move |event| {
+        Timed(events).inspect(move |event| {
             if let Some(inference) = &mut account.progress().inference {
                 match event {
                     Ok(event) => {
@@ -183,11 +184,12 @@ impl Record {
         })
     }
 
-    /// Waits for an answer that comes as a whole and takes account of it.
+    /// Waits for an answer that comes as a whole, to a request that is understood, and takes account of it.
     pub(crate) async fn observe_whole<T: Whole>(
         &self,
         answer: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        metrics::spent(Stage::Http, self.0.started.elapsed());
         self.0.progress().inference = Some(Inference::default());
         let answer = answer.await;
         if let Some(inference) = &mut self.0.progress().inference {
@@ -374,6 +376,20 @@ mod tests {
         check("crashed_in_stream", Some(200), vec![Ok(accepted()), crash()], r#"model="tiny",status="500""#)
             .await;
         check("not_found", Some(404), vec![no_model()], r#"model="",status="404""#).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_until_a_request_is_understood_is_counted_whatever_it_asks_for() {
+        const LONG: Duration = Duration::from_mins(1);
+        let record = Record::open("id".into(), "understood", Span::none());
+        tokio::time::advance(LONG).await;
+        let before = metrics::so_far(Stage::Http);
+        record.asked();
+        let asked = metrics::so_far(Stage::Http);
+        let failed = async { Err::<Ranked, _>(Error::new(Code::ModelNotFound, "none")) };
+        record.observe_whole(failed).await.unwrap_err();
+        let observed = metrics::so_far(Stage::Http);
+        assert!(asked >= before + LONG && observed >= asked + LONG, "{before:?} {asked:?} {observed:?}");
     }
 
     #[tokio::test]

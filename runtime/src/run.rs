@@ -4,6 +4,7 @@
 //! Three threads matter: the main thread runs the async service, the engine's thread owns the engine and
 //! everything in it, and the lifeline watches the channel to the supervisor, or waits for the next one.
 
+mod draft;
 pub(crate) mod engine_thread;
 mod link;
 mod peak;
@@ -135,8 +136,11 @@ fn serve_placed<B: Backend>(mut link: Link, mut worker: Ready, engine: Engine) -
         let incoming = endpoint::listen(spec.socket.as_ref())
             .map_err(|error| refused(&format!("listening on {}", spec.socket), &spec, &error))?;
         let model = model_spec(&spec, &worker.standby);
-        worker.sandbox.seal(&model);
-        let placement = Placement { model, scheduler: scheduler_settings(&spec), prefixes };
+        let drafted = spec.speculation.as_ref().and_then(|speculation| speculation.draft.as_ref());
+        let draft = drafted.map(|draft| draft::model_spec(draft, &model));
+        worker.sandbox.seal([&model].into_iter().chain(&draft));
+        let scheduler = scheduler_settings(&spec, model.threads);
+        let placement = Placement { model, draft, scheduler, prefixes };
         engine.place.send(placement).map_err(|_| End::EngineFailed)?;
         let loaded = match engine.loaded.await {
             Ok(Ok(loaded)) => loaded,
@@ -215,10 +219,15 @@ fn model_spec(spec: &WorkerSpec, standby: &StandbySpec) -> ModelSpec {
     }
 }
 
-fn scheduler_settings(spec: &WorkerSpec) -> SchedulerSettings {
+fn scheduler_settings(spec: &WorkerSpec, threads: u32) -> SchedulerSettings {
+    let speculation = spec.speculation.as_ref();
     SchedulerSettings {
-        lookup_tokens: spec.speculation.unwrap_or_default().lookup_tokens,
+        lookup_tokens: speculation.map_or(0, |speculation| speculation.lookup_tokens),
+        draft_tokens: speculation
+            .and_then(|speculation| speculation.draft.as_ref())
+            .map_or(0, |draft| draft.tokens),
         step_stretch: spec.step_stretch,
+        sampling_threads: threads,
     }
 }
 
@@ -300,9 +309,10 @@ fn refused(what: &str, spec: &WorkerSpec, error: &dyn std::fmt::Display) -> End 
 fn load_failed(error: &LoadError) -> End {
     let code = match error {
         LoadError::Memory { .. } => Code::NoCapacity,
-        LoadError::Engine { .. } | LoadError::Broken { .. } | LoadError::Option { .. } => {
-            Code::ModelLoadFailed
-        }
+        LoadError::Engine { .. }
+        | LoadError::Broken { .. }
+        | LoadError::Option { .. }
+        | LoadError::Draft { .. } => Code::ModelLoadFailed,
     };
     End::LoadFailed(Error::new(code, error.to_string()))
 }

@@ -26,7 +26,8 @@ mod mirostat;
 mod params;
 mod penalty;
 mod random;
-mod softmax;
+mod shortcut;
+pub(crate) mod softmax;
 mod temperature;
 #[cfg(test)]
 mod tests;
@@ -67,6 +68,8 @@ pub struct Sampler {
     open_tokens: u32,
     ends: Vec<TokenId>,
     candidates: Vec<Candidate>,
+    /// Scratch of what draws from a whole row.
+    parts: Vec<f64>,
 }
 
 /// A token that was chosen.
@@ -105,8 +108,8 @@ impl Sampler {
         let penalties = Penalties::new(&params);
         let dry = params.dry.clone().filter(|dry| dry.multiplier > 0.0).map(|dry| Dry::new(dry, vocabulary));
         let mirostat = params.mirostat.map(Mirostat::new);
-        let (ends, candidates) = (Vec::new(), Vec::new());
-        Ok(Self { params, choice, penalties, dry, mirostat, open_tokens: 0, ends, candidates })
+        let (ends, candidates, parts) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { params, choice, penalties, dry, mirostat, open_tokens: 0, ends, candidates, parts })
     }
 
     /// The same sampler, which chooses none of `ends` at the first `tokens` positions unless nothing else is allowed.
@@ -157,11 +160,16 @@ impl Sampler {
         let token = if self.is_greedy() {
             greedy(logits)
         } else {
-            self.narrow(logits, position);
+            // Once, and not when the plain way is first needed, which is rarely.
+            self.candidates.clear();
+            self.candidates.reserve(logits.len());
             let uniform = random::uniform(self.params.seed, self.choice, position);
-            let drawn = candidate::draw(&mut self.candidates, uniform);
-            self.learn(drawn);
-            drawn
+            self.draw_from_all(logits, uniform).or_else(|| {
+                self.narrow(logits, position);
+                let drawn = candidate::draw(&mut self.candidates, uniform);
+                self.learn(drawn);
+                drawn
+            })
         };
         let token = token.ok_or(SampleError::NoCandidate { position, vocabulary: logits.len() })?;
         Ok(Sampled { token, score: self.score(logits, token) })
@@ -184,26 +192,36 @@ impl Sampler {
         }
     }
 
+    /// Whether choosing a token takes more than looking at each logit once.
+    pub(crate) fn is_costly(&self) -> bool {
+        !self.is_greedy() || self.params.logprobs.is_some()
+    }
+
+    /// Draws where nothing but the temperature matters; none where the plain way has to.
+    fn draw_from_all(&mut self, logits: &[f32], uniform: f64) -> Option<TokenId> {
+        let params = &self.params;
+        let is_plain =
+            self.mirostat.is_none() && params.has_no_filter() && params.dynamic_temperature.is_none();
+        if !is_plain || params.temperature <= 0.0 {
+            return None;
+        }
+        shortcut::draw(logits, params.temperature, uniform, &mut self.parts)
+    }
+
     /// Leaves the candidates of `position`, their logits at the temperature.
     fn narrow(&mut self, logits: &[f32], position: u32) {
         let Self { params, mirostat, candidates, .. } = self;
-        let first = params.top_k as usize;
-        let is_first = mirostat.is_none() && params.top_n_sigma.is_none_or(|n| n <= 0.0);
-        if is_first && (1..=MAX_LISTED).contains(&first) {
-            candidate::collect_best(logits, first, candidates);
-        } else {
-            candidates.clear();
-        }
-        if candidates.is_empty() {
+        if mirostat.is_some() || !collect_few(params, logits, candidates) {
             candidate::collect(logits, candidates);
-        }
-        if mirostat.is_none() {
-            filter(params, candidates);
-            if let Some(xtc) = params.xtc
-                && random::other_uniform(params.seed, self.choice, position) < f64::from(xtc.probability)
-            {
-                filter::exclude_top(candidates, xtc.threshold);
+            if mirostat.is_none() {
+                filter(params, candidates);
             }
+        }
+        if mirostat.is_none()
+            && let Some(xtc) = params.xtc
+            && random::other_uniform(params.seed, self.choice, position) < f64::from(xtc.probability)
+        {
+            filter::exclude_top(candidates, xtc.threshold);
         }
         let temperature = temperature::of(candidates, params.temperature, params.dynamic_temperature);
         candidate::scale(candidates, temperature);
@@ -246,16 +264,51 @@ fn filter(params: &SamplingParams, candidates: &mut Vec<Candidate>) {
     }
 }
 
+/// Fills `candidates` with what the filters leave, where the first of them finds that without collecting the others;
+/// false: it does not.
+fn collect_few(params: &SamplingParams, logits: &[f32], candidates: &mut Vec<Candidate>) -> bool {
+    let top_k = params.top_k as usize;
+    let has_sigma = params.top_n_sigma.is_some_and(|n| n > 0.0);
+    let is_typical = params.typical_p.is_some_and(|p| p < 1.0);
+    let (top_p, min_p) = (params.top_p.filter(|p| *p < 1.0), params.min_p.filter(|p| *p > 0.0));
+    if has_sigma {
+        return false;
+    }
+    if top_k > 0 {
+        candidates.clear();
+        if top_k <= MAX_LISTED {
+            candidate::collect_best(logits, top_k, candidates);
+        }
+        let found = !candidates.is_empty();
+        if found {
+            filter(params, candidates);
+        }
+        return found;
+    }
+    match (top_p, min_p) {
+        _ if is_typical => false,
+        (Some(p), min_p) => {
+            let found = shortcut::nucleus(logits, p, candidates);
+            if let Some(p) = min_p.filter(|_| found) {
+                filter::min_p(candidates, p);
+            }
+            found
+        }
+        (None, Some(p)) => shortcut::probable(logits, p, candidates),
+        (None, None) => false,
+    }
+}
+
 /// The token of the largest logit, the lowest of equals; none if no logit counts.
 fn greedy(logits: &[f32]) -> Option<TokenId> {
-    let mut best = None;
-    let mut highest = f32::NEG_INFINITY;
-    for (token, &logit) in logits.iter().enumerate() {
-        // A NaN compares false and never wins.
-        if logit > highest {
-            highest = logit;
-            best = Some(TokenId(token as u32));
+    let (mut first, mut highest) = (0, f32::NEG_INFINITY);
+    for (part, logits) in logits.chunks(softmax::PART).enumerate() {
+        let largest = softmax::largest(logits);
+        if largest > highest {
+            (first, highest) = (part * softmax::PART, largest);
         }
     }
-    best
+    // A NaN equals nothing, and minus infinity does not count.
+    let is_best = |logit: &f32| *logit >= highest && highest > f32::NEG_INFINITY;
+    logits[first..].iter().position(is_best).map(|nth| TokenId((first + nth) as u32))
 }

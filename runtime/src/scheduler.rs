@@ -4,13 +4,17 @@
 //! channel but those the sequences bring. A tick looks after cancelled sequences, admits waiting ones, composes
 //! a batch, steps the engine, samples, and sends what came of it.
 
+mod acceptance;
 mod admission;
+mod chooser;
 mod composition;
 mod counters;
+mod draft;
 mod echo;
 mod event;
 mod guess;
 mod keeper;
+mod pool;
 mod prefixes;
 mod queue;
 mod saving;
@@ -25,18 +29,23 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(crate) use counters::Stage;
 pub use counters::{Counters, Pace};
+pub use draft::Draft;
 pub use event::{Ending, Event, FinishReason, Said, Timings, Usage};
 pub use prefixes::Prefixes;
 pub use saving::Keeping;
 pub use sequence::{Sequence, SequenceParams};
 
 use crate::{
-    engine::{Batch, Limits, Rows, SlotId, StepError, TextEngine, Want},
+    engine::{Batch, Limits, Rows, SlotId, StepError, TextEngine},
     scheduler::{
+        acceptance::{Reading, Row},
         composition::{Member, Room},
+        draft::Outcome,
         guess::Share,
         keeper::Keeper,
+        pool::Pool,
         queue::Queue,
         slots::Slots,
         stretch::Stretch,
@@ -64,11 +73,15 @@ pub enum Turn {
 /// What a scheduler is told of how to go about it; the default is the plainest way.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct SchedulerSettings {
-    /// Tokens that are guessed for a sequence at most in one step; 0: none.
+    /// Tokens that are looked up for a sequence at most in one step; 0: none.
     pub lookup_tokens: u32,
-    /// How much longer prompts may make a step in which sequences decode, times the step without them; 0: as much as the
-    /// engine takes at once.
+    /// Tokens that a draft model guesses at most where nothing was looked up.
+    pub draft_tokens: u32,
+    /// How much longer prompts may make the wait for a next token, 99 times of 100, times the step without them; 0: as
+    /// much as the engine takes at once.
     pub step_stretch: f64,
+    /// Threads that choose tokens between two steps where there is much to do, the engine's own among them; 0: that one.
+    pub sampling_threads: u32,
 }
 
 /// All sequences of a worker.
@@ -81,8 +94,17 @@ pub struct Scheduler {
     batch: Batch,
     /// The sequences of the batch, a chunk each.
     members: Vec<Member>,
+    /// Those of `running` whose prompts are not computed yet, while a batch is put together; and how often that was.
+    order: Vec<usize>,
+    turns: u32,
+    /// How far their rows have been read.
+    readings: Vec<Reading>,
     rows: Rows,
+    pool: Pool<Row>,
+    /// Rows that the pool is to choose from; kept for their capacity.
+    lent: Vec<Row>,
     guesses: Share,
+    draft: Option<Draft>,
     stretch: Stretch,
     /// A sequence was preempted: nobody is admitted until another one has left its slot, or the same would happen
     /// again at once.
@@ -102,7 +124,7 @@ impl Scheduler {
     /// A scheduler for an engine with these limits.
     pub fn new(limits: Limits, settings: SchedulerSettings, counters: Arc<Counters>) -> Self {
         counters.slots_total(limits.slots);
-        let guesses = Share::new(settings.lookup_tokens);
+        let guesses = Share::new(settings.lookup_tokens, settings.draft_tokens);
         let (mut batch, mut rows) = (Batch::default(), Rows::new(limits.vocabulary));
         batch.reserve(limits.tokens_per_step as usize);
         rows.reserve(limits.chunks_per_step.min(limits.slots) as usize + guesses.step_tokens());
@@ -114,9 +136,14 @@ impl Scheduler {
             waiting: Queue::default(),
             batch,
             members: Vec::new(),
+            order: Vec::new(),
+            turns: 0,
+            readings: Vec::new(),
             rows,
-            // The known token is one of a chunk's.
-            guesses: Share::new(settings.lookup_tokens.min(limits.chunk_rows.saturating_sub(1))),
+            pool: Pool::new(settings.sampling_threads),
+            lent: Vec::new(),
+            guesses: guesses.within(limits.chunk_rows),
+            draft: None,
             stretch: Stretch::new(settings.step_stretch),
             crowded: false,
             next: 0,
@@ -129,6 +156,13 @@ impl Scheduler {
     pub fn keeping(mut self, prefixes: Arc<Prefixes>) -> Self {
         self.slots.show_on(prefixes.board());
         self.keeper = Keeper::new(prefixes);
+        self
+    }
+
+    /// Has `draft` guess what is not found in a sequence's own text.
+    #[must_use]
+    pub fn drafting(mut self, draft: Draft) -> Self {
+        self.draft = Some(draft);
         self
     }
 
@@ -155,7 +189,9 @@ impl Scheduler {
         self.drop_cancelled();
         self.keep_long(engine);
         self.admit(engine, now);
+        let begun = Instant::now();
         self.compose();
+        self.counters.spent(Stage::Compose, begun.elapsed());
         self.publish();
         let turn = if !self.batch.is_empty() {
             self.step(engine, now)?;
@@ -182,8 +218,16 @@ impl Scheduler {
                     self.members.iter().map(|member| member.n_tokens).filter(|n_tokens| *n_tokens > 1);
                 let (n_prefilled, n_prompts) =
                     prefill.fold((0, 0), |(sum, n), n_tokens| (sum + n_tokens, n + 1));
-                self.stretch.learn(self.members.len() - n_prompts, n_prefilled, took);
-                self.accept(engine, now + took);
+                let stage = if n_prompts > 0 { Stage::Prefill } else { Stage::Decode };
+                self.counters.spent(stage, took);
+                let n_decoding = self.members.len() - n_prompts;
+                self.stretch.learn(n_decoding, n_prefilled, took);
+                let n_guessed = self.members.iter().map(|member| member.n_guessed).sum();
+                let drafted = self.draft.as_ref().map_or(Duration::ZERO, Draft::took);
+                let n_true = self.accept(engine, now + drafted + took);
+                if let Some(draft) = &mut self.draft {
+                    draft.learn(&Outcome { n_decoding, n_prefilled, n_guessed, n_true, took });
+                }
             }
             Err(StepError::Fatal { reason }) => return Err(Fatal { reason }),
             // Perhaps it is the guesses that are too much: nobody is to suffer for them.
@@ -192,65 +236,6 @@ impl Scheduler {
             Err(StepError::Rejected { slots, reason }) => self.reject(engine, &slots, &reason),
         }
         Ok(())
-    }
-
-    /// Hands the rows of the step to their sequences, books what was computed, and ends the sequences that are over.
-    fn accept(&mut self, engine: &mut dyn TextEngine, now: Instant) {
-        let mut first_row = 0;
-        let mut over = Vec::new();
-        for (chunk, member) in self.batch.chunks().iter().zip(&self.members) {
-            let tokens = self.batch.tokens(chunk);
-            let Running { sequence, slot } = &mut self.running[member.running];
-            if member.n_tokens > 1 || sequence.completion_tokens() == 0 {
-                self.counters.prefilled(member.n_tokens as u64);
-            }
-            let n_rows = match chunk.want {
-                Want::Nothing => 0,
-                Want::Last => 1,
-                Want::All => tokens.len(),
-            };
-            let mut n_kept = tokens.len() - n_rows;
-            let mut is_over = false;
-            for row in first_row..first_row + n_rows {
-                let place = chunk.position as usize + n_kept;
-                // A guess that did not come true has another token in its place, or none.
-                if is_over || sequence.tokens()[place] != tokens[n_kept] {
-                    break;
-                }
-                n_kept += 1;
-                let logits = self.rows.row_mut(row);
-                if place + 1 < sequence.tokens().len() {
-                    sequence.take_known(logits, place);
-                    continue;
-                }
-                self.counters.sampled();
-                is_over = sequence.sample(logits, self.limits.context_tokens, now);
-            }
-            first_row += n_rows;
-            sequence.tell();
-            if is_over {
-                over.push(member.running);
-            }
-            self.slots.extend(*slot, &tokens[..n_kept]);
-            if member.n_guessed > 0 {
-                let n_true = n_kept - member.n_tokens;
-                sequence.learn(n_true);
-                self.counters.guessed(member.n_guessed, n_true);
-            }
-            if n_kept < tokens.len() && engine.kv_truncate(*slot, self.slots.held(*slot) as u32).is_err() {
-                engine.kv_clear(*slot);
-                self.slots.forget(*slot);
-                self.guesses.not_forgotten();
-            }
-        }
-        self.counters.stepped();
-        over.sort_unstable();
-        for &member in over.iter().rev() {
-            let Running { slot, .. } = self.running.remove(member);
-            self.slots.release(slot);
-            self.crowded = false;
-            self.counters.finished();
-        }
     }
 
     fn publish(&self) {

@@ -40,7 +40,7 @@ use crate::{
     prompt::InfillTokens,
     run::engine_thread::{Order, Work},
     sampling::grammar::Grammars,
-    scheduler::{Counters, Sequence, SequenceParams},
+    scheduler::{Counters, Sequence, SequenceParams, Stage},
     service::{
         completion::Completion,
         dialogue::{Dialogue, Held},
@@ -171,7 +171,7 @@ impl Service {
             };
             return Err(self.wrong_task(what));
         };
-        let submitted = Instant::now();
+        let begun = Instant::now();
         let limits = self.limits();
         let vocabulary = Arc::clone(&self.shared.vocabulary);
         let (dialogue, request) =
@@ -188,9 +188,10 @@ impl Service {
 
         let (events, receiver) = mpsc::channel(EVENTS_PER_READER);
         let (shared, prefixes) = (Arc::clone(&self.shared), prefixes.clone());
-        let (sequence, text) = blocking(move || {
+        let (sequence, text, tokenize) = blocking(move || {
             let Held { output, constraint } =
                 dialogue.begin(&text, output, &shared.conversation, &shared.grammars)?;
+            let submitted = Instant::now();
             let sequence = Sequence::new(SequenceParams {
                 owner,
                 priority,
@@ -207,9 +208,10 @@ impl Service {
             if let Some(prefixes) = prefixes {
                 prefixes.fetch(&sequence);
             }
-            Ok::<_, Error>((Box::new(sequence), text))
+            Ok::<_, Error>((Box::new(sequence), text, submitted - begun))
         })
         .await??;
+        self.shared.counters.spent(Stage::Tokenize, tokenize);
         orders.try_send(Order::Generate(sequence)).map_err(|error| match error {
             TrySendError::Full(_) => {
                 Error::new(Code::NoCapacity, "too many requests wait for this model: try again soon")
@@ -227,7 +229,7 @@ impl Service {
         let event =
             |event| GenerateEvent { model: model.clone(), index, tokens: Vec::new(), event: Some(event) };
         let first: Vec<_> = first.into_iter().map(|first| Ok(event(first))).collect();
-        let rest = Completion::new(model, vocabulary, text, receiver, in_progress);
+        let rest = Completion::new(model, vocabulary, text, receiver, in_progress).tokenized_in(tokenize);
         Ok(Box::pin(tokio_stream::iter(first).chain(rest)))
     }
 

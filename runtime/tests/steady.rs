@@ -1,10 +1,13 @@
-//! Sequences that decode allocate nothing on the engine's thread but the text that leaves it: a buffer for each event,
-//! which its reader frees.
+//! Sequences that decode allocate nothing, on the engine's thread and on those that choose tokens beside it, but the text
+//! that leaves it: a buffer for each event, which its reader frees.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Instant,
 };
 
@@ -14,9 +17,12 @@ use impetus_runtime::{
     },
     output::{Output, StopParams},
     sampling::{Sampler, SamplingParams},
-    scheduler::{Counters, Event, Scheduler, SchedulerSettings, Sequence, SequenceParams, Turn},
+    scheduler::{Counters, Draft, Event, Scheduler, SchedulerSettings, Sequence, SequenceParams, Turn},
 };
 use tokio::sync::mpsc;
+
+/// So many logits that several threads choose from them.
+const WIDE: u32 = 8192;
 
 const LIMITS: Limits = Limits {
     slots: 8,
@@ -31,27 +37,30 @@ const LIMITS: Limits = Limits {
 const WARM_UP: usize = 128;
 const STEADY: usize = 512;
 
-/// The system's allocator, which counts for each thread.
+/// The system's allocator, which counts for each thread and for all of them.
 struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
+/// Of all threads.
+static EVERYWHERE: AtomicUsize = AtomicUsize::new(0);
+
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 // SAFETY: everything is the system allocator's; counting touches nothing but a number of the thread's own, which needs
-// no allocation and no destructor.
+// no allocation and no destructor, and an atomic one.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        Self::count();
         // SAFETY: the caller keeps to the contract of the function of the same name.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        Self::count();
         // SAFETY: as above.
         unsafe { System.realloc(old, layout, size) }
     }
@@ -62,11 +71,26 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
+impl Counting {
+    fn count() {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        EVERYWHERE.fetch_add(1, Relaxed);
+    }
+}
+
 /// An engine without a model that allocates nothing: letters, most probably the one that the position tells. Half
 /// characters have buffers of their own, once for each sequence.
 struct Letters {
     held: [u32; LIMITS.slots as usize],
-    row: [f32; LIMITS.vocabulary as usize],
+    row: Vec<f32>,
+    /// The logit of that letter; those of the others are 10.
+    best: f32,
+}
+
+impl Letters {
+    fn new(best: f32, vocabulary: u32) -> Self {
+        Self { held: [0; LIMITS.slots as usize], row: vec![0.0; vocabulary as usize], best }
+    }
 }
 
 impl TextEngine for Letters {
@@ -85,7 +109,7 @@ impl TextEngine for Letters {
                     self.row.fill(f32::NEG_INFINITY);
                     let next = (held.wrapping_mul(2_654_435_761) >> 16).wrapping_add(token.0) % 20;
                     self.row[97..117].fill(10.0);
-                    self.row[97 + next as usize] = 11.0;
+                    self.row[97 + next as usize] = self.best;
                     rows.push(&self.row);
                 }
             }
@@ -128,19 +152,28 @@ fn sequence(params: SamplingParams, stop: &StopParams) -> (Sequence, mpsc::Recei
 
 /// Checks what each tick allocates while sequences with these parameters decode.
 fn check(what: &str, settings: SchedulerSettings, sampling: &SamplingParams, stop: &StopParams) {
-    let mut scheduler = Scheduler::new(LIMITS, settings, Arc::new(Counters::default()));
-    let mut engine = Letters { held: [0; LIMITS.slots as usize], row: [0.0; LIMITS.vocabulary as usize] };
+    let vocabulary = if settings.sampling_threads > 1 { WIDE } else { LIMITS.vocabulary };
+    let limits = Limits { vocabulary, ..LIMITS };
+    let mut scheduler = Scheduler::new(limits, settings, Arc::new(Counters::default()));
+    let mut engine = Letters::new(11.0, vocabulary);
+    if settings.draft_tokens > 0 {
+        // It knows what comes next, and is sure of it.
+        let draft = Letters::new(30.0, vocabulary);
+        scheduler = scheduler.drafting(Draft::new(Box::new(draft), limits, 0.0));
+    }
     let mut readers = Vec::new();
     for seed in 0..LIMITS.slots {
         let (sequence, reader) = sequence(SamplingParams { seed: seed.into(), ..sampling.clone() }, stop);
         scheduler.submit(sequence);
         readers.push(reader);
     }
+    let is_shared = settings.sampling_threads > 1;
+    let allocations = || if is_shared { EVERYWHERE.load(Relaxed) } else { ALLOCATIONS.get() };
     let mut n_events = 0;
     for tick in 0..WARM_UP + STEADY {
-        let before = ALLOCATIONS.get();
+        let before = allocations();
         let turn = scheduler.tick(&mut engine, Instant::now());
-        let n_allocated = ALLOCATIONS.get() - before;
+        let n_allocated = allocations() - before;
         assert_eq!(turn.expect("the engine is well"), Turn::Stepped, "{what}");
         let (mut n_texts, mut n_more) = (0, 0);
         for reader in &mut readers {
@@ -186,5 +219,7 @@ fn decoding_allocates_the_text_that_it_says() {
     check("filtered", plain, &filtered, &none);
     check("penalised", plain, &penalised, &none);
     check("stop strings", plain, &greedy, &stop);
+    check("threads", SchedulerSettings { sampling_threads: 3, ..plain }, &filtered, &none);
     check("guesses", SchedulerSettings { lookup_tokens: 8, ..plain }, &filtered, &none);
+    check("drafts", SchedulerSettings { draft_tokens: 8, ..plain }, &greedy, &none);
 }

@@ -1,6 +1,7 @@
 //! Which models there are, by what names, and what a worker is told about each: the scan of `impetus-models`
 //! joined with the configuration.
 
+mod draft;
 mod footprint;
 mod hold;
 mod names;
@@ -146,7 +147,7 @@ impl Library {
                 format!("{} cannot be loaded: {broken}", model.name),
             ));
         }
-        Ok(Arc::new(names.manifest(model)))
+        Ok(Arc::new(names.manifest(model, names.draft(model, &catalog)?)))
     }
 
     /// The model's own name for `name`, which may be an alias.

@@ -1,19 +1,23 @@
 //! Which workers are up. One task owns all of it: it hears commands and what workers do, and gives orders.
 //! What follows from what is in the files of this folder; this one is the loop around them.
 
+mod account;
 mod adoption;
 mod ahead;
 mod alone;
 mod coming;
 mod handle;
+mod handover;
 mod hindrance;
 mod leasing;
 mod placement;
 mod pool;
+mod refusal;
 mod residency;
 mod rooms;
 mod seat;
 mod settings;
+mod slots;
 mod snapshot;
 mod successor;
 mod way;
@@ -32,7 +36,7 @@ use tokio::{
 pub use adoption::Inherited;
 pub use handle::{FleetHandle, KeepAlive, Restarted, Wanted};
 pub use seat::Role;
-pub use settings::{FleetSettings, FormatSettings, Manifest};
+pub use settings::{FleetSettings, FormatSettings, Manifest, Width};
 pub use snapshot::{ModelRow, Snapshot, WorkerRow};
 pub use way::LoadTimes;
 

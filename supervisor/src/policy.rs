@@ -4,3 +4,4 @@ pub mod eviction;
 pub mod health;
 pub mod restart;
 pub mod sizing;
+pub mod slots;

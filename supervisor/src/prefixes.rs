@@ -2,6 +2,7 @@
 //! here, since workers may open none, and bounded together. Who has the lock on a file uses it. It comes and goes with
 //! the open file that a worker is given, so that it outlives this process and never the worker.
 
+mod claim;
 mod fingerprint;
 mod folder;
 mod room;
@@ -10,7 +11,6 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
@@ -25,6 +25,7 @@ use impetus_config::Config;
 use impetus_proto::launch::{PrefixSpec, WorkerSpec};
 use tokio::sync::watch;
 
+pub use claim::Claim;
 pub use fingerprint::Fingerprint;
 
 use self::{
@@ -49,6 +50,7 @@ struct State {
     /// Held while files are made and removed. What each may take at most, as its worker was told; unknown of those that
     /// are from a former supervisor.
     turn: Mutex<Granted>,
+    claims: claim::Claims,
     /// Whether the log has been told that none can be made.
     has_warned_of_errors: AtomicBool,
     /// Whether the log has been told that there is no room for more.
@@ -69,6 +71,15 @@ pub struct Owner<'a> {
     pub program: &'a Path,
     /// All files of its model.
     pub files: &'a [PathBuf],
+}
+
+/// What comes with a worker's model.
+#[derive(Debug)]
+pub struct Given {
+    /// The file, which the worker can take once no other has it.
+    pub file: OwnedFd,
+    /// To be kept for as long as the worker lives.
+    pub claim: Claim,
 }
 
 /// A file as it lies there.
@@ -101,6 +112,7 @@ impl PrefixFiles {
             path: state_dir.join(FOLDER),
             config,
             turn: Mutex::default(),
+            claims: claim::Claims::default(),
             has_warned_of_errors: AtomicBool::default(),
             has_warned_of_room: AtomicBool::default(),
         }))
@@ -108,7 +120,7 @@ impl PrefixFiles {
 
     /// What a worker is told of prefixes, and the file that comes with it. The log is told once that a file cannot be
     /// made and once that there is no room for one; such a file is not missed. Works on the disk.
-    pub fn prepare(&self, owner: Owner<'_>) -> (Option<PrefixSpec>, Option<OwnedFd>) {
+    pub fn prepare(&self, owner: Owner<'_>) -> (Option<PrefixSpec>, Option<Given>) {
         let Some(wanted) = &owner.spec.prefixes else { return (None, None) };
         let fingerprint = Fingerprint::of(owner.spec, owner.format, owner.program, owner.files);
         let told = |file_bytes| {
@@ -118,7 +130,7 @@ impl PrefixFiles {
             return (told(0), None);
         }
         match self.make(fingerprint, &owner.spec.model, wanted.file_bytes) {
-            Ok(Some((file, granted))) => (told(granted), Some(file.into())),
+            Ok(Some((given, granted))) => (told(granted), Some(given)),
             Ok(None) => {
                 if !self.0.has_warned_of_room.swap(true, Relaxed) {
                     let (model, path) = (&owner.spec.model, self.0.path.display());
@@ -140,13 +152,20 @@ impl PrefixFiles {
         }
     }
 
+    /// The claim of a worker that was told this by a former supervisor, if it was told of a file.
+    pub fn claim(&self, told: &WorkerSpec) -> Option<Claim> {
+        let prefixes = told.prefixes.as_ref().filter(|prefixes| prefixes.file_bytes > 0)?;
+        Fingerprint::from_bytes(&prefixes.fingerprint).map(|fingerprint| self.0.claims.claim(fingerprint))
+    }
+
     /// The files that there are, the last used first. Works on the disk.
     pub fn list(&self) -> Result<Vec<PrefixFile>, FolderError> {
         let _turn = self.turn();
         let Some(folder) = self.folder()? else { return Ok(Vec::new()) };
         let names = folder.names();
         let file = |entry: Entry| self.described(&entry, names.get(&entry.fingerprint.to_string()));
-        let mut files: Vec<_> = self.entries(&folder)?.into_iter().map(file).collect();
+        let mut files: Vec<_> =
+            self.entries(&folder).map_err(|source| self.error(source))?.into_iter().map(file).collect();
         files.sort_by(|a, b| (b.used, &a.path).cmp(&(a.used, &b.path)));
         Ok(files)
     }
@@ -158,7 +177,7 @@ impl PrefixFiles {
         let Some(folder) = self.folder()? else { return Ok(Vec::new()) };
         let names = folder.names();
         let mut meant = Vec::new();
-        for entry in self.entries(&folder)? {
+        for entry in self.entries(&folder).map_err(|source| self.error(source))? {
             let name = names.get(&entry.fingerprint.to_string());
             if model.is_some() && model != name.map(String::as_str) {
                 continue;
@@ -172,7 +191,7 @@ impl PrefixFiles {
     }
 
     /// The file, open and taken where nobody else has it, and what it may take of the disk; none where there is no room.
-    fn make(&self, fingerprint: Fingerprint, model: &str, wanted: u64) -> io::Result<Option<(File, u64)>> {
+    fn make(&self, fingerprint: Fingerprint, model: &str, wanted: u64) -> io::Result<Option<(Given, u64)>> {
         let mut all_granted = self.turn();
         let folder = Folder::make(&self.0.path)?;
         let granted = self.make_room(&folder, fingerprint, wanted, &mut all_granted)?;
@@ -184,7 +203,8 @@ impl PrefixFiles {
         // A predecessor that has not ended yet may have it; this worker can take it when that one has.
         folder::try_lock(&file);
         folder.note_name(fingerprint, model)?;
-        Ok(Some((file, granted)))
+        let claim = self.0.claims.claim(fingerprint);
+        Ok(Some((Given { file: file.into(), claim }, granted)))
     }
 
     /// Removes what has to go so that the file may take as much of the disk as this answers.
@@ -196,7 +216,7 @@ impl PrefixFiles {
         granted: &mut Granted,
     ) -> io::Result<u64> {
         let config = self.0.config.borrow().prefixes.clone();
-        let entries = folder.entries()?;
+        let entries = self.entries(folder)?;
         granted.retain(|known, _| entries.iter().any(|entry| entry.fingerprint == *known));
         let used = entries.iter().map(|entry| entry.bytes).fold(0, u64::saturating_add);
         let share = folder.free_bytes()?.saturating_add(used) / DISK_SHARE;
@@ -223,8 +243,12 @@ impl PrefixFiles {
         }
     }
 
-    fn entries(&self, folder: &Folder) -> Result<Vec<Entry>, FolderError> {
-        folder.entries().map_err(|source| self.error(source))
+    fn entries(&self, folder: &Folder) -> io::Result<Vec<Entry>> {
+        let mut entries = folder.entries()?;
+        for entry in &mut entries {
+            entry.in_use |= self.0.claims.has(entry.fingerprint);
+        }
+        Ok(entries)
     }
 
     fn described(&self, entry: &Entry, name: Option<&String>) -> PrefixFile {

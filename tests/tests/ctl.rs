@@ -47,6 +47,7 @@ async fn status_as_json_has_its_stable_shape() {
             "prefix_bytes",
             "prefix_room_bytes",
             "load",
+            "draft",
         ];
         assert_eq!(keys(worker), expected);
         assert_eq!(keys(&worker["slots"]), ["busy", "total"]);
@@ -54,7 +55,7 @@ async fn status_as_json_has_its_stable_shape() {
     let worker = workers.iter().find(|worker| worker["model"] == "impetus-tiny").expect("it serves");
     assert_eq!((&worker["format"], &worker["state"]), (&json!("gguf"), &json!("ready")));
     assert_eq!((&worker["restarts"], &worker["last_exit"]), (&json!(0), &Value::Null));
-    assert_eq!(worker["slots"], json!({"busy": 0, "total": 4}));
+    assert_eq!(worker["slots"], json!({"busy": 0, "total": 8}));
     assert!(worker["rss_bytes"].as_u64().unwrap() > 10_000_000, "{worker}");
     assert!(worker["uptime_s"].is_u64() && worker["pid"].is_u64(), "{worker}");
     let [footprint, limit] =

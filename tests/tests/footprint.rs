@@ -86,7 +86,8 @@ async fn compare(server: &Server, model: &str, context_tokens: u32) -> (bool, St
 }
 
 async fn check(setup: Setup, models: impl IntoIterator<Item = (String, u32)>) {
-    let server = setup.start().await;
+    let set = |setup: Setup, format: &&str| setup.set(&format!("workers.{format}.slots={SLOTS}"));
+    let server = ["gguf", "candle", "onnx"].iter().fold(setup, set).start().await;
     let (mut all_fit, mut lines) = (true, Vec::new());
     for (model, context_tokens) in models {
         let (fits, line) = compare(&server, &model, context_tokens).await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     chat::with,
     crash::kill_worker,
-    harness::{Answer, BUNDLED, Server, Setup, Signal, chat, eventually, signal},
+    harness::{Answer, BUNDLED, Server, Setup, Signal, bundled, chat, eventually, signal},
 };
 
 const QUESTION: &str = "My name is Ada. Remember it well, since I shall ask for it after you have counted from 1 to 20 \
@@ -94,4 +94,45 @@ async fn guesses_save_steps_and_change_nothing() {
         );
         assert_eq!(without.guessed_tokens, 0);
     }
+}
+
+#[tokio::test]
+async fn a_draft_model_changes_nothing_but_the_steps() {
+    // The best draft model is the same one; it does not pay, which is seen after a few steps.
+    let copies = BUNDLED[1..].iter().fold(Setup::in_all_formats().with_copy("copy.gguf"), |setup, name| {
+        setup.with_folder(&format!("{name}-copy"), bundled(name))
+    });
+    let drafts = [(BUNDLED[0], "copy".to_owned())].into_iter();
+    let drafts: Vec<_> =
+        drafts.chain(BUNDLED[1..].iter().map(|name| (*name, format!("{name}-copy")))).collect();
+    let tables = |(name, draft): &(&str, String)| format!("[[model]]\nname = '{name}'\ndraft = '{draft}'\n");
+    let server = copies.table(&drafts.iter().map(tables).collect::<String>()).start().await;
+    let plain = Setup::in_all_formats().start().await;
+    for (model, draft) in &drafts {
+        for temperature in [0.0, 0.9] {
+            let options = json!({"model": model, "temperature": temperature, "seed": 5, "max_tokens": 200, "n": 2,
+                "ignore_eos": true});
+            let body = with(chat("Tell me about the sea, the sky and the hills."), &options);
+            let [drafted, stepwise] = [&server, &plain].map(|server| server.http.ask(&body));
+            let (drafted, stepwise) = (drafted.await, stepwise.await);
+            assert_eq!(drafted.text, stepwise.text, "{model} {temperature}");
+        }
+        let stats = server.control.stats(model).await;
+        assert!(stats.accepted_draft_tokens > 0 && stats.draft_steps > 0, "{model}: {stats:?}");
+        assert_eq!(plain.control.stats(model).await.draft_steps, 0);
+        let [with, without] = [&server, &plain].map(|server| server.find_worker(model));
+        let (with, without) = (with.await.unwrap(), without.await.unwrap());
+        assert_eq!((&with.draft, without.draft.as_str()), (draft, ""));
+        assert!(with.footprint_bytes > without.footprint_bytes, "{model}: both are in memory");
+    }
+}
+
+#[tokio::test]
+async fn a_draft_model_that_is_not_here_is_named() {
+    let table = "[[model]]\nname = 'impetus-tiny'\ndraft = 'nobody'\n";
+    let server = Setup::new().table(table).start().await;
+    let refused = server.http.refused(&chat("Hello")).await;
+    assert_eq!(refused.code, "model_load_failed");
+    let message = refused.message;
+    assert!(message.contains("\"nobody\"") && message.contains("set `draft`"), "{message}");
 }

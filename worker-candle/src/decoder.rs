@@ -11,10 +11,17 @@ mod layer;
 mod tests;
 mod trunk;
 
+use std::sync::Arc;
+
 use impetus_runtime::engine::Progress;
 
-use self::layer::{GatedNames, PROJECTIONS, gated};
-pub(crate) use self::{cache::KvCache, trunk::Trunk};
+use self::layer::gated;
+pub(crate) use self::{
+    cache::KvCache,
+    experts::choose,
+    layer::{GatedNames, PROJECTIONS},
+    trunk::{PREFIXES, Trunk},
+};
 use crate::{
     config::DecoderConfig,
     error::ModelError,
@@ -24,7 +31,7 @@ use crate::{
 };
 
 /// Names of the output matrix.
-const OUTPUTS: [&str; 2] = ["lm_head", "language_model.lm_head"];
+pub(crate) const OUTPUTS: [&str; 2] = ["lm_head", "language_model.lm_head"];
 
 /// A decoder's weights.
 pub(crate) struct Decoder {
@@ -51,14 +58,21 @@ impl Decoder {
         context_tokens: usize,
         progress: &Progress,
     ) -> Result<Self, ModelError> {
-        let trunk = Trunk::load(config, weights, context_tokens, progress)?;
-        let output = if config.tied {
-            let (name, embedding) = trunk.embedding();
-            weights.linear_of(name, embedding.clone())?
+        // The largest matrices first: while one is packed it is there twice.
+        let apart = if config.tied {
+            None
         } else {
             let has_weight = |name: &&str| weights.has(&format!("{name}.weight"));
             let name = OUTPUTS.into_iter().find(has_weight).unwrap_or(OUTPUTS[0]);
-            weights.linear(&[Part::new(name, config.vocabulary)], config.width, false)?
+            Some(weights.linear(&[Part::new(name, config.vocabulary)], config.width, false)?)
+        };
+        let trunk = Trunk::load(config, weights, context_tokens, progress)?;
+        let output = match apart {
+            Some(output) => output,
+            None if weights.quantizes() => {
+                weights.linear(&[Part::new(trunk.embedding().0, config.vocabulary)], config.width, false)?
+            }
+            None => Linear::shared(Arc::clone(trunk.embedding().1)),
         };
         let embedding_bytes = trunk.embedding_bytes();
         let is_shared = config.tied && output.bytes() == embedding_bytes;
@@ -96,10 +110,5 @@ impl Decoder {
             }
         }
         Ok(logits)
-    }
-
-    /// Width of a row of logits.
-    pub(crate) fn vocabulary(&self) -> usize {
-        self.output.outputs()
     }
 }

@@ -18,6 +18,14 @@ pub(crate) enum ModelError {
         /// What is wrong with it.
         problem: String,
     },
+    /// What is not computed but by the processor.
+    #[error(
+        "only decoders of known families that generate text are computed on `{name}`; use `device = \"cpu\"`"
+    )]
+    Device {
+        /// The device that was asked for.
+        name: &'static str,
+    },
     /// A kind of model that nobody has implemented here.
     #[error("the architecture `{name}` is not known; known are {known}")]
     Architecture {

@@ -1,5 +1,4 @@
-//! Products in F32 over plain slices, for the processor. Few rows and many rows have a kernel each. With few, a
-//! row's result depends on that row alone; with many, on nothing beside the rows of the same call. The number of
+//! Products in F32 over plain slices, for the processor. A row's result depends on that row alone; the number of
 //! threads changes no result.
 
 mod block;
@@ -7,23 +6,22 @@ mod block;
 mod dispatch;
 #[allow(clippy::inline_always)]
 mod element;
-mod narrow;
-mod wide;
+mod matrix;
+mod packed;
+mod product;
+mod tile;
 
 pub(crate) use block::{Strided, products};
 pub(crate) use dispatch::mix;
 pub(crate) use element::{gelu_erf, gelu_tanh, silu, soften};
-pub(crate) use narrow::multiply_narrow;
-pub(crate) use wide::{Matrix, multiply_into, multiply_wide};
+pub(crate) use matrix::{Matrix, multiply_into};
+pub(crate) use packed::Packed;
+pub(crate) use product::multiply;
 
 use half::{bf16, f16, slice::HalfFloatSliceExt};
-use rayon::prelude::*;
 
 /// Multiplications under which a product is not worth a second thread.
 pub(crate) const PARALLEL_MULTIPLICATIONS: usize = 1 << 17;
-
-/// Elements that a thread converts at a time.
-const ELEMENTS_PER_TASK: usize = 1 << 16;
 
 /// The rows of a weight matrix, as the file has them.
 #[derive(Clone, Copy)]
@@ -44,20 +42,6 @@ impl<'a> WeightRows<'a> {
         }
         scratch.resize(end - start, 0.0);
         self.widen(start, scratch);
-        scratch
-    }
-
-    /// The same by all threads, for many elements.
-    fn widened_by_all<'b>(self, start: usize, end: usize, scratch: &'b mut Vec<f32>) -> &'b [f32]
-    where
-        'a: 'b,
-    {
-        if let Self::F32(values) = self {
-            return &values[start..end];
-        }
-        scratch.resize(end - start, 0.0);
-        let pieces = scratch.par_chunks_mut(ELEMENTS_PER_TASK).enumerate();
-        pieces.for_each(|(idx, piece)| self.widen(start + idx * ELEMENTS_PER_TASK, piece));
         scratch
     }
 

@@ -8,6 +8,6 @@ mod rope;
 
 pub(crate) use activation::{activate, sigmoid};
 pub(crate) use feed_forward::{FeedForward, FeedForwardParts};
-pub(crate) use linear::{Linear, Part, with_rows};
+pub(crate) use linear::{Linear, Part, packed, with_rows};
 pub(crate) use norm::{LayerNorm, RmsNorm};
 pub(crate) use rope::{Angles, Rope};

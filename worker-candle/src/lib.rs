@@ -3,6 +3,7 @@
 
 mod config;
 mod decoder;
+mod device;
 mod encoder;
 mod engine;
 mod error;
@@ -12,6 +13,7 @@ mod load;
 mod option;
 mod plan;
 mod stock;
+mod team;
 #[cfg(test)]
 mod testing;
 mod weights;
@@ -31,9 +33,11 @@ impl Backend for Candle {
 
     fn start(threads: u32) -> Result<Self, LoadError> {
         let threads = threads.max(1) as usize;
-        // All parallel work is done by rayon's one pool. It cannot be built twice: in a test it is there already.
-        if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
-            warn!(%error, "the compute threads stay as they are");
+        // Products of our own are the team's; candle's are done by rayon's one pool, whose threads sleep until then.
+        // Neither can be started twice: in a test they are there already.
+        let is_pool_new = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().is_ok();
+        if !team::start(threads) || !is_pool_new {
+            warn!(threads, "the compute threads stay as they are");
         }
         Ok(Self { threads })
     }
@@ -47,7 +51,8 @@ impl Backend for Candle {
         if spec.threads as usize != self.threads {
             warn!(asked = spec.threads, used = self.threads, "the compute threads were started before");
         }
-        load::load(spec, options, progress).map_err(|error| error.broken(&spec.path))
+        let device = options.device.open()?;
+        load::load(spec, options, &device, progress).map_err(|error| error.broken(&spec.path))
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use candle_core::Device;
 use impetus_runtime::{
-    engine::{Card, EmbeddingLimits, Limits, Model, ModelSpec, Progress, Task, Vocabulary},
+    engine::{Card, EmbeddingLimits, Limits, Model, ModelSpec, Progress, Task, TextEngine, Vocabulary},
     huggingface::{Folder, FolderError, HuggingFaceVocabulary, Pooling, chat_template},
 };
 use serde_json::Value;
@@ -12,10 +13,12 @@ use tracing::{info, warn};
 use crate::{
     config::{DecoderConfig, EncoderConfig, ModelConfig},
     decoder::{Decoder, KvCache, Trunk},
+    device::{DeviceCache, DeviceDecoder, DeviceEngine},
     encoder::{Encoder, Head},
     engine::{CandleEngine, Embedder, Network, Ranker},
     error::ModelError,
     option::Options,
+    plan::NARROW_ROWS,
     stock,
     weights::Weights,
 };
@@ -37,16 +40,28 @@ pub(crate) struct Source<'a> {
     /// `config.json`.
     pub(crate) config: &'a Value,
     pub(crate) options: Options,
+    /// What `options` choose, opened.
+    pub(crate) device: &'a Device,
     pub(crate) progress: &'a Progress,
 }
 
 /// Loads the model that `spec` names.
-pub(crate) fn load(spec: &ModelSpec, options: Options, progress: &Progress) -> Result<Model, ModelError> {
+pub(crate) fn load(
+    spec: &ModelSpec,
+    options: Options,
+    device: &Device,
+    progress: &Progress,
+) -> Result<Model, ModelError> {
     let folder = Folder::open(&spec.path, &spec.root)?;
     let config = folder.json("config.json")?.ok_or(FolderError::Absent { what: "config.json" })?;
-    let source = Source { spec, folder: &folder, config: &config, options, progress };
+    let source = Source { spec, folder: &folder, config: &config, options, device, progress };
     let pooling = Pooling::read(&folder)?;
-    let model = match (ModelConfig::parse(&config)?, pooling) {
+    let parsed = ModelConfig::parse(&config)?;
+    let is_decoder = matches!((&parsed, &pooling), (ModelConfig::Decoder(_), None));
+    if !device.is_cpu() && !is_decoder {
+        return Err(ModelError::Device { name: options.device.name() });
+    }
+    let model = match (parsed, pooling) {
         (ModelConfig::Decoder(decoder), None) => source.decoder(decoder),
         (ModelConfig::Decoder(decoder), Some(pooling)) => source.embedding_decoder(decoder, pooling),
         (ModelConfig::Encoder(encoder), None) if encoder.head.is_some() => source.ranker(&encoder),
@@ -72,22 +87,42 @@ impl Source<'_> {
         let chat_template = chat_template(self.folder)?;
         let weights = Weights::open(self.folder, self.config, self.options)?;
         let context_tokens = self.context(config.trained_context);
-        let decoder = Decoder::load(&config, &weights, context_tokens as usize, self.progress)?;
         let slots = self.spec.slots;
         let limits = Limits {
             slots,
             context_tokens,
             tokens_per_step: TOKENS_PER_STEP,
-            chunk_rows: TOKENS_PER_STEP,
+            // Attention of longer chunks sums in another order; guesses are to change nothing.
+            chunk_rows: NARROW_ROWS as u32,
             chunks_per_step: slots,
-            vocabulary: decoder.vocabulary() as u32,
+            vocabulary: config.vocabulary as u32,
         };
-        let row = config.kv_heads * config.head_size;
-        let cache = KvCache::new(slots as usize, config.layers.len(), row, context_tokens as usize);
-        let mut card = card(config.architecture, config.trained_context, decoder.bytes());
+        let (engine, bytes) = self.engine(&config, &weights, limits)?;
+        let mut card = card(config.architecture, config.trained_context, bytes);
         card.chat_template = chat_template;
-        let task = Task::Generate(Box::new(CandleEngine::new(decoder, cache, limits)));
-        Ok(Model { task, vocabulary, card })
+        card.devices = vec![self.options.device.name().into()];
+        Ok(Model { task: Task::Generate(engine), vocabulary, card })
+    }
+
+    /// A decoder where the options want it, and the bytes of its weights.
+    fn engine(
+        &self,
+        config: &DecoderConfig,
+        weights: &Weights,
+        limits: Limits,
+    ) -> Result<(Box<dyn TextEngine>, u64), ModelError> {
+        let sizes = (limits.slots as usize, limits.context_tokens as usize);
+        let (n_layers, heads) = (config.layers.len(), (config.kv_heads, config.head_size));
+        if self.device.is_cpu() {
+            let decoder = Decoder::load(config, weights, sizes.1, self.progress)?;
+            let (cache, bytes) =
+                (KvCache::new(sizes.0, n_layers, heads.0 * heads.1, sizes.1), decoder.bytes());
+            return Ok((Box::new(CandleEngine::new(decoder, cache, limits)), bytes));
+        }
+        let decoder = DeviceDecoder::load(config, weights, self.device, sizes.1, self.progress)?;
+        let cache = DeviceCache::new(sizes, n_layers, heads, decoder.device().clone());
+        let bytes = decoder.bytes();
+        Ok((Box::new(DeviceEngine::new(decoder, cache, limits)), bytes))
     }
 
     fn encoder(&self, config: EncoderConfig, pooling: Pooling) -> Result<Model, ModelError> {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use candle_core::{DType, quantized::GgmlDType};
 use impetus_runtime::engine::LoadError;
 
+use crate::device::DeviceChoice;
+
 /// Names of the types that `quantize` takes.
 const QUANTIZED: &[(&str, GgmlDType)] = &[
     ("q4_0", GgmlDType::Q4_0),
@@ -27,6 +29,8 @@ pub(crate) struct Options {
     pub(crate) dtype: Option<DType>,
     /// `quantize`: the GGML type that the weights of linear layers are converted to; none by default.
     pub(crate) quantize: Option<GgmlDType>,
+    /// `device`: what computes, of those that are built in; the processor by default.
+    pub(crate) device: DeviceChoice,
 }
 
 impl Options {
@@ -49,8 +53,24 @@ impl Options {
                     let (_, kind) = found.ok_or_else(|| refuse(format!("one of none, {}", names())))?;
                     parsed.quantize = Some(*kind);
                 }
-                _ => return Err(refuse("the options are dtype, quantize".into())),
+                ("device", asked) => {
+                    let names = DeviceChoice::ALL.map(DeviceChoice::name).join(", ");
+                    let found = DeviceChoice::ALL.into_iter().find(|device| device.name() == asked);
+                    parsed.device = found.ok_or_else(|| refuse(format!("one of {names}")))?;
+                    if !parsed.device.is_built_in() {
+                        let built = "this worker was built without it: build it with `--features";
+                        return Err(refuse(format!("{built} {asked}`, or use cpu")));
+                    }
+                }
+                _ => return Err(refuse("the options are device, dtype, quantize".into())),
             }
+        }
+        if parsed.device != DeviceChoice::Cpu && parsed.quantize.is_some() {
+            return Err(LoadError::Option {
+                name: "quantize".into(),
+                value: options["quantize"].clone(),
+                expected: "none: weights are quantized for the processor alone".into(),
+            });
         }
         Ok(parsed)
     }
@@ -74,6 +94,18 @@ mod tests {
         check("dtype", "f64", &["dtype", "f64", "bf16"]);
         check("quantize", "iq2_xs", &["quantize", "iq2_xs", "q4_k"]);
         check("mmap", "true", &["mmap", "quantize"]);
+        check("device", "tpu", &["device", "tpu", "cuda"]);
+    }
+
+    #[test]
+    fn a_device_that_is_not_built_in_is_refused() {
+        for choice in DeviceChoice::ALL {
+            match parse("device", choice.name()) {
+                Ok(options) => assert_eq!(options.device, choice),
+                Err(error) => assert!(error.contains("built without") && !choice.is_built_in(), "{error}"),
+            }
+        }
+        assert!(parse("device", "cpu").is_ok());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::ops::Range;
 use impetus_runtime::engine::{Batch, Pair, SlotId, TokenId, Want};
 
 /// Rows up to which a chunk counts as short. Short chunks are computed row by row, long ones as blocks.
-const NARROW_ROWS: usize = 8;
+pub(crate) const NARROW_ROWS: usize = 8;
 
 /// Consecutive rows that are computed in the same way.
 #[derive(Debug, Clone, PartialEq, Eq)]

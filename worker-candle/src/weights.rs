@@ -88,8 +88,8 @@ impl Weights {
         Linear::load(self, parts, inputs, bias, self.options.quantize)
     }
 
-    /// The same over a matrix that is there already.
-    pub(crate) fn linear_of(&self, name: &str, matrix: Tensor) -> Result<Linear, ModelError> {
-        Linear::of(name, matrix, self.options.quantize)
+    /// Whether linear layers are quantized.
+    pub(crate) fn quantizes(&self) -> bool {
+        self.options.quantize.is_some()
     }
 }

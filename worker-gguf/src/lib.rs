@@ -5,6 +5,9 @@ mod engine;
 mod log;
 mod option;
 mod pooling;
+// Elsewhere ggml brings threads of its own.
+#[cfg(target_os = "linux")]
+mod threads;
 mod vocabulary;
 
 use std::{num::NonZeroU32, sync::Arc};

@@ -61,7 +61,7 @@ pub(crate) fn finished(index: u32, tokens: &[u32], text: &str) -> Step {
 pub(crate) fn finished_for(reason: FinishReason, index: u32, tokens: &[u32], text: &str) -> Step {
     let completion_tokens = index + tokens.len() as u32;
     let usage = Usage { prompt_tokens: 5, cached_tokens: 3, completion_tokens, reasoning_tokens: 0 };
-    let timings = Timings { queue_us: 250, prefill_us: 4_000, decode_us: 10_000 };
+    let timings = Timings { queue_us: 250, prefill_us: 4_000, decode_us: 10_000, tokenize_us: 500 };
     let finished = Finished {
         reason: reason.into(),
         rest: Some(saying(text)),

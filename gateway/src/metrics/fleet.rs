@@ -3,7 +3,10 @@
 
 use std::fmt::{self, Write};
 
-use impetus_proto::supervisor::{PoolStatus, StatusReply, WorkerStatus};
+use impetus_proto::{
+    supervisor::{PoolStatus, StatusReply, WorkerStatus},
+    worker::StageTimes,
+};
 
 /// Every state a worker can be in, as the supervisor names them.
 const STATES: [&str; 8] =
@@ -63,6 +66,20 @@ fn write(out: &mut String, status: Option<&StatusReply>) -> fmt::Result {
             writeln!(out, "}} {}", value(worker))?;
         }
     }
+    head(
+        out,
+        "impetus_worker_stage_seconds_total",
+        "counter",
+        "Where a worker's time has gone; tokenize and queue are sums of requests side by side.",
+    )?;
+    for worker in &status.workers {
+        let Some(times) = &worker.stages else { continue };
+        for (stage, us) in stages(times) {
+            out.push_str("impetus_worker_stage_seconds_total{");
+            identify(out, worker)?;
+            writeln!(out, ",stage=\"{stage}\"}} {:.6}", us as f64 / 1e6)?;
+        }
+    }
     for (name, help, value) in POOL_VALUES {
         head(out, name, "gauge", help)?;
         for pool in &status.pools {
@@ -74,6 +91,19 @@ fn write(out: &mut String, status: Option<&StatusReply>) -> fmt::Result {
         writeln!(out, "impetus_gateway_restarts_total {}", gateway.restarts)?;
     }
     Ok(())
+}
+
+fn stages(times: &StageTimes) -> [(&'static str, u64); 8] {
+    [
+        ("tokenize", times.tokenize_us),
+        ("queue", times.queue_us),
+        ("prefill", times.prefill_us),
+        ("decode", times.decode_us),
+        ("compose", times.compose_us),
+        ("sample", times.sample_us),
+        ("detokenize", times.detokenize_us),
+        ("keep", times.keep_us),
+    ]
 }
 
 fn head(out: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
@@ -108,6 +138,7 @@ mod tests {
             slots_total: 4,
             uptime_s: 60,
             leases: 3,
+            stages: Some(StageTimes { sample_us: 1_500_000, detokenize_us: 7, ..StageTimes::default() }),
             ..WorkerStatus::default()
         };
         let gateway = Some(GatewayStatus { restarts: 1, ..GatewayStatus::default() });

@@ -49,6 +49,7 @@ fn is_servable(state: &str) -> bool {
 async fn scrape(State(gateway): State<Gateway>) -> Response {
     let status = gateway.upstream.status().await.ok();
     let mut text = gateway.metrics.render();
+    text.push_str(&metrics::render_stages());
     text.push_str(&metrics::render_fleet(status.as_ref()));
     let text_format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(CONTENT_TYPE, text_format)], text).into_response()

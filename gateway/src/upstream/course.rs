@@ -17,7 +17,7 @@ use super::{
     queue::Place,
     suspicion::{Explained, Suspicion, Verdict},
 };
-use crate::metrics;
+use crate::metrics::{self, Stage, Stopwatch};
 
 /// How long the supervisor gets to say how a worker ended whose connection broke. It says so at once; only a worker
 /// that lives on keeps a request waiting for all of it.
@@ -62,6 +62,7 @@ pub(super) struct Course {
     place: Place,
     /// It has had its turn.
     begun: bool,
+    waited: Duration,
     suspicion: Suspicion,
     /// How far the request had come when its present worker got it.
     n_before: usize,
@@ -103,6 +104,7 @@ impl Course {
             errand,
             // The first part may have been answered by now.
             begun: is_part,
+            waited: Duration::ZERO,
             suspicion: Suspicion::default(),
             n_before: 0,
             dispatched: false,
@@ -114,6 +116,21 @@ impl Course {
 
     /// Waits for a worker and for this request's turn with it, which it keeps for its next worker.
     pub(super) async fn lease(&mut self) -> Result<Lease, Error> {
+        let begun = Instant::now();
+        let _counted = Stopwatch::of(Stage::Lease);
+        let lease = self.wait().await;
+        if self.loss.as_ref().is_none_or(|loss| loss.n_done == 0) {
+            self.waited += begun.elapsed();
+        }
+        lease
+    }
+
+    /// How long it has waited for workers before any of it was done.
+    pub(super) fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    async fn wait(&mut self) -> Result<Lease, Error> {
         self.dispatched = false;
         let mut explained = self.upstream.poison.explained();
         let since = Instant::now();

@@ -1,6 +1,6 @@
 //! What a generation says, with the wire's options resolved.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use impetus_proto::worker::{self, FinishReason, Timings, TokenLogprobs, ToolCallDelta, Usage};
 
@@ -49,6 +49,8 @@ pub(crate) struct Finished {
     pub(crate) stop: String,
     pub(crate) usage: Usage,
     pub(crate) timings: Timings,
+    /// How long it waited for workers before its first token. What it waited for later ones is in `timings`.
+    pub(crate) lease: Duration,
 }
 
 impl Delta {

@@ -33,7 +33,7 @@ struct Generation {
     course: Course,
     /// The ids of every token whose event has been passed on, in order.
     received: Vec<u32>,
-    /// When the first worker accepted the request, and when its first token came.
+    /// When the worker accepted the request that had the first token, and when that came.
     accepted: Option<Instant>,
     first_token: Option<Instant>,
     /// The prompt has been passed on.
@@ -142,7 +142,9 @@ impl Generation {
         match event.event {
             Some(generate_event::Event::Accepted(accepted)) => {
                 let is_first = self.accepted.is_none();
-                self.accepted.get_or_insert_with(Instant::now);
+                if self.first_token.is_none() {
+                    self.accepted = Some(Instant::now());
+                }
                 let prompt_tokens = accepted.prompt_tokens;
                 is_first.then(|| Event::Accepted { model: model.clone(), prompt_tokens })
             }
@@ -155,6 +157,7 @@ impl Generation {
                     stop: finished.stop,
                     usage: finished.usage.unwrap_or_default(),
                     timings: if self.is_resumed { self.timings() } else { timings },
+                    lease: self.course.waited(),
                     rest: Delta::of(finished.rest.unwrap_or_default(), n_tokens),
                 }))
             }
@@ -176,6 +179,7 @@ impl Generation {
         let us = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         Timings {
             queue_us: 0,
+            tokenize_us: 0,
             prefill_us: us(between(self.accepted, self.first_token)),
             decode_us: us(between(self.first_token, Some(Instant::now()))),
         }

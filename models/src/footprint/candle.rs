@@ -7,16 +7,17 @@ use super::{F32, Footprint, KIB, MIB, Share, Sizes, TOKENS_PER_STEP, part_of, pr
 const PROCESS_BYTES: u64 = 10 * MIB;
 /// For each token of the vocabulary: its text, its place in two tables, its merges. Measured with 1,024 to 16,384.
 const TOKEN_BYTES: u64 = 490;
-/// What products are packed into, what is narrower than F32 and widened piece by piece (`BAND_ELEMENTS` of
-/// `kernel/wide.rs`), and what the allocator keeps. Measured, but for the second.
+/// What products are packed into, and what the allocator keeps. Measured.
 const SCRATCH_BYTES: u64 = 3 * MIB;
-const WIDENED_ELEMENTS: u64 = 1 << 20;
 const SLOT_BYTES: u64 = 768 * KIB;
 /// Tokens of one call to an embedding model (`TOKENS_PER_CALL` of the worker); a longer input comes alone.
 const TOKENS_PER_CALL: u64 = 8192;
 /// Queries of a decoder, and of an encoder, that are attended together (`QUERIES_PER_BLOCK` of both).
 const DECODER_QUERIES: u64 = 32;
 const ENCODER_QUERIES: u64 = 64;
+/// A process's share of a GPU before anything is on it: CUDA's context and libraries. An estimate, the first measured
+/// peak replaces it.
+const GPU_PROCESS_BYTES: u64 = 400 * MIB;
 /// Types of models that the worker has no code of its own for (`worker-candle/src/stock/family.rs`).
 const STOCK: [&str; 11] = [
     "falcon",
@@ -61,8 +62,39 @@ pub(super) fn footprint(sizes: &Sizes) -> Footprint {
     };
     let process = sum(&[PROCESS_BYTES, product(&[sizes.vocabulary, TOKEN_BYTES])]);
     // When the last tensor has been copied, the whole file is still mapped.
-    let loaded = sum(&[process, weights, metadata.tensor_bytes]);
-    Footprint { ram: Share { weights, kv, compute: compute(sizes), process, loaded }, gpus: Vec::new() }
+    let loaded = sum(&[process, weights, metadata.tensor_bytes, laid_out(sizes)]);
+    let all = Share { weights, kv, compute: compute(sizes), process, loaded };
+    if sizes.params.gpus == 0 || sizes.option("device") != Some("cuda") {
+        return Footprint { ram: all, gpus: Vec::new() };
+    }
+    let gpu = Share {
+        compute: sum(&[all.compute, scores(sizes)]),
+        process: GPU_PROCESS_BYTES,
+        loaded: sum(&[GPU_PROCESS_BYTES, weights]),
+        ..all
+    };
+    let loaded = sum(&[process, metadata.tensor_bytes]);
+    Footprint { ram: Share { process, loaded, ..Share::default() }, gpus: vec![gpu] }
+}
+
+/// What is between the file and a product's panels for a moment: the largest tensor, or gate and up one by one and
+/// together, in the file's type. Measured; embedding models are small enough to do without.
+fn laid_out(sizes: &Sizes) -> u64 {
+    let metadata = sizes.metadata;
+    if sizes.embeds() || STOCK.contains(&metadata.architecture.as_str()) {
+        return 0;
+    }
+    let gate_and_up = product(&[4, sizes.feed_forward(), sizes.width()]);
+    let elements = gate_and_up.max(product(&[sizes.vocabulary, sizes.width()]));
+    let element_bytes = metadata.tensor_bytes.checked_div(metadata.parameters).unwrap_or(F32).min(F32);
+    product(&[elements, element_bytes])
+}
+
+/// On a GPU: scores of a whole step against the context, before and after they are softened, and their mask.
+fn scores(sizes: &Sizes) -> u64 {
+    let step = TOKENS_PER_STEP.min(sizes.context);
+    let by_head = product(&[2, step, sizes.context, u64::from(sizes.metadata.heads), F32]);
+    sum(&[by_head, product(&[step, sizes.context, F32])])
 }
 
 fn layers(sizes: &Sizes) -> u64 {
@@ -111,17 +143,8 @@ fn compute(sizes: &Sizes) -> u64 {
     let feed_forward =
         sum(&[product(&[inner, rows, sizes.feed_forward()]), product(&[outer, rows, sizes.width()])]);
     let logits = product(&[2, sizes.slots, sizes.vocabulary, F32]);
-    let scratch = sum(&[SCRATCH_BYTES, product(&[sizes.slots, SLOT_BYTES]), widened(sizes)]);
+    // Inputs of a product are cut into blocks.
+    let blocks = product(&[rows, sizes.feed_forward().max(sizes.width())]);
+    let scratch = sum(&[SCRATCH_BYTES, product(&[sizes.slots, SLOT_BYTES]), blocks]);
     sum(&[stream, attention.max(feed_forward), logits, scratch])
-}
-
-/// Where weights of two bytes become F32 for a product.
-fn widened(sizes: &Sizes) -> u64 {
-    let held = sizes.option("dtype").filter(|name| *name != "file");
-    let is_half = match held {
-        Some(name) => name != "f32",
-        None => matches!(sizes.metadata.quantization.as_str(), "F16" | "BF16"),
-    };
-    let largest = product(&[2, sizes.feed_forward().max(sizes.width()), sizes.width()]);
-    if is_half { product(&[WIDENED_ELEMENTS.min(largest), F32]) } else { 0 }
 }

@@ -34,11 +34,13 @@ pub enum Want {
     All,
 }
 
-/// Rows of logits, one behind the other, for the sampler to work on in place.
+/// Rows of logits, each a buffer of its own for the sampler to work on in place. Kept and refilled from step to step.
 #[derive(Debug)]
 pub struct Rows {
     width: usize,
-    logits: Vec<f32>,
+    /// Those of this step, and behind them what is left of larger ones.
+    rows: Vec<Vec<f32>>,
+    n_rows: usize,
 }
 
 impl Batch {
@@ -105,42 +107,57 @@ impl Batch {
 impl Rows {
     /// An empty buffer for rows of `width` logits.
     pub fn new(width: u32) -> Self {
-        Self { width: width as usize, logits: Vec::new() }
+        Self { width: width as usize, rows: Vec::new(), n_rows: 0 }
     }
 
     /// Makes room for so many rows, which takes memory as they come.
     pub fn reserve(&mut self, rows: usize) {
-        self.logits.reserve((rows * self.width).saturating_sub(self.logits.len()));
+        let n_more = rows.saturating_sub(self.rows.len());
+        self.rows.extend(std::iter::repeat_with(|| Vec::with_capacity(self.width)).take(n_more));
     }
 
     /// Removes all rows and keeps their room.
     pub fn clear(&mut self) {
-        self.logits.clear();
+        self.n_rows = 0;
     }
 
     /// Copies one row in. The row must be as wide as the vocabulary.
     pub fn push(&mut self, row: &[f32]) {
         assert_eq!(row.len(), self.width, "a row is as wide as the vocabulary");
-        self.logits.extend_from_slice(row);
+        self.reserve(self.n_rows + 1);
+        let room = &mut self.rows[self.n_rows];
+        room.clear();
+        room.extend_from_slice(row);
+        self.n_rows += 1;
     }
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.logits.len() / self.width
+        self.n_rows
     }
 
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
-        self.logits.is_empty()
+        self.n_rows == 0
     }
 
     /// Row `index`, to be sampled from in place.
     pub fn row_mut(&mut self, index: usize) -> &mut [f32] {
-        &mut self.logits[index * self.width..(index + 1) * self.width]
+        &mut self.rows[..self.n_rows][index]
     }
 
     /// Row `index`.
     pub fn row(&self, index: usize) -> &[f32] {
-        &self.logits[index * self.width..(index + 1) * self.width]
+        &self.rows[..self.n_rows][index]
+    }
+
+    /// Lends row `index` to another thread.
+    pub(crate) fn lend(&mut self, index: usize) -> Vec<f32> {
+        std::mem::take(&mut self.rows[..self.n_rows][index])
+    }
+
+    /// Takes back what was lent.
+    pub(crate) fn give_back(&mut self, index: usize, row: Vec<f32>) {
+        self.rows[..self.n_rows][index] = row;
     }
 }

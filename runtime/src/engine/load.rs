@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use super::{EmbeddingEngine, RankingEngine, TextEngine, Vocabulary};
+use super::{EmbeddingEngine, RankingEngine, TextEngine, Vocabulary, vocabulary::kinship::Mismatch};
 
 /// An engine library. All its calls, and all calls of what it returns, come from the engine's own thread, which
 /// nothing of it ever leaves.
@@ -17,7 +17,8 @@ pub trait Backend: Sized + 'static {
     /// The library's name and version, for people.
     fn version(&self) -> String;
 
-    /// Loads the model; called once. What it allocates is freed by the process's exit.
+    /// Loads the model; called once, and once more where a draft model comes with it. What it allocates is freed by the
+    /// process's exit.
     fn load(&mut self, spec: &ModelSpec, progress: &Progress) -> Result<Model, LoadError>;
 }
 
@@ -115,6 +116,13 @@ impl Progress {
     pub fn report(&self, fraction: f32) {
         (self.0)(fraction.clamp(0.0, 1.0));
     }
+
+    /// Progress of the part of the work between these two fractions of it.
+    #[must_use]
+    pub fn part(&self, from: f32, to: f32) -> Self {
+        let whole = self.clone();
+        Self::new(move |fraction| whole.report(from + fraction * (to - from)))
+    }
 }
 
 /// Why a model could not be loaded, by what can be done about it.
@@ -145,6 +153,20 @@ pub enum LoadError {
         value: String,
         /// What it may be.
         expected: String,
+    },
+    /// A model was named for a draft model that cannot be one.
+    #[error(
+        "{} cannot guess for {}: {mismatch}; set `draft` to a smaller model of the same family, or to none",
+        draft.display(),
+        model.display()
+    )]
+    Draft {
+        /// The draft model.
+        draft: PathBuf,
+        /// The model that it was to guess for.
+        model: PathBuf,
+        /// Why it cannot.
+        mismatch: Mismatch,
     },
     /// There is not enough memory for the weights or the context.
     #[error("not enough memory for {what}: use fewer slots or a shorter context")]

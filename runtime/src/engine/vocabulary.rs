@@ -1,5 +1,7 @@
 //! A model's vocabulary, as far as the runtime needs it. It travels with the model file, so the engine has it.
 
+pub mod kinship;
+
 use super::TokenId;
 
 /// Text to tokens and back. Shared by the threads that tokenize prompts and by the engine's thread.

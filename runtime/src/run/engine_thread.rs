@@ -19,8 +19,10 @@ use crate::{
         Backend, Card, EmbeddingLimits, Limits, LoadError, Model, ModelSpec, Progress, Task, TextEngine,
         Vocabulary,
     },
-    run::link::Reporter,
-    scheduler::{BLOCKED_PAUSE, Counters, Keeping, Prefixes, Scheduler, SchedulerSettings, Sequence, Turn},
+    run::{draft, link::Reporter},
+    scheduler::{
+        BLOCKED_PAUSE, Counters, Draft, Keeping, Prefixes, Scheduler, SchedulerSettings, Sequence, Turn,
+    },
 };
 
 /// Sequences that may wait without a slot; the channel to this thread holds some more.
@@ -45,6 +47,8 @@ const STACK_BYTES: usize = 16 << 20;
 /// What the thread is told of its model.
 pub(super) struct Placement {
     pub(super) model: ModelSpec,
+    /// Who guesses for it.
+    pub(super) draft: Option<ModelSpec>,
     pub(super) scheduler: SchedulerSettings,
     pub(super) prefixes: Option<Arc<Prefixes>>,
 }
@@ -129,8 +133,8 @@ impl<B: Backend> EngineThread<B> {
             return;
         }
         let Ok(placement) = placed.recv() else { return };
-        let Model { task, vocabulary, card } = match backend.load(&placement.model, &self.progress()) {
-            Ok(model) => model,
+        let (Model { task, vocabulary, card }, draft) = match self.load(&mut backend, &placement) {
+            Ok(models) => models,
             Err(error) => return drop(loaded.send(Err(error))),
         };
         match task {
@@ -140,6 +144,9 @@ impl<B: Backend> EngineThread<B> {
                 let mut scheduler = Scheduler::new(limits, placement.scheduler, self.counters);
                 if let Some(prefixes) = &placement.prefixes {
                     scheduler = scheduler.keeping(Arc::clone(prefixes));
+                }
+                if let Some(draft) = draft {
+                    scheduler = scheduler.drafting(draft);
                 }
                 let work = Work::Generate { limits, orders, prefixes: placement.prefixes };
                 if loaded.send(Ok(Loaded { work, vocabulary, card })).is_ok() {
@@ -161,6 +168,16 @@ impl<B: Backend> EngineThread<B> {
                 }
             }
         }
+    }
+
+    /// The model, and its draft model where it has one.
+    fn load(&self, backend: &mut B, placement: &Placement) -> Result<(Model, Option<Draft>), LoadError> {
+        let progress = self.progress();
+        let own =
+            if placement.draft.is_some() { progress.part(0.0, draft::OWN_PART) } else { progress.clone() };
+        let model = backend.load(&placement.model, &own)?;
+        let draft = draft::load(backend, placement, &model, &progress)?;
+        Ok((model, draft))
     }
 
     /// Whole percents only: a load may report every tensor.

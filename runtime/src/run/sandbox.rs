@@ -36,10 +36,12 @@ impl Sandbox {
         }))
     }
 
-    /// The second step, for all threads. No socket can be opened afterwards, only accepted.
-    pub(super) fn seal(&mut self, spec: &ModelSpec) {
+    /// The second step, for all threads: what these are loaded from stays readable. No socket can be opened afterwards,
+    /// only accepted.
+    pub(super) fn seal<'a>(&mut self, specs: impl IntoIterator<Item = &'a ModelSpec>) {
         let Some(level) = &mut self.0 else { return };
-        system::seal(&model::readable(&spec.path, &spec.root), level);
+        let readable = specs.into_iter().flat_map(|spec| model::readable(&spec.path, &spec.root));
+        system::seal(&readable.collect::<Vec<_>>(), level);
         for lack in level.lacks() {
             warn!(lack, "the sandbox is weaker than it could be");
         }

@@ -5,10 +5,8 @@ use std::cmp::Ordering;
 
 use super::candidate::{Candidate, by_logit, entropy, highest, mass, weight};
 
-/// How many of the best candidates are put in order at first, and by what factor more when they do not suffice: a
-/// top-p of 0.95 needs a few dozen of 128,000.
-const FIRST_SORTED: usize = 256;
-const GROWTH: usize = 4;
+/// So many candidates are put in order at once.
+const FEW: usize = 256;
 
 /// Top-nσ (Tang et al. 2024, <https://arxiv.org/abs/2411.07641>): keeps logits within `n` standard deviations, of all
 /// logits, below the largest one.
@@ -77,35 +75,93 @@ pub(super) fn at_most(candidates: &mut Vec<Candidate>, nats: f64) {
     candidates.retain(|candidate| information(candidate) <= nats || candidate.token == best.token);
 }
 
-/// Keeps the first candidates in `order` that together reach `needed`, sorting no more than that takes.
+/// Keeps the first candidates in `order` that together reach `needed`: halves of what is undecided are looked at until it
+/// is few enough to be put in order.
 fn keep_mass(
     candidates: &mut Vec<Candidate>,
     order: fn(&Candidate, &Candidate) -> Ordering,
     highest: f32,
     needed: f64,
 ) {
-    let mut reached = 0.0_f64;
-    let mut sorted = 0;
-    let mut part = FIRST_SORTED;
-    while sorted < candidates.len() {
-        let rest = &mut candidates[sorted..];
-        let count = part.min(rest.len());
-        if count < rest.len() {
-            rest.select_nth_unstable_by(count, order);
+    let mass = |candidates: &[Candidate]| mass(candidates, highest);
+    let (mut begin, mut end) = (0, candidates.len());
+    let mut before = 0.0_f64;
+    while end - begin > FEW {
+        let half = (end - begin) / 2;
+        candidates[begin..end].select_nth_unstable_by(half, order);
+        let of_half = mass(&candidates[begin..begin + half]);
+        if is_near(before + of_half, needed) {
+            return keep_mass_in_order(candidates, order, highest, needed);
         }
-        rest[..count].sort_unstable_by(order);
-        for (index, candidate) in rest[..count].iter().enumerate() {
-            reached += weight(candidate, highest);
-            if reached >= needed {
-                candidates.truncate(sorted + index + 1);
-                return;
-            }
+        if before + of_half > needed {
+            end = begin + half;
+        } else {
+            before += of_half;
+            begin += half;
         }
-        sorted += count;
-        part *= GROWTH;
     }
+    candidates[begin..end].sort_unstable_by(order);
+    for kept in begin..end {
+        before += weight(&candidates[kept], highest);
+        if is_near(before, needed) {
+            return keep_mass_in_order(candidates, order, highest, needed);
+        }
+        if before > needed {
+            candidates.truncate(kept + 1);
+            return;
+        }
+    }
+    candidates.truncate(end);
+}
+
+/// The same by its definition, each candidate added to those before it.
+fn keep_mass_in_order(
+    candidates: &mut Vec<Candidate>,
+    order: fn(&Candidate, &Candidate) -> Ordering,
+    highest: f32,
+    needed: f64,
+) {
+    candidates.sort_unstable_by(order);
+    let mut reached = 0.0_f64;
+    let is_enough = |candidate: &Candidate| {
+        reached += weight(candidate, highest);
+        reached >= needed
+    };
+    if let Some(last) = candidates.iter().position(is_enough) {
+        candidates.truncate(last + 1);
+    }
+}
+
+/// Whether two sums are so near each other that the order in which they were added up may decide which is larger.
+fn is_near(reached: f64, needed: f64) -> bool {
+    (reached - needed).abs() <= 1e-9 * needed
 }
 
 fn by_score(a: &Candidate, b: &Candidate) -> Ordering {
     a.score.total_cmp(&b.score).then(a.token.cmp(&b.token))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{super::candidate::collect, *};
+
+    proptest! {
+        #[test]
+        fn halves_leave_what_a_full_sort_leaves(
+            logits in prop::collection::vec(prop_oneof![-12.0_f32..12.0, (-4_i8..4).prop_map(f32::from)], 1..2000),
+            p in prop_oneof![0.0_f32..=1.0, 0.999_f32..=1.0],
+        ) {
+            let mut plain = Vec::new();
+            collect(&logits, &mut plain);
+            let mut halved = plain.clone();
+            let highest = highest(&plain).unwrap();
+            let needed = f64::from(p) * mass(&plain, highest);
+            keep_mass_in_order(&mut plain, by_logit, highest, needed);
+            keep_mass(&mut halved, by_logit, highest, needed);
+            halved.sort_unstable_by(by_logit);
+            prop_assert_eq!(halved, plain);
+        }
+    }
 }

@@ -156,6 +156,17 @@ impl SamplingParams {
         Ok(())
     }
 
+    /// Whether every token that is possible may be chosen.
+    pub(super) fn has_no_filter(&self) -> bool {
+        let is_whole = |p: Option<f32>| p.is_none_or(|p| p >= 1.0);
+        self.top_k == 0
+            && is_whole(self.top_p)
+            && is_whole(self.typical_p)
+            && self.min_p.is_none_or(|p| p <= 0.0)
+            && self.top_n_sigma.is_none_or(|n| n <= 0.0)
+            && self.xtc.is_none()
+    }
+
     fn validate_groups(&self) -> Result<(), SamplingError> {
         if let Some(dry) = &self.dry {
             within("dry_multiplier", dry.multiplier, 0.0, 100.0, "from 0 to 100")?;

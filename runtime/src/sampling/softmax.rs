@@ -4,11 +4,11 @@
 /// Numbers taken at once.
 const LANES: usize = 16;
 
-/// Logits whose exponentials are added up in single precision.
-const PART: usize = 1024;
+/// Logits whose exponentials are added up in single precision, each lane sixteen of them.
+pub(super) const PART: usize = 256;
 
 /// The largest of `logits`; minus infinity where none is a number.
-pub(super) fn largest(logits: &[f32]) -> f32 {
+pub(crate) fn largest(logits: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let (chunks, rest) = logits.as_chunks::<LANES>();
     for chunk in chunks {
@@ -24,19 +24,34 @@ pub(super) fn largest(logits: &[f32]) -> f32 {
 
 /// The sum of the exponentials of all `logits` less `highest`, none of which is above it. What is no number, or minus
 /// infinity, adds next to nothing.
-pub(super) fn total(logits: &[f32], highest: f32) -> f64 {
-    let of_part = |part: &[f32]| {
-        let mut lanes = [0.0_f32; LANES];
-        let (chunks, rest) = part.as_chunks::<LANES>();
-        for chunk in chunks {
-            for (lane, &logit) in lanes.iter_mut().zip(chunk) {
-                *lane += exponential(logit - highest);
-            }
+pub(crate) fn total(logits: &[f32], highest: f32) -> f64 {
+    logits.chunks(PART).map(|part| mass(part, |logit| logit - highest)).sum()
+}
+
+/// The same sum at a `temperature` above zero, each [`PART`] of the logits by itself.
+pub(super) fn parts(logits: &[f32], highest: f32, temperature: f32, parts: &mut Vec<f64>) {
+    parts.clear();
+    let of_part = |part: &[f32]| mass(part, |logit| (logit - highest) / temperature);
+    parts.extend(logits.chunks(PART).map(of_part));
+}
+
+/// What one logit adds to that.
+pub(super) fn term(logit: f32, highest: f32, temperature: f32) -> f64 {
+    f64::from(exponential((logit - highest) / temperature))
+}
+
+/// The sum of the exponentials of what `scaled` makes of each logit, at most zero.
+#[inline]
+fn mass(part: &[f32], scaled: impl Fn(f32) -> f32) -> f64 {
+    let mut lanes = [0.0_f32; LANES];
+    let (chunks, rest) = part.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, &logit) in lanes.iter_mut().zip(chunk) {
+            *lane += exponential(scaled(logit));
         }
-        let rest = rest.iter().map(|&logit| exponential(logit - highest));
-        lanes.into_iter().chain(rest).map(f64::from).sum::<f64>()
-    };
-    logits.chunks(PART).map(of_part).sum()
+    }
+    let rest = rest.iter().map(|&logit| exponential(scaled(logit)));
+    lanes.into_iter().chain(rest).map(f64::from).sum()
 }
 
 /// e to the power of `x`, at most zero, to within 3e-7 of itself; 2e-38 for all below -87 and for NaN.

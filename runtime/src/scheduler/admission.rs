@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Fatal, Running, Scheduler, Sequence, prefixes::Found, slots::Claim};
+use super::{Fatal, Running, Scheduler, Sequence, Stage, prefixes::Found, slots::Claim};
 use crate::engine::{SlotId, TextEngine};
 
 /// A slot that was made ready for a sequence.
@@ -49,7 +49,9 @@ impl Scheduler {
             self.counters.cached(u64::from(held));
             let longest = sequence.reserve(self.limits.context_tokens);
             self.slots.reserve(slot, longest);
-            sequence.admitted(now, held);
+            if let Some(waited) = sequence.admitted(now, held) {
+                self.counters.spent(Stage::Queue, waited);
+            }
             self.running.push(Running { sequence, slot });
             if has_copied && self.running.len() > 1 {
                 return;
@@ -78,7 +80,8 @@ impl Scheduler {
     /// Makes `slot` hold what was found; where the engine refuses, it holds nothing.
     fn restore(&mut self, engine: &mut dyn TextEngine, slot: SlotId, found: &Found) -> bool {
         let alone = self.slots.is_alone(slot);
-        let restored = self.counters.copying(|| self.keeper.restore(engine, slot, found, alone));
+        let n_tokens = found.prefix.tokens.len();
+        let restored = self.counters.copying(n_tokens, || self.keeper.restore(engine, slot, found, alone));
         if restored.is_err() {
             engine.kv_clear(slot);
             self.slots.forget(slot);

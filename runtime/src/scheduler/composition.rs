@@ -1,10 +1,15 @@
 //! What a step computes.
 
-use super::{Running, Scheduler};
+use tracing::warn;
+
+use super::{Running, Scheduler, stretch::Prompts};
 use crate::engine::{Limits, Want};
 
 /// Bytes of the rows of tokens that are known already, which one step may give: a row of 128,000 logits has 512 KB.
 pub(super) const KNOWN_ROWS_BYTES: usize = 16 << 20;
+
+/// Of so many steps one serves the oldest prompt first, the others the shortest one.
+const TURNS_A_ROUND: u32 = 4;
 
 /// A sequence's part in a batch.
 #[derive(Clone, Copy)]
@@ -24,6 +29,7 @@ pub(super) struct Room {
     pub(super) tokens: usize,
     /// Rows of tokens that are known already.
     pub(super) rows: usize,
+    pub(super) chunks: usize,
 }
 
 impl Scheduler {
@@ -38,46 +44,102 @@ impl Scheduler {
             return;
         }
         let mut room = Room::of(self.limits);
-        for prefill in [false, true] {
-            if prefill && !self.members.is_empty() {
-                room.tokens = room.tokens.min(self.stretch.tokens());
+        self.order.clear();
+        let mut prompts = Prompts::default();
+        for step in 0..n {
+            let running = (self.next + step) % n;
+            let n_due = self.n_due(running);
+            if !self.running[running].sequence.has_reader_room() {
+                continue;
             }
-            for step in 0..n {
-                let member = (self.next + step) % n;
-                let Running { sequence, slot } = &self.running[member];
-                let held = self.slots.held(*slot);
-                let is_prefill = sequence.tokens().len() - held > 1;
-                let full = self.members.len() >= self.limits.chunks_per_step as usize;
-                if full || is_prefill != prefill || !sequence.has_reader_room() {
-                    continue;
-                }
-                let (n_tokens, want) = room.take(sequence.tokens().len(), held, sequence.first_row());
-                if n_tokens > 0 {
-                    self.members.push(Member { running: member, n_tokens, want, n_guessed: 0 });
-                }
+            if n_due > 1 {
+                self.order.push(running);
+                prompts = Prompts { n: prompts.n + 1, n_tokens: prompts.n_tokens + n_due };
+            } else {
+                self.join(running, &mut room);
             }
+        }
+        if prompts.n > 0 && !self.members.is_empty() {
+            room.tokens = self.stretch.allow(self.members.len(), prompts, room);
+        }
+        self.order_prompts();
+        for idx in 0..self.order.len() {
+            self.join(self.order[idx], &mut room);
         }
         self.next = (self.next + 1) % n;
         self.fill(room);
     }
 
+    /// Tokens of a running sequence that its slot does not hold yet.
+    fn n_due(&self, running: usize) -> usize {
+        let Running { sequence, slot } = &self.running[running];
+        sequence.tokens().len() - self.slots.held(*slot)
+    }
+
+    /// Puts those that need the least first, so that somebody has a first token while others wait, where all would wait as
+    /// long if they took turns. Every few steps the oldest goes before them: a long prompt comes on as well.
+    fn order_prompts(&mut self) {
+        let mut order = std::mem::take(&mut self.order);
+        order.sort_by_key(|&running| self.n_due(running));
+        self.turns = self.turns.wrapping_add(1);
+        if self.turns.is_multiple_of(TURNS_A_ROUND) {
+            let submitted = |idx: &usize| self.running[order[*idx]].sequence.submitted();
+            if let Some(oldest) = (0..order.len()).min_by_key(submitted) {
+                order[..=oldest].rotate_right(1);
+            }
+        }
+        self.order = order;
+    }
+
+    /// Makes a running sequence a member of the step while there is room.
+    fn join(&mut self, running: usize, room: &mut Room) {
+        if room.chunks == 0 {
+            return;
+        }
+        let Running { sequence, slot } = &self.running[running];
+        let (n_tokens, want) =
+            room.take(sequence.tokens().len(), self.slots.held(*slot), sequence.first_row());
+        if n_tokens > 0 {
+            room.chunks -= 1;
+            self.members.push(Member { running, n_tokens, want, n_guessed: 0 });
+        }
+    }
+
     /// Lets every sequence of which one token is due guess as many tokens as all of them can: engines compute chunks of
-    /// several lengths in several passes, each of which costs as much as a step without guesses.
+    /// several lengths in several passes, each of which costs as much as a step without guesses. What is looked up costs
+    /// nothing and goes before what a draft model guesses.
     fn guess(&mut self, room: Room) {
-        let Self { members, running, guesses, .. } = self;
+        let Self { members, running, guesses, draft, .. } = self;
+        if let Some(draft) = draft {
+            draft.begin(members.iter().any(|member| member.n_tokens > 1));
+        }
         let n_decoding = members.iter().filter(|member| member.n_tokens == 1).count();
         let share = guesses.next(n_decoding, room);
         if share == 0 {
             return;
         }
-        let mut n_guessed = share;
+        let (mut n_guessed, context_tokens) = (share, self.limits.context_tokens);
         for member in members.iter().filter(|member| member.n_tokens == 1) {
             let sequence = &mut running[member.running].sequence;
-            let n = match member.want {
-                Want::Last => sequence.guess(share, guesses.most(), self.limits.context_tokens),
+            let room = match member.want {
+                Want::Last => sequence.guess_room(share, context_tokens),
                 Want::Nothing | Want::All => 0,
             };
+            let n = match (sequence.guess(room, guesses, context_tokens), &mut *draft) {
+                (0, Some(draft)) => {
+                    draft.ask(member.running);
+                    sequence.wish(room)
+                }
+                (n_found, _) => n_found,
+            };
             n_guessed = n_guessed.min(n);
+        }
+        if let Some(model) = draft.as_mut().filter(|draft| n_guessed > 0 && draft.is_asked()) {
+            n_guessed = model.guess(running, n_guessed, &self.counters).unwrap_or_else(|error| {
+                warn!(%error, "the draft model is given up; what is said goes on without its guesses");
+                *draft = None;
+                0
+            });
         }
         for member in members.iter_mut().filter(|member| member.n_tokens == 1) {
             running[member.running].sequence.shorten_guess(n_guessed);
@@ -108,7 +170,7 @@ impl Room {
     pub(super) fn of(limits: Limits) -> Self {
         let row_bytes = limits.vocabulary as usize * size_of::<f32>();
         let rows = (KNOWN_ROWS_BYTES / row_bytes.max(1)).max(1);
-        Self { tokens: limits.tokens_per_step as usize, rows }
+        Self { tokens: limits.tokens_per_step as usize, rows, chunks: limits.chunks_per_step as usize }
     }
 
     /// How many of a sequence's `n_tokens` tokens, of which its slot holds `held`, the step takes, and which of their

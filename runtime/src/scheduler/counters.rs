@@ -1,15 +1,21 @@
 //! What a worker counts. Written by the engine's thread, read by anybody; each number is exact by itself, two of
 //! them together may be of different moments.
 
+mod stages;
+
 use std::{
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use impetus_proto::worker::Stats;
+
+pub(crate) use stages::Stage;
+
+use stages::Stages;
 
 /// Counters since the worker's start, and gauges of now.
 #[derive(Default)]
@@ -25,6 +31,10 @@ pub struct Counters {
     completion_tokens: AtomicU64,
     guessed_tokens: AtomicU64,
     accepted_tokens: AtomicU64,
+    drafted_tokens: AtomicU64,
+    accepted_draft_tokens: AtomicU64,
+    draft_steps: AtomicU64,
+    draft_us: AtomicU64,
     restored_tokens: AtomicU64,
     prefix_ram_bytes: AtomicU64,
     prefix_ram_peak_bytes: AtomicU64,
@@ -37,20 +47,23 @@ pub struct Counters {
     slots_busy: AtomicU32,
     waiting: AtomicU32,
     blocked: AtomicU32,
+    stages: Stages,
     /// The engine's thread saves or restores a slot.
     copies: AtomicBool,
+    copies_ended: AtomicU64,
     on_busy_change: Mutex<Option<Box<dyn Fn() + Send>>>,
 }
 
 /// How far a worker is, and what its steps are like, as a `Tick` says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pace {
-    /// Engine steps that ended.
+    /// Steps that ended, those of a draft model as well, and saves and restores of a slot.
     pub steps: u64,
-    /// Sequences that wait for a step; those that wait for their reader or for a slot do not, and none does while a slot
-    /// is saved or restored. While this is not zero, `steps` must grow.
+    /// Sequences that wait for a step; those that wait for their reader or for a slot do not. At least one while a slot is
+    /// saved or restored. While this is not zero, `steps` must grow.
     pub pending: u32,
-    /// Tokens of the step that runs, 0 when none does.
+    /// Tokens of the step that runs, or of the slot that is saved or restored, which takes less than computing them; 0
+    /// when nothing runs.
     pub step_tokens: u32,
     /// Tokens of the largest step that ended.
     pub largest_step_tokens: u32,
@@ -68,8 +81,8 @@ impl Counters {
     pub fn pace(&self) -> Pace {
         let due = self.slots_busy.load(Relaxed).saturating_sub(self.blocked.load(Relaxed));
         Pace {
-            steps: self.ticks.load(Relaxed),
-            pending: if self.copies.load(Relaxed) { 0 } else { due },
+            steps: [&self.ticks, &self.draft_steps, &self.copies_ended].map(|n| n.load(Relaxed)).iter().sum(),
+            pending: if self.copies.load(Relaxed) { due.max(1) } else { due },
             step_tokens: self.step_tokens.load(Relaxed),
             largest_step_tokens: self.largest_step_tokens.load(Relaxed),
             longest_step_us: self.longest_step_us.load(Relaxed),
@@ -99,7 +112,17 @@ impl Counters {
             prefix_ram_peak_bytes: self.prefix_ram_peak_bytes.load(Relaxed),
             prefix_room_bytes: self.prefix_room_bytes.load(Relaxed),
             prefix_file_bytes: self.prefix_file_bytes.load(Relaxed),
+            stages: Some(self.stages.times()),
+            drafted_tokens: self.drafted_tokens.load(Relaxed),
+            accepted_draft_tokens: self.accepted_draft_tokens.load(Relaxed),
+            draft_steps: self.draft_steps.load(Relaxed),
+            draft_us: self.draft_us.load(Relaxed),
         }
+    }
+
+    /// A stage took so much longer.
+    pub(crate) fn spent(&self, stage: Stage, time: Duration) {
+        self.stages.add(stage, time);
     }
 
     /// Sequences in slots or waiting for one.
@@ -125,11 +148,25 @@ impl Counters {
         self.ticks.fetch_add(1, Relaxed);
     }
 
-    /// Runs what saves or restores a slot. However long that takes, it is no step that hangs.
-    pub(super) fn copying<T>(&self, copy: impl FnOnce() -> T) -> T {
+    /// The step that began was a draft model's, and has ended. Of its size nothing follows for those of the model itself.
+    pub(super) fn drafted(&self, engine_time: Duration) {
+        let us = engine_time.as_micros() as u64;
+        self.step_tokens.store(0, Relaxed);
+        self.longest_step_us.fetch_max(us, Relaxed);
+        self.draft_us.fetch_add(us, Relaxed);
+        self.draft_steps.fetch_add(1, Relaxed);
+    }
+
+    /// Runs what saves or restores so many tokens of a slot. It may take as long as a step of so many, and hang like one.
+    pub(super) fn copying<T>(&self, n_tokens: usize, copy: impl FnOnce() -> T) -> T {
+        self.begun(n_tokens);
         self.copies.store(true, Relaxed);
+        let begun = Instant::now();
         let copied = copy();
+        self.spent(Stage::Keep, begun.elapsed());
         self.copies.store(false, Relaxed);
+        self.step_tokens.store(0, Relaxed);
+        self.copies_ended.fetch_add(1, Relaxed);
         copied
     }
 
@@ -149,10 +186,15 @@ impl Counters {
         self.completion_tokens.fetch_add(1, Relaxed);
     }
 
-    /// Of so many guessed tokens that were computed, these came true.
-    pub(super) fn guessed(&self, n_guessed: usize, n_true: usize) {
-        self.guessed_tokens.fetch_add(n_guessed as u64, Relaxed);
-        self.accepted_tokens.fetch_add(n_true as u64, Relaxed);
+    /// Of so many guessed tokens that were computed, these came true; a draft model guessed them, or they were found.
+    pub(super) fn guessed(&self, n_guessed: usize, n_true: usize, is_drafted: bool) {
+        let (n_guessed, n_true) = (n_guessed as u64, n_true as u64);
+        self.guessed_tokens.fetch_add(n_guessed, Relaxed);
+        self.accepted_tokens.fetch_add(n_true, Relaxed);
+        if is_drafted {
+            self.drafted_tokens.fetch_add(n_guessed, Relaxed);
+            self.accepted_draft_tokens.fetch_add(n_true, Relaxed);
+        }
     }
 
     /// Of the tokens that were cached, so many came from a kept prefix.
@@ -233,5 +275,20 @@ mod tests {
         check(3, 20, 1, 3, 20);
         check(512, 10, 2, 512, 20);
         check(1, 30, 3, 512, 30);
+    }
+
+    #[test]
+    fn a_save_is_work_that_has_to_end() {
+        let counters = Counters::default();
+        counters.begun(8);
+        counters.ticked(Duration::from_millis(5));
+        for (running, pending) in [(0, 1), (3, 3)] {
+            counters.load(running, 0, 0);
+            let before = counters.pace();
+            let during = counters.copying(100, || counters.pace());
+            assert_eq!(during, Pace { pending, step_tokens: 100, ..before });
+            let after = counters.pace();
+            assert_eq!(after, Pace { steps: before.steps + 1, ..before }, "it says nothing of steps");
+        }
     }
 }

@@ -21,6 +21,10 @@ use index::{Index, LONGEST_GROUP, agreeing};
 pub(super) struct Guesser {
     index: Index,
     appetite: Appetite,
+    /// For what a draft model guesses.
+    drafts: Appetite,
+    /// The last guess is of a draft model.
+    is_drafted: bool,
     /// The place whose token would come next if the text went on as it did there, and for how many tokens that was so.
     source: Option<usize>,
     /// Tokens that `source` has been followed through.
@@ -31,14 +35,29 @@ pub(super) struct Guesser {
 impl Guesser {
     /// Guesses of at most `most` tokens for a sequence that may grow to `tokens`.
     pub(super) fn new(most: usize, tokens: usize) -> Self {
-        let (index, appetite) = (Index::new(tokens), Appetite::new(most));
-        Self { index, appetite, source: None, followed: 0, guess: Vec::with_capacity(most) }
+        Self {
+            index: Index::new(if most == 0 { 0 } else { tokens }),
+            appetite: Appetite::new(most),
+            drafts: Appetite::new(0),
+            is_drafted: false,
+            source: None,
+            followed: 0,
+            guess: Vec::with_capacity(most),
+        }
+    }
+
+    /// The same, and at most `most` tokens of a draft model where nothing is found.
+    pub(super) fn drafting(mut self, most: usize) -> Self {
+        self.drafts = Appetite::new(most);
+        self.guess.reserve(most);
+        self
     }
 
     /// Guesses at most `room` tokens that come behind `tokens`, which are those of the last call and perhaps more.
     /// Never more than have been the same before the two places.
     pub(super) fn guess(&mut self, tokens: &[TokenId], room: usize) -> &[TokenId] {
         self.guess.clear();
+        self.is_drafted = false;
         let most = self.appetite.next().min(room);
         if most == 0 {
             return &self.guess;
@@ -55,6 +74,17 @@ impl Guesser {
         &self.guess
     }
 
+    /// How many tokens a draft model may guess where nothing was found.
+    pub(super) fn wish(&mut self, room: usize) -> usize {
+        self.drafts.next().min(room)
+    }
+
+    /// A draft model guesses that `token` comes next.
+    pub(super) fn push(&mut self, token: TokenId) {
+        self.is_drafted = true;
+        self.guess.push(token);
+    }
+
     /// Only the first `n` tokens of the last guess are computed.
     pub(super) fn shorten(&mut self, n: usize) {
         self.guess.truncate(n);
@@ -65,12 +95,14 @@ impl Guesser {
         &self.guess
     }
 
-    /// So many tokens of the last guess came true. It is over.
-    pub(super) fn learn(&mut self, n_true: usize) {
+    /// So many tokens of the last guess came true. It is over; answers whether it was a draft model's.
+    pub(super) fn learn(&mut self, n_true: usize) -> bool {
+        let appetite = if self.is_drafted { &mut self.drafts } else { &mut self.appetite };
         if !self.guess.is_empty() {
-            self.appetite.learn(self.guess.len(), n_true);
+            appetite.learn(self.guess.len(), n_true);
             self.guess.clear();
         }
+        self.is_drafted
     }
 
     /// Takes in the tokens that are new.

@@ -87,7 +87,8 @@ impl Prefixes {
 
     /// Changes how much may be in RAM; what is over goes at once.
     pub fn set_room(&self, bytes: u64) {
-        self.shared.shelf().set_room(bytes);
+        let gone = self.shared.shelf().set_room(bytes);
+        drop(gone);
     }
 
     /// Fetches from the file into RAM what serves a sequence that is about to be submitted better than what slots hold
@@ -116,7 +117,7 @@ impl Prefixes {
         // Several choices of one prompt come together, and one fetches for all.
         let _turn = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(extent) = wanted() else { return false };
-        let share = self.shared.shelf().reserve(owner, &extent.tokens, extent.state_bytes);
+        let share = self.reserve(owner, &extent.tokens, extent.state_bytes);
         let Some((share, mut state)) = share.and_then(|share| Some((share, buffer(extent.state_bytes)?)))
         else {
             return false;
@@ -127,7 +128,8 @@ impl Prefixes {
             return false;
         }
         let prefix = Prefix::new(owner.clone(), extent.tokens.clone(), state, share);
-        self.shared.shelf().put(prefix, true);
+        let gone = self.shared.shelf().put(prefix, true);
+        drop(gone);
         true
     }
 
@@ -143,14 +145,16 @@ impl Prefixes {
 
     /// Takes room for a prefix that is to be kept, if that is to be had.
     pub(super) fn reserve(&self, owner: &str, tokens: &[TokenId], state_bytes: u64) -> Option<Share> {
-        self.shared.shelf().reserve(owner, tokens, state_bytes)
+        let reserved = self.shared.shelf().reserve(owner, tokens, state_bytes);
+        reserved.map(|(share, _gone)| share)
     }
 
     /// Keeps a prefix, and has it written to the file.
     pub(super) fn put(&self, owner: &Arc<str>, tokens: &[TokenId], state: Vec<u8>, share: Share) {
         let prefix = Prefix::new(owner.clone(), tokens.to_vec(), state, share);
-        self.shared.shelf().put(prefix, false);
+        let gone = self.shared.shelf().put(prefix, false);
         self.shared.call();
+        drop(gone);
     }
 
     /// What in RAM serves `tokens` of `owner` best.

@@ -29,7 +29,7 @@ impl Scheduler {
     /// Saves what `slot` holds, which it is about to lose; answers whether it did.
     pub(super) fn keep(&self, engine: &dyn TextEngine, slot: SlotId) -> bool {
         let (owner, tokens) = self.slots.content(slot);
-        self.counters.copying(|| self.keeper.keep(engine, slot, owner, tokens))
+        self.counters.copying(tokens.len(), || self.keeper.keep(engine, slot, owner, tokens))
     }
 
     /// Saves what one of the idle slots holds and the file does not; to be called when there is nothing else to do.
@@ -43,7 +43,7 @@ impl Scheduler {
             }
             self.slots.offered(slot);
             let (owner, tokens) = self.slots.content(slot);
-            if self.counters.copying(|| self.keeper.file(engine, slot, owner, tokens)) {
+            if self.counters.copying(tokens.len(), || self.keeper.file(engine, slot, owner, tokens)) {
                 return Keeping::Kept;
             }
         }
@@ -73,6 +73,6 @@ impl Scheduler {
         };
         self.slots.offered(slot);
         let (owner, tokens) = self.slots.content(slot);
-        self.counters.copying(|| self.keeper.file(engine, slot, owner, tokens));
+        self.counters.copying(tokens.len(), || self.keeper.file(engine, slot, owner, tokens));
     }
 }

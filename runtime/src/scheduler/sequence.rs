@@ -1,6 +1,10 @@
 //! One generation in progress: its tokens, what decides the next one, and where its events go.
 
-use std::{mem::discriminant, sync::Arc, time::Instant};
+use std::{
+    mem::discriminant,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::mpsc;
 
@@ -9,9 +13,10 @@ use crate::{
     output::{Output, Part, part},
     sampling::{Sampled, Sampler, grammar::Constraint},
     scheduler::{
+        chooser::{Choice, Chooser, Due},
         echo::Echo,
         event::{Ending, Event, FinishReason, Said, Timings, Usage},
-        guess::Guesser,
+        guess::{Guesser, Share},
     },
 };
 
@@ -50,8 +55,8 @@ pub struct Sequence {
     tokens: Vec<TokenId>,
     prompt_tokens: usize,
     max_tokens: Option<u32>,
-    sampler: Sampler,
-    constraint: Option<Constraint>,
+    /// Absent while it is lent.
+    chooser: Option<Box<Chooser>>,
     output: Output,
     events: mpsc::Sender<Event>,
     stopped: Option<FinishReason>,
@@ -83,32 +88,27 @@ impl Sequence {
             submitted,
             ..
         } = params;
-        let (mut sampler, mut constraint, mut output) = (params.sampler, params.constraint, params.output);
+        let (mut chooser, mut output) = (Chooser::new(params.sampler, params.constraint), params.output);
         debug_assert!(!prompt.is_empty(), "a prompt has a token");
-        sampler.observe_prompt(&prompt);
+        chooser.observe_prompt(&prompt);
         let prompt_tokens = prompt.len();
         let mut tokens = prompt;
         let mut stopped = None;
         // A sampler that remembers logits sees the resumed tokens with their rows.
-        let waits_for_rows = sampler.remembers_logits() && !resume.is_empty();
+        let waits_for_rows = chooser.remembers_logits() && !resume.is_empty();
         let echo = prompt_scores.filter(|_| resume.is_empty()).map(|top| Echo::new(top, &tokens));
         for token in resume {
             tokens.push(token);
             if !waits_for_rows {
-                sampler.accept(token);
+                chooser.accept(token);
             }
-            stopped = output
-                .push(token)
-                .stopped
-                .map(FinishReason::from)
-                .or_else(|| ended(constraint.as_ref(), token));
+            stopped = output.push(token).stopped.map(FinishReason::from).or_else(|| ended(&chooser, token));
             if stopped.is_some() {
                 break;
             }
         }
-        if let Some(constraint) = constraint.as_mut().filter(|_| !waits_for_rows && stopped.is_none()) {
-            // A failure shows at the first token that is sampled.
-            drop(constraint.replay(&tokens[prompt_tokens..]));
+        if !waits_for_rows && stopped.is_none() {
+            chooser.replay(&tokens[prompt_tokens..]);
         }
         if stopped.is_none() && max_tokens.is_some_and(|limit| tokens.len() - prompt_tokens >= limit as usize)
         {
@@ -127,8 +127,7 @@ impl Sequence {
             tokens,
             prompt_tokens,
             max_tokens,
-            sampler,
-            constraint,
+            chooser: Some(Box::new(chooser)),
             output,
             events,
             stopped,
@@ -183,29 +182,48 @@ impl Sequence {
         stopped.filter(|_| self.echo.is_none())
     }
 
-    /// The sequence got a slot that holds the first `held` of its tokens.
-    pub(super) fn admitted(&mut self, now: Instant, held: u32) {
-        if self.admitted.is_none() {
-            self.admitted = Some(now);
-            self.cached_tokens = held.min(self.prompt_tokens as u32);
+    /// The sequence got a slot that holds the first `held` of its tokens; how long it waited, where it is its first one.
+    pub(super) fn admitted(&mut self, now: Instant, held: u32) -> Option<Duration> {
+        if self.admitted.is_some() {
+            return None;
         }
+        self.admitted = Some(now);
+        self.cached_tokens = held.min(self.prompt_tokens as u32);
+        Some(now.saturating_duration_since(self.submitted))
     }
 
-    /// Guesses at most `room` tokens, and never more than `most`, that come behind the last one; how many.
-    pub(super) fn guess(&mut self, room: usize, most: usize, context_tokens: u32) -> usize {
+    /// How many tokens may be guessed behind the last one, `room` at most.
+    pub(super) fn guess_room(&self, room: usize, context_tokens: u32) -> usize {
         if self.echo.is_some() {
             return 0;
         }
         // Each token may need an event of its own, and what fails behind them as well.
         let room = room.min(self.events.capacity().saturating_sub(2));
-        let longest = self.longest(context_tokens);
         // The last token of all is sampled, and nothing comes behind it.
-        let room = room.min(longest.saturating_sub(self.tokens.len() + 1));
+        room.min(self.longest(context_tokens).saturating_sub(self.tokens.len() + 1))
+    }
+
+    /// Looks up at most `room` tokens that come behind the last one; how many.
+    pub(super) fn guess(&mut self, room: usize, share: &Share, context_tokens: u32) -> usize {
         if room == 0 {
             return 0;
         }
-        let guesser = self.guesser.get_or_insert_with(|| Guesser::new(most, longest));
-        guesser.guess(&self.tokens, room).len()
+        let longest = self.longest(context_tokens);
+        let guesser =
+            self.guesser.get_or_insert_with(|| Guesser::new(share.lookup(), longest).drafting(share.draft()));
+        guesser.guess(&self.tokens, room.min(share.lookup())).len()
+    }
+
+    /// How many tokens a draft model may guess where nothing was looked up, `room` at most.
+    pub(super) fn wish(&mut self, room: usize) -> usize {
+        self.guesser.as_mut().map_or(0, |guesser| guesser.wish(room))
+    }
+
+    /// A draft model guesses that `token` comes next.
+    pub(super) fn push_guess(&mut self, token: TokenId) {
+        if let Some(guesser) = &mut self.guesser {
+            guesser.push(token);
+        }
     }
 
     /// Only the first `n` tokens of the last guess are computed.
@@ -220,11 +238,9 @@ impl Sequence {
         self.guesser.as_ref().map_or(&[], Guesser::last)
     }
 
-    /// So many tokens of the last guess came true.
-    pub(super) fn learn(&mut self, n_true: usize) {
-        if let Some(guesser) = &mut self.guesser {
-            guesser.learn(n_true);
-        }
+    /// So many tokens of the last guess came true; whether it was a draft model's.
+    pub(super) fn learn(&mut self, n_true: usize) -> bool {
+        self.guesser.as_mut().is_some_and(|guesser| guesser.learn(n_true))
     }
 
     /// Makes room for all tokens that it may have, before it decodes; how many.
@@ -246,39 +262,45 @@ impl Sequence {
             self.say_prompt();
         } else {
             let index = (place + 1 - self.prompt_tokens) as u32;
-            self.sampler.prepare(logits, index);
-            // A grammar that cannot be followed shows at the next token that is sampled.
-            if let Some(constraint) = &mut self.constraint {
-                drop(constraint.mask(logits));
-                constraint.accept(token);
-            }
-            self.sampler.impose(logits, index, token);
-            self.sampler.accept(token);
+            self.chooser().follow(logits, index, token);
         }
     }
 
-    /// Samples the next token from its logits, to be told with the others of the step; whether the sequence is over.
-    pub(super) fn sample(&mut self, logits: &mut [f32], context_tokens: u32, now: Instant) -> bool {
+    /// The place that the next token is due at; none where the sequence is over without one.
+    pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
         self.say_prompt();
         if let Some(reason) = self.stopped.clone() {
             self.finish(reason, now);
-            return true;
+            return None;
         }
         self.first_token.get_or_insert(now);
-        let index = self.completion_tokens();
-        self.sampler.prepare(logits, index);
-        if let Some(Err(error)) = self.constraint.as_mut().map(|constraint| constraint.mask(logits)) {
-            self.fail(&error.to_string());
-            return true;
-        }
-        // A grammar goes before the end of a thought, which may not be allowed within a character.
-        let is_allowed = |token: &TokenId| logits.get(token.0 as usize) > Some(&f32::NEG_INFINITY);
-        let sampled = match self.output.forced().filter(is_allowed) {
-            Some(token) => Ok(self.sampler.impose(logits, index, token)),
-            None => self.sampler.choose(logits, index),
-        };
-        match sampled {
-            Ok(sampled) => self.take(sampled, context_tokens, now),
+        Some(Due { index: self.completion_tokens(), forced: self.output.forced() })
+    }
+
+    /// What chooses its tokens.
+    pub(super) fn chooser(&mut self) -> &mut Chooser {
+        self.chooser.as_mut().expect("it is lent while tokens are chosen and at no other time")
+    }
+
+    /// Whether choosing its tokens is worth another thread's while.
+    pub(super) fn is_costly(&self) -> bool {
+        self.chooser.as_ref().is_some_and(|chooser| chooser.is_costly())
+    }
+
+    /// Lends what chooses its tokens to another thread, where that is worth its while.
+    pub(super) fn lend_chooser(&mut self) -> Option<Box<Chooser>> {
+        self.chooser.take_if(|chooser| chooser.is_costly())
+    }
+
+    /// Takes back what was lent.
+    pub(super) fn give_back(&mut self, chooser: Box<Chooser>) {
+        self.chooser = Some(chooser);
+    }
+
+    /// Takes what was chosen, to be told with the other tokens of the step; whether the sequence is over.
+    pub(super) fn take(&mut self, choice: Choice, context_tokens: u32, now: Instant) -> bool {
+        match choice {
+            Ok(sampled) => self.take_token(sampled, context_tokens, now),
             Err(error) => {
                 self.fail(&error.to_string());
                 true
@@ -286,13 +308,12 @@ impl Sequence {
         }
     }
 
-    /// Takes a sampled token in; whether it was the last one.
-    fn take(&mut self, sampled: Sampled, context_tokens: u32, now: Instant) -> bool {
+    fn take_token(&mut self, sampled: Sampled, context_tokens: u32, now: Instant) -> bool {
         let Sampled { token, score } = sampled;
         let index = self.completion_tokens();
         self.tokens.push(token);
         self.first_row = self.tokens.len() - 1;
-        self.sampler.accept(token);
+        self.chooser().accept(token);
         let was_reasoning = self.output.is_reasoning();
         let step = self.output.push(token);
         // Scores are of what their event says: of thought, of text or of a call.
@@ -304,13 +325,13 @@ impl Sequence {
         if self.said.tokens.is_empty() {
             self.said.index = index;
         }
-        let stopped = step.stopped.map(FinishReason::from).or_else(|| ended(self.constraint.as_ref(), token));
+        let stopped = step.stopped.map(FinishReason::from).or_else(|| ended(self.chooser(), token));
         let stopped = stopped.or_else(|| {
             let at_limit = self.max_tokens.is_some_and(|limit| self.completion_tokens() >= limit);
             (at_limit || self.tokens.len() >= context_tokens as usize).then_some(FinishReason::Length)
         });
-        if let Some(constraint) = self.constraint.as_mut().filter(|_| stopped.is_none()) {
-            constraint.accept(token);
+        if stopped.is_none() {
+            self.chooser().go_on(token);
         }
         self.said.tokens.push(token);
         part::join(&mut self.said.parts, step.parts);
@@ -385,7 +406,6 @@ impl Sequence {
     }
 }
 
-/// Under a grammar an end token ends the output whatever else was asked for: it is allowed where nothing else is.
-fn ended(constraint: Option<&Constraint>, token: TokenId) -> Option<FinishReason> {
-    constraint.filter(|constraint| constraint.is_end(token)).map(|_| FinishReason::End)
+fn ended(chooser: &Chooser, token: TokenId) -> Option<FinishReason> {
+    chooser.is_end(token).then_some(FinishReason::End)
 }

@@ -1,9 +1,11 @@
 //! The scheduler against the fake engine, whose output betrays any token that is in the wrong place.
 
 mod constraint;
+mod draft;
 mod guess;
 mod kept;
 mod scores;
+mod shared;
 mod turns;
 
 use std::{
@@ -42,6 +44,8 @@ fn limits(slots: u32, context_tokens: u32, tokens_per_step: u32) -> Limits {
 #[derive(Debug, Clone, Default)]
 struct Ask {
     owner: &'static str,
+    /// Which of several completions of one prompt it is.
+    choice: u32,
     prompt: Vec<u8>,
     resume: Vec<TokenId>,
     max_tokens: u32,
@@ -79,7 +83,7 @@ fn sequence(ask: &Ask) -> (Sequence, mpsc::Receiver<Event>) {
         resume: ask.resume.clone(),
         max_tokens: (ask.max_tokens > 0 || ask.no_completion).then_some(ask.max_tokens),
         prompt_scores: ask.prompt_scores,
-        sampler: Sampler::new(params, 0, Arc::new(ByteVocabulary::default()))
+        sampler: Sampler::new(params, ask.choice, Arc::new(ByteVocabulary::default()))
             .unwrap()
             .open_for(ask.min_tokens, vec![TokenId(256)]),
         constraint: ask.lark.map(|lark| constraint(lark, ask.ignore_end)),

@@ -4,6 +4,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use impetus_proto::{
@@ -29,6 +30,8 @@ pub(super) struct Completion {
     vocabulary: Arc<dyn Vocabulary>,
     /// The prompt's text, to be said with the scores of its tokens.
     prompt: String,
+    /// What it took to tokenize.
+    tokenize: Duration,
     events: Option<mpsc::Receiver<Event>>,
     _in_progress: TaskTrackerToken,
 }
@@ -41,7 +44,14 @@ impl Completion {
         events: mpsc::Receiver<Event>,
         in_progress: TaskTrackerToken,
     ) -> Self {
-        Self { model, vocabulary, prompt, events: Some(events), _in_progress: in_progress }
+        let (tokenize, events) = (Duration::ZERO, Some(events));
+        Self { model, vocabulary, prompt, tokenize, events, _in_progress: in_progress }
+    }
+
+    /// The same stream, of a prompt that took so long to tokenize.
+    pub(super) fn tokenized_in(mut self, time: Duration) -> Self {
+        self.tokenize = time;
+        self
     }
 
     fn event(&mut self, event: Event) -> Result<GenerateEvent, Status> {
@@ -56,14 +66,14 @@ impl Completion {
                     None => generate_event::Event::Delta(delta),
                     Some(ending) => {
                         self.events = None;
-                        generate_event::Event::Finished(finished(delta, *ending))
+                        generate_event::Event::Finished(self.finished(delta, *ending))
                     }
                 };
                 (index, tokens.iter().map(|token| token.0).collect(), event)
             }
             Event::Over { index, ending } => {
                 self.events = None;
-                (index, Vec::new(), generate_event::Event::Finished(finished(Delta::default(), ending)))
+                (index, Vec::new(), generate_event::Event::Finished(self.finished(Delta::default(), ending)))
             }
             Event::Failed(reason) => {
                 self.events = None;
@@ -77,6 +87,36 @@ impl Completion {
         let scored = tokens.iter().zip(scores);
         let logprobs = scored.map(|(token, score)| score::logprobs(*token, score, &*self.vocabulary));
         Delta { parts: parts.into_iter().map(Into::into).collect(), logprobs: logprobs.collect() }
+    }
+
+    /// `rest` is what the last token added, before what was held back.
+    fn finished(&self, mut rest: Delta, ending: Ending) -> Finished {
+        rest.parts.extend(ending.rest.into_iter().map(Into::into));
+        let (reason, stop) = match ending.reason {
+            FinishReason::End => (worker::FinishReason::Stop, String::new()),
+            FinishReason::StopString(stop) => (worker::FinishReason::Stop, stop),
+            FinishReason::Length => (worker::FinishReason::Length, String::new()),
+        };
+        let us = |time: Duration| time.as_micros() as u64;
+        let calls = ending.called && reason == worker::FinishReason::Stop;
+        let reason = if calls { worker::FinishReason::ToolCalls } else { reason };
+        Finished {
+            reason: reason.into(),
+            rest: Some(rest),
+            stop,
+            usage: Some(worker::Usage {
+                prompt_tokens: ending.usage.prompt_tokens,
+                cached_tokens: ending.usage.cached_tokens,
+                completion_tokens: ending.usage.completion_tokens,
+                reasoning_tokens: ending.usage.reasoning_tokens,
+            }),
+            timings: Some(worker::Timings {
+                queue_us: us(ending.timings.queue),
+                prefill_us: us(ending.timings.prefill),
+                decode_us: us(ending.timings.decode),
+                tokenize_us: us(self.tokenize),
+            }),
+        }
     }
 }
 
@@ -96,33 +136,5 @@ impl Stream for Completion {
                 Poll::Ready(Some(Err(error.into())))
             }
         }
-    }
-}
-
-/// `rest` is what the last token added, before what was held back.
-fn finished(mut rest: Delta, ending: Ending) -> Finished {
-    rest.parts.extend(ending.rest.into_iter().map(Into::into));
-    let (reason, stop) = match ending.reason {
-        FinishReason::End => (worker::FinishReason::Stop, String::new()),
-        FinishReason::StopString(stop) => (worker::FinishReason::Stop, stop),
-        FinishReason::Length => (worker::FinishReason::Length, String::new()),
-    };
-    let calls = ending.called && reason == worker::FinishReason::Stop;
-    let reason = if calls { worker::FinishReason::ToolCalls } else { reason };
-    Finished {
-        reason: reason.into(),
-        rest: Some(rest),
-        stop,
-        usage: Some(worker::Usage {
-            prompt_tokens: ending.usage.prompt_tokens,
-            cached_tokens: ending.usage.cached_tokens,
-            completion_tokens: ending.usage.completion_tokens,
-            reasoning_tokens: ending.usage.reasoning_tokens,
-        }),
-        timings: Some(worker::Timings {
-            queue_us: ending.timings.queue.as_micros() as u64,
-            prefill_us: ending.timings.prefill.as_micros() as u64,
-            decode_us: ending.timings.decode.as_micros() as u64,
-        }),
     }
 }

@@ -1,7 +1,9 @@
 //! What a worker will hold, by the formulas of `impetus-models`, in the pools of this machine.
 
-use impetus_models::{Footprint, FootprintParams, GGUF_FORMAT, Model, ONNX_FORMAT, Share, Task, footprint};
-use impetus_proto::launch::WorkerSpec;
+use impetus_models::{
+    CANDLE_FORMAT, Footprint, FootprintParams, GGUF_FORMAT, Model, ONNX_FORMAT, Share, Task, footprint,
+};
+use impetus_proto::launch::{DraftSpec, WorkerSpec};
 
 use crate::{budget::Memory, machine};
 
@@ -15,13 +17,38 @@ pub(super) struct Computed {
     pub(super) footprint: Memory,
     /// How much of it comes after the load, where that can be told.
     pub(super) growth: Option<Memory>,
-    /// Keys and values of all slots, wherever they are; 0 where there are none, or nobody knows.
-    pub(super) kv_bytes: u64,
+    /// Keys and values of all slots; nothing where there are none, or nobody knows.
+    pub(super) kv: Memory,
 }
 
 impl Computed {
     /// For a worker that is told `spec` of `model`.
     pub(super) fn of(model: &Model, spec: &WorkerSpec) -> Self {
+        Self::new(model, spec, PROCESS_BYTES, |share| share)
+    }
+
+    /// The same with its `draft` model in the same process, which has as many slots of at most the same context. Prefixes
+    /// are kept of the model alone.
+    pub(super) fn with_draft(self, draft: &Model, told: &DraftSpec, spec: &WorkerSpec) -> Self {
+        let context_tokens = match (spec.context_tokens, told.context_tokens) {
+            (asked, 0) => asked,
+            (asked, most) => asked.min(most),
+        };
+        let spec = WorkerSpec { context_tokens, options: told.options.clone(), ..spec.clone() };
+        // The process is there already.
+        let drafts = Self::new(draft, &spec, 0, |share| Share {
+            process: 0,
+            loaded: share.loaded.saturating_sub(share.process),
+            ..share
+        });
+        Self {
+            footprint: self.footprint.plus(&drafts.footprint),
+            growth: self.growth.zip(drafts.growth).map(|(own, drafts)| own.plus(&drafts)),
+            kv: self.kv,
+        }
+    }
+
+    fn new(model: &Model, spec: &WorkerSpec, process_bytes: u64, part: fn(Share) -> Share) -> Self {
         let params = FootprintParams {
             format: &model.format,
             slots: spec.slots,
@@ -32,14 +59,18 @@ impl Computed {
         };
         match model.metadata().and_then(|metadata| Some((metadata.task, footprint(metadata, &params)?))) {
             Some((task, computed)) => Self {
-                footprint: by_pool(&computed, Share::full),
-                growth: Some(by_pool(&computed, Share::growth)),
-                kv_bytes: if task == Task::Generate { kv(&computed) } else { 0 },
+                footprint: by_pool(&computed, |share| part(*share).full()),
+                growth: Some(by_pool(&computed, |share| part(*share).growth())),
+                kv: if task == Task::Generate {
+                    by_pool(&computed, |share| share.kv)
+                } else {
+                    Memory::default()
+                },
             },
             None => Self {
-                footprint: Memory::ram(model.size_bytes.saturating_add(PROCESS_BYTES)),
+                footprint: Memory::ram(model.size_bytes.saturating_add(process_bytes)),
                 growth: None,
-                kv_bytes: 0,
+                kv: Memory::default(),
             },
         }
     }
@@ -50,17 +81,13 @@ impl Computed {
 fn is_meant_for_gpus(format: &str, spec: &WorkerSpec) -> bool {
     match format {
         GGUF_FORMAT => spec.options.contains_key("gpu_layers"),
+        CANDLE_FORMAT => spec.options.get("device").is_some_and(|device| device == "cuda"),
         ONNX_FORMAT => spec.options.get("provider").is_some_and(|provider| provider == "cuda"),
         _ => false,
     }
 }
 
-fn kv(computed: &Footprint) -> u64 {
-    let gpus = computed.gpus.iter().map(|gpu| gpu.kv);
-    gpus.fold(computed.ram.kv, u64::saturating_add)
-}
-
-fn by_pool(computed: &Footprint, bytes: fn(&Share) -> u64) -> Memory {
+fn by_pool(computed: &Footprint, bytes: impl Fn(&Share) -> u64) -> Memory {
     let gpus = computed.gpus.iter().enumerate();
     gpus.fold(Memory::ram(bytes(&computed.ram)), |memory, (idx, gpu)| {
         memory.with(&machine::gpu_pool(idx), bytes(gpu))
@@ -77,8 +104,6 @@ mod tests {
         let computed = Footprint { ram: share(1), gpus: vec![share(2), share(3)] };
         let expected = Memory::ram(1).with("cuda0", 2).with("cuda1", 3);
         assert_eq!(by_pool(&computed, Share::full), expected);
-        let share = |kv| Share { kv, ..Share::default() };
-        assert_eq!(kv(&Footprint { ram: share(5), gpus: vec![share(u64::MAX)] }), u64::MAX);
     }
 
     #[test]
@@ -92,6 +117,8 @@ mod tests {
         check("gguf", ("mmap", "true"), false);
         check("onnx", ("provider", "cuda"), true);
         check("onnx", ("provider", "cpu"), false);
+        check("candle", ("device", "cuda"), true);
+        check("candle", ("device", "metal"), false);
         check("candle", ("gpu_layers", "99"), false);
     }
 }

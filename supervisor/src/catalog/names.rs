@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use impetus_config::{Config, ModelEntry, PrefixesConfig, Speculation, WorkerConfig};
+use impetus_config::{Config, ModelEntry, PrefixesConfig, Slots, Speculation, WorkerConfig};
 use impetus_models::{Catalog, FormatPattern, Model, ModelName, Place};
 use impetus_proto::launch::{PrefixSpec, SpeculationSpec, WorkerSpec};
 
@@ -10,7 +10,8 @@ use super::{EntryError, footprint::Computed};
 use crate::{
     aliases::{Aliases, Swapped},
     budget::Memory,
-    fleet::Manifest,
+    fleet::{Manifest, Width},
+    policy::slots,
 };
 
 /// The model that is the default when there are several and none is configured.
@@ -160,36 +161,90 @@ impl Names {
         self.entries.values().filter(|entry| entry.preload).map(|entry| entry.name.as_str())
     }
 
-    /// What the fleet is told of a model.
-    pub(super) fn manifest(&self, model: &Model) -> Manifest {
-        let entry = self.entries.get(model.name.as_str());
-        let spec = self.spec(model);
-        let Computed { footprint, growth, kv_bytes } = Computed::of(model, &spec);
+    /// The settings of this model alone.
+    pub(super) fn entry(&self, model: &Model) -> Option<&ModelEntry> {
+        self.entries.get(model.name.as_str())
+    }
+
+    /// What the fleet is told of a model, for which another one may guess.
+    pub(super) fn manifest(&self, model: &Model, draft: Option<&Model>) -> Manifest {
+        let entry = self.entry(model);
+        let mut spec = self.spec(model);
+        let drafts = draft.map(|draft| (draft, self.draft_spec(model, draft)));
+        let compute = |spec: &WorkerSpec| match &drafts {
+            Some((draft, told)) => Computed::of(model, spec).with_draft(draft, told, spec),
+            None => Computed::of(model, spec),
+        };
+        let widths = self.widths(model, &spec, compute);
+        spec.slots = widths.first().map_or(spec.slots, |most| most.slots);
+        let Computed { footprint, growth, kv } = compute(&spec);
+        if let Some((_, told)) = drafts {
+            spec.speculation.get_or_insert_default().draft = Some(told);
+        }
         Manifest {
-            spec: WorkerSpec { prefixes: prefixes(&self.prefixes, kv_bytes), ..spec },
+            spec: WorkerSpec { prefixes: prefixes(&self.prefixes, kv.total()), ..spec },
             files: model.files.clone(),
             format: model.format.clone(),
             pin: entry.is_some_and(|entry| entry.pin),
             ttl: entry.and_then(|entry| entry.ttl).filter(|seconds| *seconds > 0).map(Duration::from_secs),
-            modified: model.modified,
-            size_bytes: model.size_bytes,
+            modified: model.modified.max(draft.and_then(|draft| draft.modified)),
+            size_bytes: draft
+                .iter()
+                .map(|draft| draft.size_bytes)
+                .fold(model.size_bytes, u64::saturating_add),
             footprint,
             growth,
             fixed: entry.and_then(|entry| entry.memory).map(|size| Memory::ram(size.0)),
+            widths,
         }
     }
 
-    /// What a worker is told of a model, but for prefixes.
+    /// The numbers of slots that the model may be given, where that is up to the room there is and slots are what its
+    /// worker holds.
+    fn widths(
+        &self,
+        model: &Model,
+        spec: &WorkerSpec,
+        compute: impl Fn(&WorkerSpec) -> Computed,
+    ) -> Vec<Width> {
+        if self.slots(model) != Slots::Auto {
+            return Vec::new();
+        }
+        let width = |slots| {
+            let Computed { footprint, growth, kv } = compute(&WorkerSpec { slots, ..spec.clone() });
+            let prefix_bytes = prefixes(&self.prefixes, kv.total()).map_or(0, |prefixes| prefixes.ram_bytes);
+            Width { slots, footprint, growth, kv, prefix_bytes }
+        };
+        let widths = slots::NUMBERS.into_iter().map(width);
+        widths.take_while(|width| width.kv.total() > 0).collect()
+    }
+
+    fn slots(&self, model: &Model) -> Slots {
+        let of_format = || self.workers.get(&model.format).map(|worker| worker.slots).unwrap_or_default();
+        self.entry(model).and_then(|entry| entry.slots).unwrap_or_else(of_format)
+    }
+
+    /// What a worker is told of a model, but for prefixes and a draft model, and with the usual slots where their number is
+    /// up to the room there is.
     pub(super) fn spec(&self, model: &Model) -> WorkerSpec {
         let worker = self.workers.get(&model.format).cloned().unwrap_or_default();
-        let entry = self.entries.get(model.name.as_str());
+        let entry = self.entry(model);
+        // Who names a draft model wants guesses, whatever is the rule for others.
+        let rule = if entry.is_some_and(|entry| entry.draft.is_some()) {
+            Speculation::Lookup
+        } else {
+            worker.speculation
+        };
         WorkerSpec {
             output_format: entry.and_then(|entry| entry.output_format.clone()).unwrap_or_default(),
             model: model.name.to_string(),
             path: model.path.to_string_lossy().into_owned(),
             root: model.root.to_string_lossy().into_owned(),
             socket: String::new(),
-            slots: entry.and_then(|entry| entry.slots).unwrap_or(worker.slots),
+            slots: match self.slots(model) {
+                Slots::Auto => slots::USUAL,
+                Slots::Number(number) => number,
+            },
             context_tokens: entry.and_then(|entry| entry.context).unwrap_or(worker.context),
             threads: worker.threads,
             options: worker
@@ -198,8 +253,8 @@ impl Names {
                 .chain(entry.map(|entry| entry.options.clone()).unwrap_or_default())
                 .collect(),
             prefixes: None,
-            speculation: match entry.and_then(|entry| entry.speculation).unwrap_or(worker.speculation) {
-                Speculation::Lookup => Some(SpeculationSpec { lookup_tokens: LOOKUP_TOKENS }),
+            speculation: match entry.and_then(|entry| entry.speculation).unwrap_or(rule) {
+                Speculation::Lookup => Some(SpeculationSpec { lookup_tokens: LOOKUP_TOKENS, draft: None }),
                 Speculation::Off => None,
             },
             step_stretch: entry.and_then(|entry| entry.step_stretch).unwrap_or(worker.step_stretch),

@@ -89,6 +89,8 @@ fn worker_status(row: &WorkerRow, now: Instant) -> WorkerStatus {
         prefix_bytes: row.prefix_bytes,
         prefix_room_bytes: row.prefix_room_bytes,
         load: row.load.map(load_times),
+        stages: row.stages,
+        draft: row.draft.clone().unwrap_or_default(),
     }
 }
 

@@ -12,6 +12,7 @@ mod prompt;
 mod report;
 mod round;
 mod seen;
+mod stages;
 mod target;
 mod worker;
 

@@ -47,12 +47,13 @@ impl<N: Nursery> Fleet<N> {
         let (id, model, spec) = (worker.id.clone(), worker.spec.model.clone(), worker.spec.clone());
         self.next_worker = self.next_worker.max(id.number().unwrap_or_default());
         let has_worker = self.residents.contains_key(&model);
-        let manifest = manifest.filter(|manifest| !has_worker && is_as(&spec, &manifest.spec));
-        let (role, footprint) = match &manifest {
+        let manifest = manifest.filter(|manifest| !has_worker && is_as(&spec, manifest));
+        let as_placed = manifest.as_ref().map(|manifest| manifest.with_slots(spec.slots));
+        let (role, footprint) = match &as_placed {
             Some(manifest) => (Role::Main, self.predict(manifest)),
             None => (Role::Retiring, held),
         };
-        let room = match &manifest {
+        let room = match &as_placed {
             Some(manifest) => {
                 let most = rooms::most(&manifest.spec);
                 let told = rooms::most(&spec).min(self.free_beside(&footprint));
@@ -79,12 +80,15 @@ impl<N: Nursery> Fleet<N> {
         if let Some(manifest) = &manifest {
             let mut resident = Resident::new(manifest.clone(), now);
             resident.main = Stage::Placed(id.clone());
-            resident.sizing.slots = (spec.slots < manifest.spec.slots).then_some(spec.slots);
+            if manifest.widths.is_empty() {
+                resident.sizing.slots = (spec.slots < manifest.spec.slots).then_some(spec.slots);
+            }
+            resident.note_slots(spec.slots);
             self.residents.insert(model.clone(), resident);
         } else {
             order(&entry, Leave::Drain(now + self.settings.drain));
         }
-        let manifest = manifest.unwrap_or_else(|| Arc::new(unknown(&worker.format, spec)));
+        let manifest = as_placed.unwrap_or_else(|| Arc::new(unknown(&worker.format, spec)));
         tracing::info!(worker = %id, model, role = role.name(), "worker inherited");
         entry.placed = Some(Placed {
             model,
@@ -111,21 +115,25 @@ impl<N: Nursery> Fleet<N> {
 
 /// Whether what a worker was told is what it would be told now. It may have been given fewer slots for want of memory,
 /// and less room for prefixes.
-fn is_as(told: &WorkerSpec, wanted: &WorkerSpec) -> bool {
+fn is_as(told: &WorkerSpec, manifest: &Manifest) -> bool {
+    let wanted = &manifest.spec;
     let is_room_as = match (&told.prefixes, &wanted.prefixes) {
         (Some(told), Some(wanted)) => {
             told.ram_bytes <= wanted.ram_bytes && told.file_bytes <= wanted.file_bytes
         }
         (told, wanted) => told.is_none() == wanted.is_none(),
     };
-    let told_slots = told.slots;
+    let is_number = match manifest.widths.as_slice() {
+        [] => told.slots <= wanted.slots,
+        widths => widths.iter().any(|width| width.slots == told.slots),
+    };
     let told = WorkerSpec {
         socket: wanted.socket.clone(),
         slots: wanted.slots,
         prefixes: wanted.prefixes.clone(),
         ..told.clone()
     };
-    told == *wanted && told_slots <= wanted.slots && is_room_as
+    told == *wanted && is_number && is_room_as
 }
 
 /// What can be said of a model that nobody knows any more.
@@ -141,5 +149,6 @@ fn unknown(format: &str, spec: WorkerSpec) -> Manifest {
         footprint: Memory::default(),
         growth: None,
         fixed: None,
+        widths: Vec::new(),
     }
 }

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::Fleet;
 use crate::{
-    budget::Memory,
+    budget::{Memory, RAM},
     worker::{Leave, Nursery},
 };
 
@@ -15,12 +15,19 @@ pub(super) struct Coming {
     pub(super) soon: Memory,
     /// When those who hold workers that leave have done with them.
     pub(super) late: Memory,
+    /// A seat waits for what is late, and all else waits for that: what is left then counts as coming soon.
+    pub(super) is_awaited: bool,
 }
 
 impl Coming {
     /// All of it.
     pub(super) fn all(&self) -> Memory {
         self.soon.plus(&self.late)
+    }
+
+    /// What is there in a moment whatever requests do.
+    pub(super) fn at_once(&self) -> Memory {
+        if self.is_awaited { Memory::default() } else { self.soon.clone() }
     }
 
     /// Keeps `bytes` for a seat, of what comes first.
@@ -32,8 +39,9 @@ impl Coming {
     /// Keeps `bytes` for a seat that waits for them, however late they are. Those who came later wait for the rest: what
     /// they would take from others until then, that seat would get first.
     pub(super) fn await_for(&mut self, bytes: &Memory) {
-        let soon = self.all().minus(bytes);
-        *self = Self { soon, late: Memory::default() };
+        // Others give up RAM alone.
+        let is_awaited = self.is_awaited || bytes.of(RAM) > self.soon.of(RAM);
+        *self = Self { soon: self.all().minus(bytes), late: Memory::default(), is_awaited };
     }
 }
 

@@ -47,10 +47,14 @@ impl<N: Nursery> Fleet<N> {
             let is_settled = now >= self.settled_at && self.leaving().total() == 0;
             return if is_settled { Hindrance::TooLarge } else { Hindrance::InUse };
         }
+        // What others give up while a seat before this one waits would be lost to them for as long, and bring nothing.
+        let rooms_of = |bytes: &Memory| {
+            if coming.is_awaited { Hindrance::Leaving } else { Hindrance::Rooms(bytes.of(RAM)) }
+        };
         let rest = need.minus(room).minus(&coming.soon);
         // Prefixes are given up in a moment, requests on a worker that drains may take long.
         if rest.total() > 0 && rest.fits(&Memory::ram(self.all_rooms())) {
-            return Hindrance::Rooms(rest.of(RAM));
+            return rooms_of(&rest);
         }
         let missing = rest.minus(&coming.late);
         if missing.total() == 0 {
@@ -58,7 +62,7 @@ impl<N: Nursery> Fleet<N> {
         }
         let rooms = self.rooms();
         if missing.fits(&Memory::ram(rooms)) {
-            return Hindrance::Rooms(missing.of(RAM));
+            return rooms_of(&missing);
         }
         let idle = self.candidates(&seat.model, seat.role, |_, holders| holders == 0);
         if let Some((victims, bytes)) = plan(&missing, rooms, &idle) {
@@ -116,7 +120,7 @@ impl<N: Nursery> Fleet<N> {
     pub(super) fn fits_beside(&self, manifest: &Arc<Manifest>, keep: &str, now: Instant) -> bool {
         let limit = self.memory.borrow().limit.clone();
         let taken = self.placed().minus(&Memory::ram(self.rooms_coming(now)));
-        let missing = self.predict(manifest).minus(&limit.minus(&taken));
+        let missing = self.need_beside(manifest).minus(&limit.minus(&taken));
         let idle = self.candidates(keep, Role::Next, |_, holders| holders == 0);
         plan(&missing, self.rooms(), &idle).is_some()
     }

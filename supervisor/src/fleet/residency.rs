@@ -26,7 +26,7 @@ impl<N: Nursery> Fleet<N> {
         let resident =
             self.residents.entry(model.clone()).or_insert_with(|| Resident::new(manifest.clone(), now));
         let is_new_file = resident.manifest.modified != manifest.modified;
-        resident.manifest = manifest.clone();
+        resident.renew(manifest.clone());
         match &mut resident.main {
             Stage::Absent => self.want(&model, now),
             Stage::Failed { .. } if is_new_file => {
@@ -47,7 +47,7 @@ impl<N: Nursery> Fleet<N> {
             return;
         };
         resident.history.clear();
-        resident.keep_alive = None;
+        (resident.keep_alive, resident.slots) = (None, None);
         match &resident.main {
             Stage::Placed(worker) | Stage::Leaving { worker, .. } => {
                 let worker = worker.clone();
@@ -94,6 +94,7 @@ impl<N: Nursery> Fleet<N> {
         let Some(resident) = self.residents.get_mut(model) else { return };
         resident.history.clear();
         resident.sizing = Sizing::default();
+        resident.forget_few_slots();
         if matches!(resident.main, Stage::Backoff { .. } | Stage::Failed { .. }) {
             self.want(model, now);
         }
@@ -138,6 +139,9 @@ impl<N: Nursery> Fleet<N> {
             order(entry, if is_held { Leave::Drain(now + self.settings.drain) } else { Leave::Now });
         }
         if let Some(resident) = self.residents.get_mut(model) {
+            if !again {
+                resident.forget_few_slots();
+            }
             resident.main = Stage::Leaving { worker, again };
         }
         self.tell_leases(model, now);

@@ -40,6 +40,8 @@ pub(super) struct Resident {
     pub(super) alone: Stage,
     pub(super) history: History,
     pub(super) sizing: Sizing,
+    /// How many its present worker has, or the last one had, where that is up to the room there is.
+    pub(super) slots: Option<u32>,
     /// When a worker last died for lack of memory.
     pub(super) memory_death: Option<Instant>,
     /// Workers for lonely requests that did not come up, in a row.
@@ -152,6 +154,7 @@ impl Resident {
             alone: Stage::Absent,
             history: History::default(),
             sizing: Sizing::default(),
+            slots: None,
             memory_death: None,
             lonely_failures: 0,
             restarts: 0,

@@ -16,7 +16,7 @@ pub struct Manifest {
     /// What its worker is told, but for the socket and for what is known only when it is placed: how much of what it
     /// may keep of prefixes there is room for.
     pub spec: WorkerSpec,
-    /// All its files, those with weights first.
+    /// All its files, those with weights first; not those of its draft model.
     pub files: Vec<PathBuf>,
     /// The format, and so the kind of worker.
     pub format: String,
@@ -24,9 +24,9 @@ pub struct Manifest {
     pub pin: bool,
     /// Stopped after this long without a lease.
     pub ttl: Option<Duration>,
-    /// When its file was last written: another one deserves another try.
+    /// When its file, or that of its draft model, was last written: another one deserves another try.
     pub modified: Option<SystemTime>,
-    /// Bytes of its files.
+    /// Bytes of its files and those of its draft model.
     pub size_bytes: u64,
     /// What its worker will hold, by formula; measured peaks count more.
     pub footprint: Memory,
@@ -34,6 +34,24 @@ pub struct Manifest {
     pub growth: Option<Memory>,
     /// What its worker is given whatever is computed or measured.
     pub fixed: Option<Memory>,
+    /// The numbers of slots that it may be given, the most first, which is what the rest of this is for; none where the
+    /// number is configured.
+    pub widths: Vec<Width>,
+}
+
+/// What another number of slots changes about a model's worker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Width {
+    /// The slots.
+    pub slots: u32,
+    /// What the worker will hold, by formula.
+    pub footprint: Memory,
+    /// How much of that comes after the load.
+    pub growth: Option<Memory>,
+    /// Keys and values of all slots.
+    pub kv: Memory,
+    /// RAM that it may keep prefixes in, in bytes.
+    pub prefix_bytes: u64,
 }
 
 /// How the workers of one format are run.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use impetus_proto::worker::StageTimes;
 use tokio::time::Instant;
 
 use super::{
-    Fleet, LoadTimes,
+    Fleet, LoadTimes, Manifest,
     seat::{Resident, Role, Stage},
 };
 use crate::{
@@ -36,6 +37,8 @@ pub struct WorkerRow {
     pub format: String,
     /// The model it serves or is to serve.
     pub model: Option<String>,
+    /// The model that guesses for it.
+    pub draft: Option<String>,
     /// Its state.
     pub state: State,
     /// Its process, if it has one.
@@ -62,6 +65,8 @@ pub struct WorkerRow {
     pub prefix_bytes: u64,
     /// What the budget counts for that.
     pub prefix_room_bytes: u64,
+    /// Where its time has gone, as it last said.
+    pub stages: Option<StageTimes>,
     /// What its load took, by stage, once it serves.
     pub load: Option<LoadTimes>,
     /// RAM at which it is killed.
@@ -110,6 +115,7 @@ impl<N: Nursery> Fleet<N> {
             id: id.clone(),
             format: entry.format.clone(),
             model: entry.model().map(ToOwned::to_owned),
+            draft: placed.and_then(|placed| draft_of(&placed.manifest)),
             state: entry.state.clone(),
             pid: entry.pid,
             restarts,
@@ -123,6 +129,7 @@ impl<N: Nursery> Fleet<N> {
             peaks: entry.peaks.clone(),
             prefix_bytes: entry.stats.prefix_ram_bytes,
             prefix_room_bytes: placed.map_or(0, |placed| placed.room.counted),
+            stages: entry.stats.stages,
             load: placed.and_then(|placed| placed.way.times()),
             limit_bytes: placed.and_then(|placed| placed.limit_bytes),
             limited_by: entry.limited_by,
@@ -188,6 +195,11 @@ fn dead_row(name: &str, resident: &Resident) -> Option<WorkerRow> {
     Some(WorkerRow { restarts: resident.restarts, ..row })
 }
 
+fn draft_of(manifest: &Manifest) -> Option<String> {
+    let speculation = manifest.spec.speculation.as_ref()?;
+    speculation.draft.as_ref().map(|draft| draft.model.clone())
+}
+
 fn without_process(
     id: WorkerId,
     format: &str,
@@ -199,6 +211,7 @@ fn without_process(
         id,
         format: format.to_owned(),
         model,
+        draft: None,
         state,
         pid: None,
         restarts: 0,
@@ -212,6 +225,7 @@ fn without_process(
         peaks: Memory::default(),
         prefix_bytes: 0,
         prefix_room_bytes: 0,
+        stages: None,
         load: None,
         limit_bytes: None,
         limited_by: None,

@@ -36,7 +36,7 @@ impl<N: Nursery> Fleet<N> {
                 resident.next = Some(Successor { manifest, stage: Stage::waiting(now), asked });
             }
             _ => {
-                resident.manifest = manifest;
+                resident.renew(manifest);
                 match resident.main.clone() {
                     Stage::Placed(worker) | Stage::Leaving { worker, .. } => {
                         self.leave(&model, worker, true, now);
@@ -54,7 +54,7 @@ impl<N: Nursery> Fleet<N> {
         let Some(resident) = self.residents.get_mut(model) else { return };
         let Some(Successor { manifest, stage, asked }) = resident.next.take() else { return };
         let former = std::mem::replace(&mut resident.main, stage);
-        resident.manifest = manifest;
+        resident.renew(manifest);
         if let Some(placed) = resident
             .main
             .worker()
@@ -62,6 +62,7 @@ impl<N: Nursery> Fleet<N> {
             .and_then(|entry| entry.placed.as_mut())
         {
             placed.role = Role::Main;
+            resident.note_slots(placed.manifest.spec.slots);
         }
         if let Stage::Placed(worker) | Stage::Leaving { worker, .. } = former {
             self.retire(&worker, now);

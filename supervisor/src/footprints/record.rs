@@ -1,7 +1,7 @@
 //! What is remembered of one model under the same circumstances, and what these are.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     path::Path,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -21,6 +21,11 @@ pub(super) struct Key {
     context_tokens: u32,
     threads: u32,
     options: BTreeMap<String, String>,
+    /// The path of its draft model; empty where it has none.
+    #[serde(default)]
+    draft: String,
+    #[serde(default)]
+    draft_options: BTreeMap<String, String>,
 }
 
 /// Which version of a file it is.
@@ -51,6 +56,10 @@ pub(super) struct Stored {
 impl Key {
     pub(super) fn new(manifest: &Manifest, program: Stamp) -> Self {
         let spec = &manifest.spec;
+        let draft = spec.speculation.as_ref().and_then(|speculation| speculation.draft.as_ref());
+        let sorted = |options: &HashMap<String, String>| {
+            options.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+        };
         Self {
             path: spec.path.clone(),
             file: Stamp { bytes: manifest.size_bytes, modified_ns: nanoseconds(manifest.modified) },
@@ -59,7 +68,9 @@ impl Key {
             slots: spec.slots,
             context_tokens: spec.context_tokens,
             threads: spec.threads,
-            options: spec.options.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            options: sorted(&spec.options),
+            draft: draft.map(|draft| draft.path.clone()).unwrap_or_default(),
+            draft_options: draft.map(|draft| sorted(&draft.options)).unwrap_or_default(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use impetus_proto::launch::WorkerSpec;
+use impetus_proto::launch::{DraftSpec, SpeculationSpec, WorkerSpec};
 
 use super::*;
 
@@ -23,6 +23,7 @@ fn manifest(path: &str) -> Manifest {
         footprint: Memory::ram(100 * MIB),
         growth: Some(Memory::ram(30 * MIB)),
         fixed: None,
+        widths: Vec::new(),
     }
 }
 
@@ -102,6 +103,12 @@ fn other_circumstances_are_another_footprint() {
     assert!(!is_known(&|other| other.format = "onnx".into()));
     assert!(!is_known(&|other| other.size_bytes = 11));
     assert!(!is_known(&|other| other.modified = None));
+    let draft = |path: &str| {
+        let draft = DraftSpec { path: path.into(), ..DraftSpec::default() };
+        Some(SpeculationSpec { lookup_tokens: 16, draft: Some(draft) })
+    };
+    assert!(!is_known(&|other| other.spec.speculation = draft("/d")));
+    assert!(is_known(&|other| other.spec.speculation = Some(SpeculationSpec::default())));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use impetus_config::{KeyEntry, Moment, is_key_name};
 use impetus_proto::{Code, Error, key::KeySet};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser};
 
 use super::{is_alive, to_message};
 use crate::state_file;
@@ -33,6 +33,7 @@ pub struct MadeKeys {
 #[serde(deny_unknown_fields)]
 pub struct Made {
     /// The key.
+    #[serde(serialize_with = "sparing")]
     pub entry: KeyEntry,
     /// When.
     pub created: Moment,
@@ -138,4 +139,13 @@ impl KeyFile {
         state_file::write(&self.0, made)
             .map_err(|source| KeyFileError::Write { path: self.0.clone(), source })
     }
+}
+
+/// Without what no supervisor needs to be told, so that one which does not know of it reads the file as well.
+fn sparing<S: Serializer>(entry: &KeyEntry, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut value = serde_json::to_value(entry).map_err(ser::Error::custom)?;
+    if let Some(fields) = value.as_object_mut().filter(|_| entry.priority == 0) {
+        fields.remove("priority");
+    }
+    value.serialize(serializer)
 }

@@ -44,6 +44,8 @@ fn keys_outlive_the_server_and_nobody_else_can_read_them() {
     let message = again.now().keys[1].clone();
     assert_eq!(from_message(message.clone()).unwrap(), limited);
     assert!(from_message(Key { priority: -101, ..message }).is_err());
+    let text = fs::read_to_string(dir.path().join("keys.json")).unwrap();
+    assert_eq!(text.matches("priority").count(), 1, "whoever knows of none reads keys without: {text}");
     let mode = fs::metadata(dir.path().join("keys.json")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 

@@ -11,7 +11,8 @@ const NAMES: &[&str] =
 const PREFIXES: &[&str] =
     &["CUDA_", "DYLD_", "GGML_", "HIP_", "HSA_", "LC_", "NVIDIA_", "OMP_", "ROCR_", "VK_"];
 
-/// Set for every child: idle OpenMP threads sleep, since a machine runs more engines than cores.
+/// Set for every child: idle OpenMP threads sleep, since a machine runs more engines than cores. Those of worker-gguf
+/// are its own and need not be told.
 const FIXED: &[(&str, &str)] = &[("OMP_WAIT_POLICY", "passive")];
 
 /// The whole environment of a child, from that of this process.

@@ -22,13 +22,13 @@ impl Default for Sizing {
 
 impl Sizing {
     /// The sizing after another death for lack of memory: a larger footprint where `limit` has room for it, else half
-    /// the slots in the same. `None` when a worker of one slot died with all there is.
+    /// of the `slots` that it had in the same. `None` when a worker of one slot died with all there is.
     pub fn after_death(self, predicted: &Memory, limit: &Memory, slots: u32) -> Option<Self> {
         let larger = Self { factor: self.factor * GROWTH, ..self };
         if predicted.times(larger.factor).fits(limit) {
             return Some(larger);
         }
-        let slots = self.slots.unwrap_or(slots);
+        let slots = self.slots.map_or(slots, |cut| cut.min(slots));
         (slots > 1).then_some(Self { slots: Some(slots / 2), ..self })
     }
 }

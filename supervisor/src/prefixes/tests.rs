@@ -1,5 +1,5 @@
 use std::{
-    fs,
+    fs::{self, File},
     os::unix::fs::{PermissionsExt, symlink},
     time::{Duration, UNIX_EPOCH},
 };
@@ -36,7 +36,7 @@ impl Server {
         };
         let owner = Owner { spec: &spec, format: "gguf", program: Path::new("/worker"), files: &[] };
         let (told, file) = self.files.prepare(owner);
-        (told.unwrap(), file.map(File::from))
+        (told.unwrap(), file.map(|given| File::from(given.file)))
     }
 
     /// The file of a model that no worker has any more, of `mib`, last used at `used_s`.
@@ -86,6 +86,23 @@ fn who_has_the_file_has_it_until_its_last_descriptor_is_closed() {
     assert!(!folder::try_lock(&successor), "its predecessor has it");
     drop(passed);
     assert!(folder::try_lock(&successor));
+}
+
+#[test]
+fn who_waits_for_its_predecessor_finds_the_file_when_that_one_has_ended() {
+    let server = Server::new(100);
+    let (told, predecessors) = server.prepare("a");
+    let told = WorkerSpec { prefixes: Some(told), ..WorkerSpec::default() };
+    let first = server.files.claim(&told).unwrap();
+    let second = server.files.claim(&told).unwrap();
+    drop((predecessors, first));
+    assert_eq!(server.files.remove(None).unwrap().len(), 1);
+    assert_eq!(server.models(), owned(&[("a", true)]), "nobody has its lock, and it is not removed");
+    server.leave("b", 1, 1);
+    drop(second);
+    server.files.remove(None).unwrap();
+    assert_eq!(server.models(), []);
+    assert!(server.files.claim(&WorkerSpec::default()).is_none());
 }
 
 #[test]

@@ -29,7 +29,7 @@ use crate::{
     cgroup::{Cgroup, Cgroups},
     launch::{Launch, Launcher},
     logs::{Logs, Source, WORKER_PREFIX},
-    prefixes::PrefixFiles,
+    prefixes::{Claim, PrefixFiles},
     process::Process,
 };
 
@@ -67,6 +67,8 @@ struct Driver {
     pulse: Pulse,
     /// What the worker was last told that it may keep prefixes in, in bytes of RAM.
     prefix_room: Option<u64>,
+    /// On the file that came with its model.
+    prefix_claim: Option<Claim>,
 }
 
 /// Lives a worker's whole life. Its last event is its exit.
@@ -84,6 +86,7 @@ pub(super) async fn run(
         drain_until: None,
         pulse: Pulse::new(Instant::now()),
         prefix_room: None,
+        prefix_claim: None,
     };
     driver.follow(async |driver| driver.live(&birth).await).await;
 }
@@ -97,6 +100,7 @@ pub(super) async fn adopt(
 ) {
     let driver = Driver {
         id: adopted.id.clone(),
+        prefix_claim: setup.prefixes.claim(&adopted.spec),
         setup,
         orders,
         events,

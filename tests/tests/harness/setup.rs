@@ -33,7 +33,7 @@ fn copy_folder(from: &Path, to: &Path) {
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
             copy_folder(&entry.path(), &target);
-        } else if fs::hard_link(entry.path(), &target).is_err() {
+        } else {
             fs::copy(entry.path(), &target).unwrap();
         }
     }
@@ -58,7 +58,7 @@ impl Setup {
         BUNDLED[1..].iter().fold(Self::new(), |setup, name| setup.with_folder(name, bundled(name)))
     }
 
-    /// A copy of the folder `source` in the models folder.
+    /// A copy of the folder `source` in the models folder, which is another model; a link would be the same.
     pub(crate) fn with_folder(self, name: &str, source: impl AsRef<Path>) -> Self {
         copy_folder(source.as_ref(), &self.path("models").join(name));
         self

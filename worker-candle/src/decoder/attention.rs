@@ -1,7 +1,5 @@
 //! Grouped-query attention of each chunk over its own slot, causal, within a window where the layer has one.
 
-use rayon::prelude::*;
-
 use crate::{
     config::{DecoderConfig, LayerConfig},
     decoder::{
@@ -12,6 +10,7 @@ use crate::{
     kernel::{Matrix, PARALLEL_MULTIPLICATIONS, Strided, mix, multiply_into, products, soften},
     layer::{Linear, Part, RmsNorm},
     plan::PlannedChunk,
+    team,
     weights::Weights,
 };
 
@@ -103,12 +102,13 @@ impl Attention {
 
         let tasks = self.tasks(step, cache, layer);
         let work: usize = tasks.iter().map(|task| self.multiplications(task)).sum();
-        let run = |task: &Task| self.attend(task, &qkv);
-        let results: Vec<Vec<f32>> = if work < PARALLEL_MULTIPLICATIONS {
-            tasks.iter().map(run).collect()
+        let mut results = vec![Vec::new(); tasks.len()];
+        let run = |idx: usize, result: &mut Vec<f32>| *result = self.attend(&tasks[idx], &qkv);
+        if work < PARALLEL_MULTIPLICATIONS {
+            results.iter_mut().enumerate().for_each(|(idx, result)| run(idx, result));
         } else {
-            tasks.par_iter().map(run).collect()
-        };
+            team::each(&mut results, run);
+        }
         let mut attended = vec![0.0; step.plan.tokens.len() * query_width];
         let group_width = query_width / self.kv_heads;
         for (task, result) in tasks.iter().zip(&results) {
@@ -142,7 +142,7 @@ impl Attention {
         if qkv.len() < PARALLEL_MULTIPLICATIONS {
             qkv.chunks_exact_mut(row_width).enumerate().for_each(place);
         } else {
-            qkv.par_chunks_exact_mut(row_width).enumerate().for_each(place);
+            team::each(qkv.chunks_exact_mut(row_width), |row, values| place((row, values)));
         }
     }
 
@@ -221,7 +221,7 @@ impl Attention {
         let keys = Matrix { values: &task.planes.keys[start..], row_stride: 1, column_stride: stride };
         let mut scores = vec![0.0; rows * n_keys];
         let shape = [rows, n_keys, self.head_size];
-        multiply_into(left, keys, shape, &mut scores, n_keys, gemm::Parallelism::None);
+        multiply_into(left, keys, shape, &mut scores, n_keys);
         for (idx, scores) in scores.chunks_exact_mut(n_keys).enumerate() {
             let position = begin + idx / group;
             let (low, high) = (self.horizon(position) - first, position + 1 - first);
@@ -232,7 +232,7 @@ impl Attention {
         let shares = Matrix { values: &scores, row_stride: n_keys, column_stride: 1 };
         let values = Matrix { values: &task.planes.values[start..], row_stride: stride, column_stride: 1 };
         let shape = [rows, self.head_size, n_keys];
-        multiply_into(shares, values, shape, attended, self.head_size, gemm::Parallelism::None);
+        multiply_into(shares, values, shape, attended, self.head_size);
     }
 
     /// Scores to shares that add up to one.

@@ -70,7 +70,10 @@ impl MixtureOfExperts {
     pub(crate) fn forward(&self, inputs: &[f32], segments: &[Segment]) -> candle_core::Result<Vec<f32>> {
         let routes = self.router.forward(inputs, segments)?;
         let mut outputs = self.shared(inputs, segments)?;
-        let chosen: Vec<_> = routes.chunks_exact(self.experts.len()).map(|row| self.choose(row)).collect();
+        let chosen: Vec<_> = routes
+            .chunks_exact(self.experts.len())
+            .map(|row| choose(row, self.per_token, self.normalised))
+            .collect();
         for segment in segments {
             for idx in 0..self.experts.len() {
                 self.send(idx, inputs, segment, &chosen, &mut outputs)?;
@@ -91,21 +94,6 @@ impl MixtureOfExperts {
             }
         }
         Ok(outputs)
-    }
-
-    /// A token's experts and their shares.
-    fn choose(&self, logits: &[f32]) -> Vec<(usize, f32)> {
-        let largest = logits.iter().fold(f32::NEG_INFINITY, |largest, &logit| largest.max(logit));
-        let mut shares: Vec<_> = logits.iter().map(|logit| (logit - largest).exp()).enumerate().collect();
-        let sum: f32 = shares.iter().map(|(_, share)| share).sum();
-        // Equal shares go to the lower index, as a stable order has it.
-        shares.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-        shares.truncate(self.per_token);
-        let sum = if self.normalised { shares.iter().map(|(_, share)| share).sum() } else { sum };
-        for (_, share) in &mut shares {
-            *share /= sum;
-        }
-        shares
     }
 
     /// Adds what expert `idx` says about those of the segment's rows that chose it.
@@ -134,4 +122,20 @@ impl MixtureOfExperts {
         }
         Ok(())
     }
+}
+
+/// The `per_token` experts of a token by its router's logits, and their shares, which add up to one where they are
+/// `normalised`.
+pub(crate) fn choose(logits: &[f32], per_token: usize, normalised: bool) -> Vec<(usize, f32)> {
+    let largest = logits.iter().fold(f32::NEG_INFINITY, |largest, &logit| largest.max(logit));
+    let mut shares: Vec<_> = logits.iter().map(|logit| (logit - largest).exp()).enumerate().collect();
+    let sum: f32 = shares.iter().map(|(_, share)| share).sum();
+    // Equal shares go to the lower index, as a stable order has it.
+    shares.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    shares.truncate(per_token);
+    let sum = if normalised { shares.iter().map(|(_, share)| share).sum() } else { sum };
+    for (_, share) in &mut shares {
+        *share /= sum;
+    }
+    shares
 }

@@ -1,26 +1,29 @@
 //! A decoder up to its last norm: what it makes of tokens, before that becomes logits or a vector.
 
-use candle_core::Tensor;
+use std::sync::Arc;
+
 use impetus_runtime::engine::Progress;
 
 use super::{Step, cache::KvCache, layer::Layer};
 use crate::{
     config::DecoderConfig,
     error::ModelError,
-    layer::{RmsNorm, Rope, with_rows},
+    kernel::Packed,
+    layer::{RmsNorm, Rope, packed},
     plan::Plan,
     weights::Weights,
 };
 
 /// Where the tensors may be, the plain form first; the others are in models of text and images, and in models that
 /// were saved without their output matrix.
-const PREFIXES: [&str; 5] = ["model.", "language_model.model.", "model.language_model.", "", "0.auto_model."];
+pub(crate) const PREFIXES: [&str; 5] =
+    ["model.", "language_model.model.", "model.language_model.", "", "0.auto_model."];
 
 /// Embedding, layers and norm.
 pub(crate) struct Trunk {
     /// The embedding's name, without `.weight`.
     name: String,
-    embedding: Tensor,
+    embedding: Arc<Packed>,
     embedding_scale: Option<f32>,
     layers: Vec<Layer>,
     norm: RmsNorm,
@@ -39,6 +42,7 @@ impl Trunk {
         let prefix = weights.prefix_of("embed_tokens.weight", &PREFIXES)?;
         let name = format!("{prefix}embed_tokens");
         let embedding = weights.tensor(&format!("{name}.weight"), &[config.vocabulary, config.width])?;
+        let embedding = Arc::new(packed(&embedding).map_err(|error| ModelError::tensor(&name, &error))?);
         let mut layers = Vec::new();
         for (idx, layer) in config.layers.iter().enumerate() {
             layers.push(Layer::load(weights, &format!("{prefix}layers.{idx}"), config, layer)?);
@@ -65,11 +69,11 @@ impl Trunk {
 
     /// Bytes of the embedding as it is held.
     pub(crate) fn embedding_bytes(&self) -> u64 {
-        (self.embedding.elem_count() * self.embedding.dtype().size_in_bytes()) as u64
+        self.embedding.bytes()
     }
 
     /// The embedding, and its name without `.weight`.
-    pub(crate) fn embedding(&self) -> (&str, &Tensor) {
+    pub(crate) fn embedding(&self) -> (&str, &Arc<Packed>) {
         (&self.name, &self.embedding)
     }
 
@@ -83,7 +87,7 @@ impl Trunk {
     pub(crate) fn stream(&self, plan: &Plan, cache: &mut KvCache) -> candle_core::Result<Vec<f32>> {
         let angles = self.ropes.iter().map(|rope| rope.angles(&plan.positions)).collect();
         let step = Step { plan, angles };
-        let mut stream = self.embed(&plan.tokens)?;
+        let mut stream = self.embed(&plan.tokens);
         for (idx, layer) in self.layers.iter().enumerate() {
             layer.forward(&mut stream, &step, cache, idx)?;
         }
@@ -95,20 +99,16 @@ impl Trunk {
         self.norm.apply(rows);
     }
 
-    fn embed(&self, tokens: &[u32]) -> candle_core::Result<Vec<f32>> {
+    fn embed(&self, tokens: &[u32]) -> Vec<f32> {
         let mut stream = Vec::with_capacity(tokens.len() * self.width);
-        with_rows(&self.embedding, |rows| {
-            let mut scratch = Vec::new();
-            for token in tokens {
-                let start = *token as usize * self.width;
-                stream.extend_from_slice(rows.widened(start, start + self.width, &mut scratch));
-            }
-        })?;
+        for token in tokens {
+            self.embedding.append_row(*token as usize, &mut stream);
+        }
         if let Some(scale) = self.embedding_scale {
             for value in &mut stream {
                 *value *= scale;
             }
         }
-        Ok(stream)
+        stream
     }
 }

@@ -1,7 +1,5 @@
 //! Attention of each text over itself, to both sides, within a reach where the layer has one.
 
-use rayon::prelude::*;
-
 use super::distance::Distances;
 use crate::{
     config::{EncoderConfig, EncoderLayerConfig},
@@ -9,6 +7,7 @@ use crate::{
     kernel::{Matrix, PARALLEL_MULTIPLICATIONS, multiply_into, soften},
     layer::{Angles, Linear, Part},
     plan::{Plan, PlannedChunk},
+    team,
     weights::Weights,
 };
 
@@ -74,12 +73,13 @@ impl Attention {
         self.place(&mut qkv, angles);
         let tasks = self.tasks(plan);
         let work: usize = tasks.iter().map(|task| 2 * task.n_queries * task.text.rows.len()).sum();
-        let run = |task: &Task| self.attend(task, &qkv);
-        let results: Vec<Vec<f32>> = if work * self.head_size < PARALLEL_MULTIPLICATIONS {
-            tasks.iter().map(run).collect()
+        let mut results = vec![Vec::new(); tasks.len()];
+        let run = |idx: usize, result: &mut Vec<f32>| *result = self.attend(&tasks[idx], &qkv);
+        if work * self.head_size < PARALLEL_MULTIPLICATIONS {
+            results.iter_mut().enumerate().for_each(|(idx, result)| run(idx, result));
         } else {
-            tasks.par_iter().map(run).collect()
-        };
+            team::each(&mut results, run);
+        }
         let width = self.heads * self.head_size;
         let mut attended = vec![0.0; plan.tokens.len() * width];
         for (task, result) in tasks.iter().zip(&results) {
@@ -107,7 +107,7 @@ impl Attention {
         if qkv.len() < PARALLEL_MULTIPLICATIONS {
             qkv.chunks_exact_mut(3 * width).enumerate().for_each(place);
         } else {
-            qkv.par_chunks_exact_mut(3 * width).enumerate().for_each(place);
+            team::each(qkv.chunks_exact_mut(3 * width), |row, values| place((row, values)));
         }
     }
 
@@ -148,7 +148,7 @@ impl Attention {
         let keys = Matrix { values: at(begin, 1), row_stride: 1, column_stride: stride };
         let mut scores = vec![0.0; task.n_queries * n_keys];
         let shape = [task.n_queries, n_keys, self.head_size];
-        multiply_into(queries, keys, shape, &mut scores, n_keys, gemm::Parallelism::None);
+        multiply_into(queries, keys, shape, &mut scores, n_keys);
         for (idx, scores) in scores.chunks_exact_mut(n_keys).enumerate() {
             let position = task.first + idx;
             if let Some(distances) = &self.distances {
@@ -165,7 +165,7 @@ impl Attention {
         let values = Matrix { values: at(begin, 2), row_stride: stride, column_stride: 1 };
         let mut attended = vec![0.0; task.n_queries * self.head_size];
         let shape = [task.n_queries, self.head_size, n_keys];
-        multiply_into(shares, values, shape, &mut attended, self.head_size, gemm::Parallelism::None);
+        multiply_into(shares, values, shape, &mut attended, self.head_size);
         attended
     }
 }

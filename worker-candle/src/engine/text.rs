@@ -2,6 +2,7 @@
 
 use impetus_runtime::engine::{Batch, Limits, Rows, SlotId, StepError, TextEngine, Unsupported};
 
+use super::chunk::reject;
 use crate::{
     decoder::{Decoder, KvCache},
     plan::Plan,
@@ -18,31 +19,6 @@ impl CandleEngine {
     pub(crate) fn new(decoder: Decoder, cache: KvCache, limits: Limits) -> Self {
         Self { decoder, cache, limits }
     }
-
-    /// Why the slot's chunk cannot be computed, if so. The runtime sends no such chunk; should it ever, only this
-    /// sequence shall end.
-    fn objection(&self, plan: &Plan, chunk: usize) -> Option<String> {
-        let chunk = &plan.chunks[chunk];
-        let held = self.cache.length(chunk.slot);
-        if chunk.position != held {
-            return Some(format!("a chunk at position {} for a slot that holds {held}", chunk.position));
-        }
-        let end = chunk.position + chunk.rows.len();
-        if end > self.limits.context_tokens as usize {
-            return Some(format!("{end} tokens for a slot of {}", self.limits.context_tokens));
-        }
-        let unknown = plan.tokens[chunk.rows.clone()].iter().find(|&&token| token >= self.limits.vocabulary);
-        unknown.map(|token| format!("token {token} is not of the vocabulary"))
-    }
-
-    fn reject(&self, plan: &Plan) -> Result<(), StepError> {
-        let objections: Vec<_> = (0..plan.chunks.len())
-            .filter_map(|idx| Some((plan.chunks[idx].slot, self.objection(plan, idx)?)))
-            .collect();
-        let Some((_, reason)) = objections.first() else { return Ok(()) };
-        let reason = reason.clone();
-        Err(StepError::Rejected { slots: objections.into_iter().map(|(slot, _)| slot).collect(), reason })
-    }
 }
 
 impl TextEngine for CandleEngine {
@@ -52,7 +28,7 @@ impl TextEngine for CandleEngine {
 
     fn step(&mut self, batch: &Batch, rows: &mut Rows) -> Result<(), StepError> {
         let plan = Plan::of(batch);
-        self.reject(&plan)?;
+        reject(&plan, self.limits, |slot| self.cache.length(slot))?;
         for chunk in &plan.chunks {
             let tokens = chunk.position + chunk.rows.len();
             self.cache.reserve(chunk.slot, tokens).map_err(|_| StepError::KvFull)?;

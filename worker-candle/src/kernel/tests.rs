@@ -1,6 +1,6 @@
 use half::{bf16, f16};
 
-use super::{Matrix, Strided, WeightRows, mix, multiply_into, multiply_narrow, multiply_wide, products};
+use super::{Matrix, Packed, Strided, WeightRows, mix, multiply, multiply_into, products};
 
 /// Numbers that a short binary fraction holds, so that all three types agree.
 fn numbers(n: usize, seed: usize) -> Vec<f32> {
@@ -25,7 +25,7 @@ fn assert_close(found: &[f32], expected: &[f32], what: &str) {
 }
 
 #[test]
-fn both_products_are_right_for_every_type() {
+fn products_are_right_for_every_type() {
     let check = |rows: usize, width: usize, depth: usize| {
         let (weight, inputs) = (numbers(width * depth, 1), numbers(rows * depth, 2));
         let expected = expected(&weight, depth, &inputs);
@@ -37,11 +37,8 @@ fn both_products_are_right_for_every_type() {
             ("bf16", WeightRows::Bf16(&brains)),
         ] {
             let mut outputs = vec![f32::NAN; rows * width];
-            multiply_narrow(kind, depth, &inputs, &mut outputs);
-            assert_close(&outputs, &expected, &format!("narrow {name} {rows}x{width}x{depth}"));
-            outputs.fill(f32::NAN);
-            multiply_wide(kind, depth, &inputs, &mut outputs);
-            assert_close(&outputs, &expected, &format!("wide {name} {rows}x{width}x{depth}"));
+            multiply(&Packed::of(kind, depth), &inputs, &mut outputs);
+            assert_close(&outputs, &expected, &format!("{name} {rows}x{width}x{depth}"));
         }
     };
     check(1, 1, 1);
@@ -50,24 +47,28 @@ fn both_products_are_right_for_every_type() {
     check(5, 71, 40);
     check(8, 256, 96);
     check(40, 1500, 700);
+    check(200, 40, 300);
 }
 
 /// What the engine's promise about batches rests on.
 #[test]
 fn a_row_does_not_depend_on_its_neighbours() {
-    let (width, depth) = (133, 100);
-    let weight = numbers(width * depth, 3);
-    let inputs: Vec<f32> = (0..40 * depth).map(|idx| (idx as f32 * 0.37).sin()).collect();
-    let mut all = vec![0.0; 40 * width];
-    multiply_narrow(WeightRows::F32(&weight), depth, &inputs, &mut all);
-    for together in 1..8 {
-        for row in 0..40 - together {
-            let mut some = vec![0.0; together * width];
-            let inputs = &inputs[row * depth..(row + together) * depth];
-            multiply_narrow(WeightRows::F32(&weight), depth, inputs, &mut some);
-            assert_eq!(some, all[row * width..(row + together) * width], "{together} from row {row} on");
+    let check = |n_rows: usize, width: usize, depth: usize| {
+        let weight = Packed::of(WeightRows::F32(&numbers(width * depth, 3)), depth);
+        let inputs: Vec<f32> = (0..n_rows * depth).map(|idx| (idx as f32 * 0.37).sin()).collect();
+        let mut all = vec![0.0; n_rows * width];
+        multiply(&weight, &inputs, &mut all);
+        for together in [1, 2, 3, 4, 5, 6, 7, 8, 13, 30] {
+            for row in (0..n_rows - together).step_by(together.div_ceil(3)) {
+                let mut some = vec![0.0; together * width];
+                multiply(&weight, &inputs[row * depth..(row + together) * depth], &mut some);
+                assert_eq!(some, all[row * width..(row + together) * width], "{together} from row {row} on");
+            }
         }
-    }
+    };
+    check(40, 133, 100);
+    check(40, 133, 600);
+    check(250, 20, 300);
 }
 
 #[test]
@@ -84,6 +85,6 @@ fn attention_products_skip_the_other_heads() {
     let left = Matrix { values: &[1.0, 10.0], row_stride: 2, column_stride: 1 };
     let right = Matrix { values: &keys[2..], row_stride: 1, column_stride: 4 };
     let mut product = [0.0; 3];
-    multiply_into(left, right, [1, 3, 2], &mut product, 3, gemm::Parallelism::None);
+    multiply_into(left, right, [1, 3, 2], &mut product, 3);
     assert_close(&product, &scores, "product");
 }

@@ -1,10 +1,9 @@
 //! The feed-forward network, gated (arXiv:2002.05202) or plain.
 
-use rayon::prelude::*;
-
 use super::{Linear, Part, activate};
 use crate::{
-    config::Activation, error::ModelError, kernel::PARALLEL_MULTIPLICATIONS, plan::Segment, weights::Weights,
+    config::Activation, error::ModelError, kernel::PARALLEL_MULTIPLICATIONS, plan::Segment, team,
+    weights::Weights,
 };
 
 /// Up, a function, and down; with a gate, the function's result is multiplied by a second product.
@@ -47,34 +46,32 @@ impl FeedForward {
 
     pub(crate) fn forward(&self, inputs: &[f32], segments: &[Segment]) -> candle_core::Result<Vec<f32>> {
         let up = self.up.forward(inputs, segments)?;
-        let inner = if self.up.outputs() == self.width { self.plain(up) } else { self.gated(up) };
+        let inner = if self.up.outputs() == self.width { self.plain(up) } else { self.gated(&up) };
         self.down.forward(&inner, segments)
     }
 
     fn plain(&self, mut up: Vec<f32>) -> Vec<f32> {
-        if up.len() < PARALLEL_MULTIPLICATIONS {
-            activate(self.activation, &mut up);
-        } else {
-            up.par_chunks_exact_mut(self.width).for_each(|row| activate(self.activation, row));
-        }
+        by_rows(&mut up, self.width, |_, row| activate(self.activation, row));
         up
     }
 
-    fn gated(&self, mut gate_up: Vec<f32>) -> Vec<f32> {
+    fn gated(&self, gate_up: &[f32]) -> Vec<f32> {
         let mut gated = vec![0.0; gate_up.len() / 2];
-        let gate = |(gated, gate_up): (&mut [f32], &mut [f32])| {
-            let (gate, up) = gate_up.split_at_mut(self.width);
-            activate(self.activation, gate);
-            for ((gated, gate), up) in gated.iter_mut().zip(gate).zip(up) {
-                *gated = *gate * *up;
-            }
-        };
-        let row = 2 * self.width;
-        if gated.len() < PARALLEL_MULTIPLICATIONS {
-            gated.chunks_exact_mut(self.width).zip(gate_up.chunks_exact_mut(row)).for_each(gate);
-        } else {
-            gated.par_chunks_exact_mut(self.width).zip(gate_up.par_chunks_exact_mut(row)).for_each(gate);
-        }
+        by_rows(&mut gated, self.width, |idx, gated| {
+            let (gate, up) = gate_up[idx * 2 * self.width..(idx + 1) * 2 * self.width].split_at(self.width);
+            gated.copy_from_slice(gate);
+            activate(self.activation, gated);
+            gated.iter_mut().zip(up).for_each(|(gated, up)| *gated *= up);
+        });
         gated
+    }
+}
+
+/// Gives each of `rows` and its place to `change`, by all threads where there are many.
+fn by_rows(rows: &mut [f32], width: usize, change: impl Fn(usize, &mut [f32]) + Sync) {
+    if rows.len() < PARALLEL_MULTIPLICATIONS {
+        rows.chunks_exact_mut(width).enumerate().for_each(|(idx, row)| change(idx, row));
+    } else {
+        team::each(rows.chunks_exact_mut(width), change);
     }
 }

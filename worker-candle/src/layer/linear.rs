@@ -1,5 +1,7 @@
 //! Linear layers over weights in the file's type or quantized.
 
+use std::sync::Arc;
+
 use candle_core::{
     CpuStorage, DType, Device, Module, Storage, Tensor,
     quantized::{GgmlDType, QMatMul, QTensor},
@@ -7,7 +9,7 @@ use candle_core::{
 
 use crate::{
     error::ModelError,
-    kernel::{WeightRows, multiply_narrow, multiply_wide},
+    kernel::{Packed, WeightRows, multiply},
     plan::Segment,
     weights::Weights,
 };
@@ -21,7 +23,7 @@ pub(crate) struct Linear {
 }
 
 enum Matrix {
-    Dense(Tensor),
+    Dense(Arc<Packed>),
     Quantized { product: QMatMul, bytes: u64 },
 }
 
@@ -54,7 +56,7 @@ impl Linear {
             .collect::<Result<Vec<_>, _>>()?;
         let name = parts.first().map_or("", |part| part.name.as_str());
         let tensor = joined(&tensors).map_err(|error| ModelError::tensor(name, &error))?;
-        let mut linear = Self::of(name, tensor, quantize)?;
+        let mut linear = Self::of(name, &tensor, quantize)?;
         if bias {
             let mut values = Vec::new();
             for part in parts {
@@ -65,13 +67,19 @@ impl Linear {
         Ok(linear)
     }
 
+    /// A layer over a matrix that others use as well.
+    pub(crate) fn shared(matrix: Arc<Packed>) -> Self {
+        let (inputs, outputs) = (matrix.depth(), matrix.rows());
+        Self { matrix: Matrix::Dense(matrix), bias: None, inputs, outputs }
+    }
+
     /// A layer over a matrix that is there already.
-    pub(crate) fn of(name: &str, tensor: Tensor, quantize: Option<GgmlDType>) -> Result<Self, ModelError> {
+    fn of(name: &str, tensor: &Tensor, quantize: Option<GgmlDType>) -> Result<Self, ModelError> {
         let failed = |error: candle_core::Error| ModelError::tensor(name, &error);
         let (outputs, inputs) = tensor.dims2().map_err(failed)?;
         // A row that is no whole number of blocks stays as it is.
         let matrix = match quantize.filter(|kind| inputs.is_multiple_of(kind.block_size())) {
-            None => Matrix::Dense(tensor),
+            None => Matrix::Dense(Arc::new(packed(tensor).map_err(failed)?)),
             Some(kind) => {
                 let source = tensor.to_dtype(DType::F32).map_err(failed)?;
                 let quantized = QTensor::quantize(&source, kind).map_err(failed)?;
@@ -91,19 +99,25 @@ impl Linear {
     pub(crate) fn bytes(&self) -> u64 {
         let bias = self.bias.as_ref().map_or(0, |bias| size_of_val(bias.as_slice()) as u64);
         bias + match &self.matrix {
-            Matrix::Dense(tensor) => (tensor.elem_count() * tensor.dtype().size_in_bytes()) as u64,
+            Matrix::Dense(weight) => weight.bytes(),
             Matrix::Quantized { bytes, .. } => *bytes,
         }
     }
 
-    /// Applies the layer to the rows of `inputs`, segment by segment.
+    /// Applies the layer to the rows of `inputs`. A row of a quantized layer is rounded with those of its segment.
     pub(crate) fn forward(&self, inputs: &[f32], segments: &[Segment]) -> candle_core::Result<Vec<f32>> {
         let n_rows = inputs.len() / self.inputs;
         let mut outputs = vec![0.0; n_rows * self.outputs];
-        for Segment { rows, wide } in segments {
-            let from = &inputs[rows.start * self.inputs..rows.end * self.inputs];
-            let to = &mut outputs[rows.start * self.outputs..rows.end * self.outputs];
-            self.product(from, to, *wide)?;
+        match &self.matrix {
+            Matrix::Dense(weight) => multiply(weight, inputs, &mut outputs),
+            Matrix::Quantized { product, .. } => {
+                for Segment { rows, .. } in segments {
+                    let from = &inputs[rows.start * self.inputs..rows.end * self.inputs];
+                    let to = &mut outputs[rows.start * self.outputs..rows.end * self.outputs];
+                    let input = Tensor::from_slice(from, (rows.len(), self.inputs), &Device::Cpu)?;
+                    to.copy_from_slice(&product.forward(&input)?.flatten_all()?.to_vec1::<f32>()?);
+                }
+            }
         }
         if let Some(bias) = &self.bias {
             for row in outputs.chunks_exact_mut(self.outputs) {
@@ -112,21 +126,12 @@ impl Linear {
         }
         Ok(outputs)
     }
+}
 
-    fn product(&self, inputs: &[f32], outputs: &mut [f32], wide: bool) -> candle_core::Result<()> {
-        match &self.matrix {
-            Matrix::Dense(tensor) => with_rows(tensor, |weight| {
-                let multiply = if wide { multiply_wide } else { multiply_narrow };
-                multiply(weight, self.inputs, inputs, outputs);
-            }),
-            Matrix::Quantized { product, .. } => {
-                let shape = (inputs.len() / self.inputs, self.inputs);
-                let result = product.forward(&Tensor::from_slice(inputs, shape, &Device::Cpu)?)?;
-                outputs.copy_from_slice(&result.flatten_all()?.to_vec1::<f32>()?);
-                Ok(())
-            }
-        }
-    }
+/// A matrix in the order that products read it in.
+pub(crate) fn packed(tensor: &Tensor) -> candle_core::Result<Packed> {
+    let (_, depth) = tensor.dims2()?;
+    with_rows(tensor, |rows| Packed::of(rows, depth))
 }
 
 /// One matrix of several; their types are made equal where they differ.

@@ -85,7 +85,7 @@ fn tensors_come_in_the_type_that_is_asked_for() {
     let place = tempfile::tempdir().unwrap();
     safetensors(&place.path().join("model.safetensors"), &[(NAME, matrix().to_dtype(DType::BF16).unwrap())]);
     let check = |asked: Option<DType>, expected: DType| {
-        let options = Options { dtype: asked, quantize: None };
+        let options = Options { dtype: asked, ..Options::default() };
         let folder = Folder::open(place.path(), place.path()).unwrap();
         let weights = Weights::open(&folder, &json!({}), options).unwrap();
         let tensor = weights.tensor(NAME, &[2, 3]).unwrap();

@@ -9,7 +9,7 @@ use std::{
     convert::Infallible,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -30,7 +30,11 @@ use super::{
 };
 use frames::Frames;
 
-use crate::{error::Failure, upstream::Event};
+use crate::{
+    error::Failure,
+    metrics::{self, Stage},
+    upstream::Event,
+};
 
 /// The end of a stream that went well.
 const DONE: &[u8] = b"data: [DONE]\n\n";
@@ -111,7 +115,11 @@ impl<S: Shape, E: Stream<Item = Result<ChoiceEvent, Error>> + Unpin> Stream for 
             && !body.chunks.frames.is_full()
         {
             match events.poll_next_unpin(cx) {
-                Poll::Ready(Some(Ok(said))) => body.hear(said),
+                Poll::Ready(Some(Ok(said))) => {
+                    let begun = Instant::now();
+                    body.hear(said);
+                    metrics::spent(Stage::Sse, begun.elapsed());
+                }
                 Poll::Ready(failed) => body.fail(failed.and_then(Result::err)),
                 Poll::Pending if body.chunks.frames.is_empty() => {
                     ready!(body.silence.poll(cx));

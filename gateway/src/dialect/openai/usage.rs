@@ -1,6 +1,6 @@
 //! What a completion cost, in tokens and in time.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use impetus_proto::worker;
 use schemars::JsonSchema;
@@ -20,6 +20,8 @@ pub(super) struct Cost {
     reasoning_tokens: u32,
     /// Of the choice that took longest, since they run side by side.
     timings: worker::Timings,
+    /// Of the choice that waited longest for a worker.
+    lease: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,9 +74,11 @@ struct CompletionDetails {
     rejected_prediction_tokens: u32,
 }
 
-/// llama.cpp's `timings`, with the time spent waiting for a slot besides. Times are in milliseconds.
+/// llama.cpp's `timings`, and what came before: waiting for a worker, tokenizing, waiting for a slot. Times are in milliseconds.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub(super) struct Timings {
+    lease_ms: f64,
+    tokenize_ms: f64,
     queue_ms: f64,
     cache_n: u32,
     prompt_n: u32,
@@ -119,7 +123,9 @@ impl Cost {
             queue_us: self.timings.queue_us.max(timings.queue_us),
             prefill_us: self.timings.prefill_us.max(timings.prefill_us),
             decode_us: self.timings.decode_us.max(timings.decode_us),
+            tokenize_us: self.timings.tokenize_us.max(timings.tokenize_us),
         };
+        self.lease = self.lease.max(finished.lease);
     }
 
     /// Choices that have ended.
@@ -200,6 +206,8 @@ impl Timings {
         // The first token of a choice ends its prefill; decoding begins after it.
         let predicted_n = usage.completion_tokens;
         Self {
+            lease_ms: cost.lease.as_secs_f64() * 1e3,
+            tokenize_ms: ms(timings.tokenize_us),
             queue_ms: ms(timings.queue_us),
             cache_n: usage.cached_tokens,
             prompt_n,

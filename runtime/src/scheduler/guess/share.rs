@@ -14,26 +14,42 @@ const MAX_NOT_FORGOTTEN: u32 = 3;
 
 /// What each sequence may guess.
 pub(in crate::scheduler) struct Share {
-    /// Tokens at most; none where the engine cannot forget what did not come true.
-    most: usize,
+    /// Tokens that are looked up at most, and that a draft model guesses; none where the engine cannot forget what did
+    /// not come true.
+    lookup: usize,
+    draft: usize,
     held_off: u32,
     not_forgotten: u32,
 }
 
 impl Share {
-    /// At most so many tokens.
-    pub(in crate::scheduler) fn new(most: u32) -> Self {
-        Self { most: most as usize, held_off: 0, not_forgotten: 0 }
+    /// At most so many tokens that are looked up or drafted.
+    pub(in crate::scheduler) fn new(lookup: u32, draft: u32) -> Self {
+        Self { lookup: lookup as usize, draft: draft as usize, held_off: 0, not_forgotten: 0 }
     }
 
-    /// The most that one sequence may ever guess.
-    pub(in crate::scheduler) fn most(&self) -> usize {
-        self.most
+    /// The same for an engine that computes so many tokens of a chunk together. The known token is one of them.
+    pub(in crate::scheduler) fn within(self, chunk_rows: u32) -> Self {
+        let most = chunk_rows.saturating_sub(1) as usize;
+        Self { lookup: self.lookup.min(most), draft: self.draft.min(most), ..self }
     }
 
-    /// Known tokens and guesses of a step with guesses, at most.
+    /// The most that is ever looked up for one sequence.
+    pub(in crate::scheduler) fn lookup(&self) -> usize {
+        self.lookup
+    }
+
+    /// The most that a draft model ever guesses for one sequence.
+    pub(in crate::scheduler) fn draft(&self) -> usize {
+        self.draft
+    }
+
+    /// Known tokens and guesses of a step with guesses, at most; a sequence alone may have as many.
     pub(in crate::scheduler) fn step_tokens(&self) -> usize {
-        if self.most == 0 { 0 } else { STEP_TOKENS.max(self.most + 1) }
+        match self.lookup.max(self.draft) {
+            0 => 0,
+            most => STEP_TOKENS.max(most + 1),
+        }
     }
 
     /// What each of `n_sequences` may guess in a step that has this room left.
@@ -45,10 +61,10 @@ impl Share {
         if n_sequences == 0 {
             return 0;
         }
-        let of_step = self.step_tokens() / n_sequences;
+        let of_step = if n_sequences == 1 { self.step_tokens() } else { STEP_TOKENS / n_sequences };
         let of_rows = room.rows / n_sequences;
         // The known token has its place in the step, and its row.
-        of_step.min(of_rows).saturating_sub(1).min(room.tokens / n_sequences).min(self.most)
+        of_step.min(of_rows).saturating_sub(1).min(room.tokens / n_sequences).min(self.lookup.max(self.draft))
     }
 
     /// The engine could not compute a step with guesses; perhaps it can without.
@@ -61,7 +77,7 @@ impl Share {
         self.not_forgotten += 1;
         self.hold_off();
         if self.not_forgotten >= MAX_NOT_FORGOTTEN {
-            self.most = 0;
+            (self.lookup, self.draft) = (0, 0);
         }
     }
 }

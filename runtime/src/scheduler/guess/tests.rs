@@ -5,6 +5,7 @@ use super::{
     index::{Index, agreeing},
     *,
 };
+use crate::scheduler::Room;
 
 fn tokens(text: &str) -> Vec<TokenId> {
     text.bytes().map(|byte| TokenId(byte.into())).collect()
@@ -82,6 +83,26 @@ fn guesses_grow_while_they_come_true_and_are_seldom_while_they_do_not() {
     assert_eq!(appetite.next(), 4);
     appetite.learn(4, 1);
     assert_eq!(appetite.next(), 2, "one more than came true");
+}
+
+#[test]
+fn a_sequence_alone_may_guess_more_than_those_that_share_a_step() {
+    let check = |(lookup, draft), n_sequences, expected: usize| {
+        let room = Room { tokens: 512, rows: 512, chunks: 16 };
+        assert_eq!(
+            Share::new(lookup, draft).next(n_sequences, room),
+            expected,
+            "{lookup} {draft} {n_sequences}"
+        );
+    };
+    check((0, 32), 1, 32);
+    check((0, 32), 2, 7);
+    check((8, 32), 5, 2);
+    check((8, 0), 1, 8);
+    check((2, 0), 2, 2);
+    check((0, 32), 9, 0);
+    check((0, 0), 1, 0);
+    check((0, 32), 0, 0);
 }
 
 proptest! {

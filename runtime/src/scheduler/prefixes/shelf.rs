@@ -21,8 +21,8 @@ pub(in crate::scheduler) struct Prefix {
     pub(super) is_refused: AtomicBool,
     /// An engine has refused to cut it off: all of it has to serve.
     pub(super) is_whole: AtomicBool,
-    /// Given back when nobody holds the prefix any more.
-    pub(super) share: Share,
+    /// Given back when nobody holds the prefix any more; none once it is given back.
+    pub(super) share: Option<Share>,
 }
 
 /// Bytes of the room, taken until this is dropped.
@@ -42,6 +42,12 @@ pub(super) struct Shelf {
     has_file: bool,
 }
 
+/// What has left the shelf. Its bytes are given back, and its memory is freed when this is dropped, which takes long: not
+/// under the lock that the engine's thread waits for.
+#[must_use]
+#[derive(Default)]
+pub(super) struct Gone(Vec<Prefix>);
+
 struct Entry {
     prefix: Arc<Prefix>,
     last_used: u64,
@@ -52,12 +58,17 @@ struct Entry {
 impl Prefix {
     pub(super) fn new(owner: Arc<str>, tokens: Vec<TokenId>, state: Vec<u8>, share: Share) -> Self {
         let (is_refused, is_whole) = Default::default();
-        Self { owner, tokens, state, is_refused, is_whole, share }
+        Self { owner, tokens, state, is_refused, is_whole, share: Some(share) }
     }
 
     /// Bytes that so many tokens with so large a state take.
     pub(super) fn bytes(n_tokens: usize, state_bytes: u64) -> u64 {
         state_bytes.saturating_add(size_of::<TokenId>() as u64 * n_tokens as u64)
+    }
+
+    /// Bytes of the room that it takes.
+    pub(super) fn taken_bytes(&self) -> u64 {
+        self.share.as_ref().map_or(0, |share| share.bytes)
     }
 
     fn begins(&self, owner: &str, tokens: &[TokenId]) -> bool {
@@ -71,6 +82,16 @@ impl Drop for Share {
     }
 }
 
+impl Gone {
+    /// Whoever holds it still frees it.
+    fn take(&mut self, prefix: Arc<Prefix>) {
+        if let Some(mut prefix) = Arc::into_inner(prefix) {
+            prefix.share = None;
+            self.0.push(prefix);
+        }
+    }
+}
+
 impl Shelf {
     pub(super) fn new(room_bytes: u64, has_file: bool, counters: Arc<Counters>) -> Self {
         counters.prefix_room(room_bytes);
@@ -78,47 +99,59 @@ impl Shelf {
     }
 
     /// Changes the room; what is over it goes, the least recently used first.
-    pub(super) fn set_room(&mut self, bytes: u64) {
+    pub(super) fn set_room(&mut self, bytes: u64) -> Gone {
         self.room_bytes = bytes;
         self.counters.prefix_room(bytes);
-        while self.entries.iter().map(|entry| entry.prefix.share.bytes).sum::<u64>() > bytes {
-            self.evict(|_| true);
+        let mut gone = Gone::default();
+        while self.entries.iter().map(|entry| entry.prefix.taken_bytes()).sum::<u64>() > bytes {
+            self.evict(|_| true, &mut gone);
         }
+        gone
     }
 
     /// Takes room for what is to be kept of `tokens` of `owner`: what it will replace goes first, then what is least
     /// recently used and in nobody's hands. Where that would not be enough nothing goes.
-    pub(super) fn reserve(&mut self, owner: &str, tokens: &[TokenId], state_bytes: u64) -> Option<Share> {
+    pub(super) fn reserve(
+        &mut self,
+        owner: &str,
+        tokens: &[TokenId],
+        state_bytes: u64,
+    ) -> Option<(Share, Gone)> {
         let bytes = Prefix::bytes(tokens.len(), state_bytes);
         let free = self.entries.iter().filter(|entry| entry.is_free());
-        let evictable: u64 = free.map(|entry| entry.prefix.share.bytes).sum();
+        let evictable: u64 = free.map(|entry| entry.prefix.taken_bytes()).sum();
         if (self.used_bytes() - evictable).checked_add(bytes)? > self.room_bytes {
             return None;
         }
+        let mut gone = Gone::default();
         while self.used_bytes() + bytes > self.room_bytes {
             let replaced =
                 self.entries.iter().position(|entry| entry.is_free() && entry.prefix.begins(owner, tokens));
             match replaced {
-                Some(idx) => drop(self.entries.swap_remove(idx)),
-                None => self.evict(Entry::is_free),
+                Some(idx) => gone.take(self.entries.swap_remove(idx).prefix),
+                None => self.evict(Entry::is_free, &mut gone),
             }
         }
         self.counters.prefix_ram_taken(bytes);
-        Some(Share { counters: Arc::clone(&self.counters), bytes })
+        Some((Share { counters: Arc::clone(&self.counters), bytes }, gone))
     }
 
     /// Puts a prefix on the shelf, in place of those that it begins with. One that another begins with is not needed.
-    pub(super) fn put(&mut self, prefix: Prefix, is_filed: bool) {
+    pub(super) fn put(&mut self, prefix: Prefix, is_filed: bool) -> Gone {
+        let (prefix, mut gone) = (Arc::new(prefix), Gone::default());
         if self.used_bytes() > self.room_bytes || self.covers(&prefix.owner, &prefix.tokens, usize::eq) {
-            return;
+            gone.take(prefix);
+            return gone;
         }
-        self.entries.retain(|entry| !entry.prefix.begins(&prefix.owner, &prefix.tokens));
+        let is_begun = |entry: &mut Entry| entry.prefix.begins(&prefix.owner, &prefix.tokens);
+        self.entries.extract_if(.., is_begun).for_each(|entry| gone.take(entry.prefix));
         if self.entries.len() >= MAX_PREFIXES {
-            self.evict(|_| true);
+            self.evict(|_| true, &mut gone);
         }
         self.clock += 1;
         let is_due = self.has_file && !is_filed;
-        self.entries.push(Entry { prefix: Arc::new(prefix), last_used: self.clock, is_due });
+        self.entries.push(Entry { prefix, last_used: self.clock, is_due });
+        gone
     }
 
     /// Whether nearly all of `tokens` is here; if so it counts as used.
@@ -158,6 +191,7 @@ impl Shelf {
 
     /// Takes a prefix off that the engine has refused.
     pub(super) fn remove(&mut self, prefix: &Arc<Prefix>) {
+        // Nothing is freed: whoever asks for it holds it.
         self.entries.retain(|entry| !Arc::ptr_eq(&entry.prefix, prefix));
     }
 
@@ -185,11 +219,11 @@ impl Shelf {
         false
     }
 
-    /// Removes the least recently used of the entries that `may_go`.
-    fn evict(&mut self, may_go: impl Fn(&Entry) -> bool) {
+    /// Moves the least recently used of the entries that `may_go` to those that are gone.
+    fn evict(&mut self, may_go: impl Fn(&Entry) -> bool, gone: &mut Gone) {
         let goes = self.entries.iter().enumerate().filter(|(_, entry)| may_go(entry));
         if let Some((idx, _)) = goes.min_by_key(|(_, entry)| entry.last_used) {
-            self.entries.swap_remove(idx);
+            gone.take(self.entries.swap_remove(idx).prefix);
         }
     }
 
@@ -202,5 +236,35 @@ impl Entry {
     /// Nobody reads or writes it, so that its bytes are free once it has left the shelf.
     fn is_free(&self) -> bool {
         Arc::strong_count(&self.prefix) == 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leaves_gives_its_room_back_at_once_and_its_memory_later() {
+        let counters = Arc::<Counters>::default();
+        let mut shelf = Shelf::new(1000, false, Arc::clone(&counters));
+        let owner: Arc<str> = "somebody".into();
+        let tokens = |n: u32| (0..n).map(TokenId).collect::<Vec<_>>();
+        let put = |shelf: &mut Shelf, n: u32| {
+            let (share, gone) = shelf.reserve(&owner, &tokens(n), 400).unwrap();
+            drop(gone);
+            shelf.put(Prefix::new(Arc::clone(&owner), tokens(n), vec![0; 400], share), true)
+        };
+        drop(put(&mut shelf, 10));
+        assert_eq!((Arc::strong_count(&owner), counters.prefix_ram_bytes()), (2, 440));
+
+        let gone = put(&mut shelf, 20);
+        assert_eq!((Arc::strong_count(&owner), counters.prefix_ram_bytes()), (3, 480), "it was replaced");
+        drop(gone);
+        assert_eq!(Arc::strong_count(&owner), 2);
+
+        let (_share, gone) = shelf.reserve(&owner, &tokens(1), 900).unwrap();
+        assert_eq!((Arc::strong_count(&owner), counters.prefix_ram_bytes()), (2, 904), "it made room");
+        drop(gone);
+        assert_eq!(Arc::strong_count(&owner), 1);
     }
 }

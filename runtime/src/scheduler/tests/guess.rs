@@ -4,16 +4,17 @@ use std::collections::HashSet;
 
 use super::*;
 
-const LOOKUP: SchedulerSettings = SchedulerSettings { lookup_tokens: 8, step_stretch: 0.0 };
+const LOOKUP: SchedulerSettings =
+    SchedulerSettings { lookup_tokens: 8, draft_tokens: 0, step_stretch: 0.0, sampling_threads: 0 };
 
-fn bench(limits: Limits, faults: Faults, settings: SchedulerSettings) -> Bench {
+pub(super) fn bench(limits: Limits, faults: Faults, settings: SchedulerSettings) -> Bench {
     let mut bench = Bench::new(limits, faults);
     bench.scheduler = Scheduler::new(limits, settings, Arc::clone(&bench.counters));
     bench
 }
 
 /// What all readers get in the end, the times left out. Readers look in between, since the rooms of some are small.
-fn read(bench: &mut Bench, asks: &[Ask]) -> Vec<Got> {
+pub(super) fn read(bench: &mut Bench, asks: &[Ask]) -> Vec<Got> {
     let mut readers: Vec<_> = asks.iter().map(|ask| (bench.submit(ask), Got::default())).collect();
     while readers.iter().any(|(_, got)| got.ending.is_none() && got.failed.is_none()) {
         bench.run();
@@ -44,7 +45,7 @@ fn same(limits: Limits, faults: Faults, asks: &[Ask]) -> (Vec<Got>, Bench) {
     (got, guessing)
 }
 
-const REPEATING: Faults = Faults {
+pub(super) const REPEATING: Faults = Faults {
     rigid_kv: false,
     refuses_loads: false,
     kv_tokens: None,
@@ -235,7 +236,7 @@ fn many_sequences_leave_no_room_for_guesses() {
     assert!(bench.counters.stats("m").accepted_tokens > 0);
 }
 
-fn asks() -> impl Strategy<Value = Vec<Ask>> {
+pub(super) fn asks() -> impl Strategy<Value = Vec<Ask>> {
     let word = prop::sample::select(vec!["ab", "abc ", "x", "yz, ", "\u{e9}", "\n"]);
     let prompt = prop::collection::vec(word, 1..20).prop_map(|words| words.concat().into_bytes());
     let stop = prop::sample::subsequence(vec!["abcx", "yz, yz", "\n\n"], 0..3);

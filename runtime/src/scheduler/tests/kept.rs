@@ -204,12 +204,17 @@ impl TextEngine for Copying {
     }
 
     fn kv_save(&self, slot: SlotId, state: &mut Vec<u8>) -> Result<(), Unsupported> {
-        assert_eq!(self.counters.pace().pending, 0, "no step is waited for");
+        let Pace { pending, step_tokens, .. } = self.counters.pace();
+        assert!(pending > 0 && step_tokens >= 100, "a save is to end, as a step of {step_tokens} tokens is");
         self.engine.kv_save(slot, state)
     }
 
     fn kv_load(&mut self, slot: SlotId, state: &[u8], tokens: u32) -> Result<(), Unsupported> {
-        assert_eq!(self.counters.pace().pending, 0, "no step is waited for");
+        let Pace { pending, step_tokens, .. } = self.counters.pace();
+        assert!(
+            pending > 0 && step_tokens == tokens,
+            "a load is to end, as a step of {step_tokens} tokens is"
+        );
         self.loads += 1;
         self.engine.kv_load(slot, state, tokens)
     }

@@ -1,7 +1,10 @@
 //! Scores of prompts and completions, whatever happens to the steps that they come from.
 
 use super::*;
-use crate::scheduler::composition::{KNOWN_ROWS_BYTES, Room};
+use crate::{
+    engine::Want,
+    scheduler::composition::{KNOWN_ROWS_BYTES, Room},
+};
 
 fn prompt(bytes: &[u8]) -> Vec<TokenId> {
     bytes.iter().map(|&byte| TokenId(byte.into())).collect()

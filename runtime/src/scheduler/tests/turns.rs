@@ -41,3 +41,47 @@ fn a_prompt_lengthens_steps_within_bounds() {
     bench.scheduler.compose();
     assert_eq!(bench.scheduler.batch.n_tokens(), 1 + 40);
 }
+
+#[test]
+fn prompts_that_come_at_once_begin_together() {
+    let mut bench = Bench::new(limits(4, 512, 256), Faults::default());
+    let _decoding = bench.submit(&ask(b"first", 100));
+    bench.tick();
+    bench.scheduler.stretch = Stretch::new(2.0);
+    let mut composed = |letter: u8, expected: usize| {
+        for _ in 0..40 {
+            bench.scheduler.stretch.learn(1, 0, Duration::from_millis(40));
+            bench.scheduler.stretch.learn(0, 100, Duration::from_millis(100));
+        }
+        let _prompts = [(); 2].map(|()| bench.submit(&ask(&[letter; 100], 1)));
+        bench.scheduler.admit(&mut bench.engine, Instant::now());
+        bench.scheduler.compose();
+        assert_eq!(bench.scheduler.batch.n_tokens(), expected);
+        while bench.scheduler.running.len() > 1 || bench.scheduler.n_waiting() > 0 {
+            bench.tick();
+        }
+    };
+    composed(b'p', 1 + 200);
+    // Soon after that they may not.
+    composed(b'q', 1 + 40);
+}
+
+#[test]
+fn short_prompts_pass_a_long_one_which_comes_on() {
+    let mut bench = Bench::new(limits(2, 512, 16), Faults::default());
+    let long = bench.submit(&ask(&[b'l'; 400], 1));
+    bench.tick();
+    let mut n_passed = 0;
+    while long.is_empty() {
+        let short = bench.submit(&ask(&[b's'; 30], 1));
+        while short.is_empty() && long.is_empty() {
+            bench.tick();
+        }
+        n_passed += usize::from(!short.is_empty());
+        while bench.scheduler.running.len() > 1 {
+            bench.tick();
+        }
+    }
+    // 25 steps of its own; each short prompt takes two.
+    assert!((10..60).contains(&n_passed), "{n_passed} short prompts passed it");
+}

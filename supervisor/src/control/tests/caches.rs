@@ -21,7 +21,7 @@ fn keep(server: &Server, model: &str) -> std::os::fd::OwnedFd {
     };
     let program = PathBuf::from("/worker");
     let owner = Owner { spec: &spec, format: "toy", program: &program, files: &[] };
-    server.control.configured.prefixes.prepare(owner).1.unwrap()
+    server.control.configured.prefixes.prepare(owner).1.unwrap().file
 }
 
 #[tokio::test]

@@ -96,11 +96,7 @@ impl Course {
                         Which::Ours => &mut part.ours,
                         Which::Theirs => part.theirs.get_or_insert_default(),
                     };
-                    side.rounds.push(round);
-                    side.counted = match (side.counted, counted) {
-                        (Some(before), Some(counted)) => Some(before.plus(counted)),
-                        (before, counted) => before.or(counted),
-                    };
+                    side.push(round, counted);
                 }
             }
         }
@@ -162,11 +158,15 @@ impl Course {
         if let Some(theirs) = theirs {
             return (Round::run(theirs, asked).await, None);
         }
-        let before = self.worker.stats().await;
+        let (gateway_before, before) = (self.ours.times().await, self.worker.stats().await);
         let round = Round::run(&self.ours, asked).await;
-        let after = self.worker.stats().await;
+        let (after, gateway_after) = (self.worker.stats().await, self.ours.times().await);
         let counted = before.zip(after).zip(round.wall());
-        let counted = counted.and_then(|((before, after), wall)| Counted::between(&before, &after, wall));
+        let mut counted = counted.and_then(|((before, after), wall)| Counted::between(&before, &after, wall));
+        if let Some(counted) = &mut counted {
+            let gateway = gateway_before.zip(gateway_after);
+            counted.spent.gateway = gateway.and_then(|(before, after)| after.since(before));
+        }
         (round, counted)
     }
 }

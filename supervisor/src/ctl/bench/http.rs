@@ -220,7 +220,7 @@ pub(super) async fn post<W: AsyncWrite + Unpin>(
     key: Option<&str>,
     body: &str,
 ) -> io::Result<()> {
-    let authorization = key.map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();
+    let authorization = authorization(key);
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\naccept: */*\r\n{authorization}\
          content-length: {}\r\n\r\n",
@@ -229,6 +229,21 @@ pub(super) async fn post<W: AsyncWrite + Unpin>(
     // In one piece, which one segment may hold.
     writer.write_all([head.as_bytes(), body.as_bytes()].concat().as_slice()).await?;
     writer.flush().await
+}
+
+/// Asks for what is at a path.
+pub(super) async fn get<W: AsyncWrite + Unpin>(
+    writer: &mut W,
+    [host, path]: [&str; 2],
+    key: Option<&str>,
+) -> io::Result<()> {
+    let head = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\naccept: */*\r\n{}\r\n", authorization(key));
+    writer.write_all(head.as_bytes()).await?;
+    writer.flush().await
+}
+
+fn authorization(key: Option<&str>) -> String {
+    key.map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default()
 }
 
 /// Appends the next line, its end included; false when nothing is left.

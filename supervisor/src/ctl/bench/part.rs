@@ -8,6 +8,7 @@ use super::{
     figures::{Spread, median, median_ratio},
     round::{Arrivals, Round},
     seen::Seen,
+    stages::StageFigures,
     worker::Counted,
 };
 
@@ -28,7 +29,7 @@ pub(super) struct Part {
 #[derive(Debug, Default)]
 pub(super) struct Side {
     pub(super) rounds: Vec<Round>,
-    /// What our own worker counted meanwhile.
+    /// What our own processes counted meanwhile, in the rounds in which they could be asked.
     pub(super) counted: Option<Counted>,
 }
 
@@ -67,6 +68,8 @@ pub(super) struct SideFigures {
     pub(super) decode_tokens_per_s: Option<f64>,
     pub(super) tokens_per_s: Option<f64>,
     pub(super) stages_ms: Option<Stages>,
+    /// By the counters of our own processes.
+    pub(super) stages_us: Option<StageFigures>,
     pub(super) engine: Option<serde_json::Value>,
 }
 
@@ -113,6 +116,16 @@ impl Part {
 }
 
 impl Side {
+    /// Takes in one more round, with what was counted meanwhile. Counters are of requests that failed as well.
+    pub(super) fn push(&mut self, round: Round, counted: Option<Counted>) {
+        if let Some(mut counted) = counted {
+            counted.spent.requests = (round.seen.len() + round.failed.len()) as u64;
+            counted.spent.tokens = round.seen.iter().map(|seen| seen.completion_tokens).sum();
+            self.counted = Some(self.counted.map_or(counted, |before| before.plus(counted)));
+        }
+        self.rounds.push(round);
+    }
+
     fn seen(&self) -> impl Iterator<Item = &Seen> {
         self.rounds.iter().flat_map(|round| &round.seen)
     }
@@ -138,6 +151,7 @@ impl Side {
             decode_tokens_per_s: of_rounds(Round::decode_tokens_per_s),
             tokens_per_s: of_rounds(Round::tokens_per_s),
             stages_ms: Stages::of(self.seen()),
+            stages_us: self.counted.map(|counted| counted.spent.figures()),
             engine: self.counted.map(Counted::json),
         }
     }
@@ -181,5 +195,39 @@ impl Figures {
             (None, Some(rate)) => format!("{rate}/s"),
             (None, None) => String::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use impetus_proto::worker::StageTimes;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::ctl::bench::stages::Spent;
+
+    #[test]
+    fn times_are_of_the_rounds_that_were_counted() {
+        let began = Instant::now();
+        let seen = Seen {
+            due: began,
+            events: vec![began],
+            prompt_tokens: 5,
+            cached_tokens: 0,
+            completion_tokens: 10,
+            timings: None,
+            text: String::new(),
+        };
+        let worker = StageTimes { tokenize_us: 60, sample_us: 200, ..StageTimes::default() };
+        let counted = Counted { spent: Spent { worker, ..Spent::default() }, ..Counted::default() };
+        let mut side = Side::default();
+        for counted in [Some(counted), None, Some(counted)] {
+            let (seen, failed) = (vec![seen.clone(); 2], vec!["full".to_owned()]);
+            side.push(Round { began, seen, failed, is_burst: true }, counted);
+        }
+        let figures = side.figures();
+        assert_eq!((figures.requests, figures.failed), (9, 3));
+        let stages = figures.stages_us.unwrap();
+        assert_eq!((stages.per_request.tokenize, stages.per_token.sample), (Some(20.0), Some(10.0)));
     }
 }

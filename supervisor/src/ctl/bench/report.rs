@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     figures::Spread,
     part::{Figures, SideFigures},
+    stages::StageFigures,
 };
 use crate::ctl::table::{Table, size};
 
@@ -79,6 +80,7 @@ impl Report {
             }
         }
         let _ = writeln!(text, "\n{}\n{}", self.speeds(), self.stages());
+        let _ = writeln!(text, "microseconds of a request, and of a token (/T)\n{}", self.counters());
         for memory in &self.memory {
             let Memory { process, pid, rss_bytes } = memory;
             let _ = writeln!(text, "memory of {process}, pid {pid}: {}", size(*rss_bytes));
@@ -179,6 +181,49 @@ impl Report {
                 share.map_or_else(|| "-".into(), |share| format!("{:.1} %", share * 100.0)),
                 number(engine("us_per_step").and_then(Value::as_f64), 0),
                 if guessed > 0 { format!("{accepted} of {guessed}") } else { "-".into() },
+            ]);
+        }
+        table
+    }
+
+    /// The same in detail, by the counters of our own processes.
+    fn counters(&self) -> Table<15> {
+        let mut table = Table::new(&[
+            "WORKLOAD",
+            "STREAMS",
+            "PROMPT",
+            "HTTP",
+            "LEASE",
+            "TOKENIZE",
+            "QUEUE",
+            "PREFILL",
+            "KEEP",
+            "COMPOSE/T",
+            "DECODE/T",
+            "SAMPLE/T",
+            "DETOKENIZE/T",
+            "EVENTS/T",
+            "SSE/T",
+        ]);
+        for cell in &self.cells {
+            let Some(StageFigures { per_request, per_token }) = &cell.ours.stages_us else { continue };
+            let (once, each) = (|us| number(us, 0), |us| number(us, 2));
+            table.row([
+                cell.workload.to_owned(),
+                cell.arrivals(),
+                cell.prompt_tokens.to_string(),
+                once(per_request.http),
+                once(per_request.lease),
+                once(per_request.tokenize),
+                once(per_request.queue),
+                once(per_request.prefill),
+                once(per_request.keep),
+                each(per_token.compose),
+                each(per_token.decode),
+                each(per_token.sample),
+                each(per_token.detokenize),
+                each(per_token.events),
+                each(per_token.sse),
             ]);
         }
         table

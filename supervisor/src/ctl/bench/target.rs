@@ -9,6 +9,7 @@ use super::{
     error::BenchError,
     http::{self, Answer, HttpError},
     seen::{Seen, Watch, plain},
+    stages::GatewayTimes,
 };
 
 /// How long a connection may take.
@@ -95,6 +96,23 @@ impl Target {
     /// Whether every completion has its full length.
     pub(super) fn ignores_end(&self) -> bool {
         self.ignores_end
+    }
+
+    /// What our own gateway has counted so far; none where it does not say, or not to whoever has this key.
+    pub(super) async fn times(&self) -> Option<GatewayTimes> {
+        let path = format!("{}/metrics", self.path.strip_suffix("/v1")?);
+        let scrape = async {
+            let mut connection = BufReader::new(TcpStream::connect(&self.authority).await.ok()?);
+            let key = self.key.as_deref();
+            http::get(connection.get_mut(), [&self.authority, &path], key).await.ok()?;
+            let mut answer = Answer::read(&mut connection).await.ok()?;
+            let (mut times, mut line, mut is_counted) = (GatewayTimes::default(), Vec::new(), false);
+            while answer.line(&mut line).await.ok()? {
+                is_counted |= times.line(&line);
+            }
+            (answer.status == 200 && is_counted).then_some(times)
+        };
+        tokio::time::timeout(CONNECT, scrape).await.ok().flatten()
     }
 
     /// Streams the answer to `question`, which was due at `due`.

@@ -12,7 +12,10 @@ use impetus_proto::{
 use serde_json::{Value, json};
 use tonic::{Streaming, transport::Channel};
 
-use super::error::BenchError;
+use super::{
+    error::BenchError,
+    stages::{self, Spent},
+};
 use crate::ctl::failure::Failure;
 
 /// How long a connection may take.
@@ -38,6 +41,7 @@ pub(super) struct Counted {
     pub(super) guessed_tokens: u64,
     pub(super) accepted_tokens: u64,
     pub(super) restored_tokens: u64,
+    pub(super) spent: Spent,
 }
 
 impl Worker {
@@ -83,6 +87,7 @@ impl Counted {
             guessed_tokens: after.guessed_tokens.checked_sub(before.guessed_tokens)?,
             accepted_tokens: after.accepted_tokens.checked_sub(before.accepted_tokens)?,
             restored_tokens: after.restored_tokens.checked_sub(before.restored_tokens)?,
+            spent: Spent { worker: stages::between(before.stages, after.stages)?, ..Spent::default() },
         })
     }
 
@@ -95,6 +100,7 @@ impl Counted {
             guessed_tokens: self.guessed_tokens + other.guessed_tokens,
             accepted_tokens: self.accepted_tokens + other.accepted_tokens,
             restored_tokens: self.restored_tokens + other.restored_tokens,
+            spent: self.spent.plus(other.spent),
         }
     }
 

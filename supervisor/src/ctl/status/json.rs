@@ -57,6 +57,7 @@ fn worker(worker: &WorkerStatus) -> Value {
         "prefix_bytes": known(worker.prefix_bytes),
         "prefix_room_bytes": known(worker.prefix_room_bytes),
         "load": worker.load.as_ref().map(load),
+        "draft": some(&worker.draft),
     })
 }
 

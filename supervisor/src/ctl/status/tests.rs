@@ -24,6 +24,7 @@ fn reply() -> StatusReply {
         prefix_bytes: 20 << 20,
         prefix_room_bytes: 64 << 20,
         load: Some(LoadTimes { room_ms: 1500, standby_ms: 0, open_ms: 40, load_ms: 360 }),
+        draft: "tiny-draft".into(),
         ..WorkerStatus::default()
     };
     let standby = WorkerStatus {
@@ -165,7 +166,8 @@ fn for_programs() {
             "standby_ms": 0,
             "open_ms": 40,
             "load_ms": 360
-          }
+          },
+          "draft": "tiny-draft"
         },
         {
           "id": "gguf-2",
@@ -191,7 +193,8 @@ fn for_programs() {
           "sandbox": "none: the kernel has no landlock",
           "prefix_bytes": null,
           "prefix_room_bytes": null,
-          "load": null
+          "load": null,
+          "draft": null
         },
         {
           "id": "gguf-3",
@@ -217,7 +220,8 @@ fn for_programs() {
           "sandbox": null,
           "prefix_bytes": null,
           "prefix_room_bytes": null,
-          "load": null
+          "load": null,
+          "draft": null
         },
         {
           "id": "gguf-4",
@@ -243,7 +247,8 @@ fn for_programs() {
           "sandbox": null,
           "prefix_bytes": null,
           "prefix_room_bytes": null,
-          "load": null
+          "load": null,
+          "draft": null
         }
       ],
       "models": [

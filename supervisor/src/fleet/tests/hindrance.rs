@@ -88,6 +88,28 @@ async fn where_prefixes_are_not_enough_a_request_that_ends_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_behind_a_long_request_takes_no_prefixes_before_it_ends() {
+    let mut play = Play::begin(0);
+    let (mut a, lease) = play.up(&sized("a", 50)).await;
+    let (mut b, _b) = play.up(&roomy("b", 20, 30)).await;
+    play.drain("a", &mut a).await;
+    let mut first = play.lease(&sized("c", 45)).await;
+    let mut second = play.lease(&sized("d", 25)).await;
+    play.placed().await;
+    assert_eq!(b.orders.borrow().prefix_room, None, "the first would get it, and wait all the same");
+    drop(lease);
+    a.stop().await;
+    b.told_room(10).await;
+    b.ticks(10, 10).await;
+    for _ in 0..2 {
+        play.risen().await.serve().await;
+    }
+    first.ready().await.unwrap();
+    second.ready().await.unwrap();
+    assert_eq!(play.rooms().await, rooms(&[("b", 10), ("c", 0), ("d", 0)]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn room_of_who_loads_is_free_at_once() {
     let mut play = Play::begin(1);
     let mut a = play.risen().await;

@@ -13,6 +13,9 @@ const MODELS: [&str; 3] = ["a", "b", "c"];
 const FOOTPRINTS: [u64; 3] = [30, 40, 50];
 const LIMIT: u64 = 100;
 
+/// What the worker of the last one holds with half the slots.
+const LEAST: u64 = 35;
+
 /// What each of them may keep prefixes in, where there is room.
 const ROOM: u64 = 25;
 
@@ -182,8 +185,20 @@ fn sized(model: usize) -> Arc<Manifest> {
     let footprint = Memory::ram(FOOTPRINTS[model]);
     let manifest = manifest(MODELS[model]);
     let prefixes = Some(PrefixSpec { ram_bytes: ROOM, ..PrefixSpec::default() });
-    let spec = WorkerSpec { prefixes, ..manifest.spec.clone() };
-    Manifest { spec, footprint, ..Manifest::clone(&manifest) }.into()
+    let spec = WorkerSpec { prefixes, slots: 2, ..manifest.spec.clone() };
+    let width = |slots, footprint| Width {
+        slots,
+        footprint,
+        growth: None,
+        kv: Memory::default(),
+        prefix_bytes: ROOM / u64::from(3 - slots),
+    };
+    // The last one may be given one slot instead.
+    let widths = match model {
+        2 => vec![width(2, footprint.clone()), width(1, Memory::ram(LEAST))],
+        _ => Vec::new(),
+    };
+    Manifest { spec, footprint, widths, ..Manifest::clone(&manifest) }.into()
 }
 
 impl Actor {

@@ -5,7 +5,7 @@ use impetus_proto::launch::{PrefixRoom, ToWorker, WorkerSpec, to_worker};
 
 use super::{Driver, hearing::Ending};
 use crate::{
-    prefixes::Owner,
+    prefixes::{Given, Owner},
     process::Process,
     worker::{Birth, Placement},
 };
@@ -35,7 +35,8 @@ impl Driver {
         let message = to_worker::Message::Place(spec.clone());
         match file {
             None => send(process, message).await?,
-            Some(file) => {
+            Some(Given { file, claim }) => {
+                self.prefix_claim = Some(claim);
                 let message = ToWorker { message: Some(message) };
                 process.send_with(&message, file).await.map_err(|_| Ending::Gone(None))?;
             }

@@ -31,8 +31,9 @@ impl Peer {
             .arg(model)
             .args(["--slots", &slots, "--context", &context, "--threads", &threads])
             .env("PYTHONPATH", project.join(".tools/peer"))
-            // As the supervisor sets it for its workers.
-            .env("OMP_WAIT_POLICY", "passive")
+            // Its threads wait as its makers have it.
+            .env_remove("OMP_WAIT_POLICY")
+            .env_remove("GOMP_SPINCOUNT")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -16,7 +16,7 @@ const CONTEXT_TOKENS: u32 = 1024;
 
 /// One stream with a prompt worth its time, and as many streams as there are slots: streams, tokens of the prompt and of
 /// the completion.
-const LOADS: [[u32; 3]; 2] = [[1, 256, 33], [16, 32, 33]];
+const LOADS: [[u32; 3]; 2] = [[1, 256, 33], [16, 32, 65]];
 
 pub(super) fn measure(site: &Site<'_>, plan: &Plan, file: &Path) -> anyhow::Result<Value> {
     let shape = [SLOTS, CONTEXT_TOKENS, plan.threads];

@@ -10,6 +10,7 @@ use super::{
     output::{Logprob, Output, Part},
     response::Response,
 };
+use crate::metrics::{Stage, Stopwatch};
 
 /// The event that carries nothing, where a stream is one of several of the same response.
 const KEEP_ALIVE: &str = "keepalive";
@@ -220,6 +221,7 @@ impl Frame {
 
 /// One server-sent event.
 fn written(kind: &str, event: &impl Serialize) -> Bytes {
+    let _counted = Stopwatch::of(Stage::Sse);
     let mut bytes = BytesMut::with_capacity(256);
     bytes.put_slice(b"event: ");
     bytes.put_slice(kind.as_bytes());
@@ -234,4 +236,20 @@ fn noise() -> String {
     let mut random = rand::rng();
     let n_letters = random.random_range(1..=MAX_NOISE);
     random.sample_iter(rand::distr::Alphanumeric).take(n_letters).map(char::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics;
+
+    #[test]
+    fn the_time_of_writing_is_counted() {
+        let mut teller = Teller::new(true, false);
+        let before = metrics::so_far(Stage::Sse);
+        teller
+            .tell("response.output_text.delta", Say::CallDelta { item_id: "", output_index: 0, delta: "a" });
+        assert_eq!(teller.take().len(), 1);
+        assert!(metrics::so_far(Stage::Sse) > before);
+    }
 }

@@ -4,6 +4,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use rand::Rng;
 use serde::Serialize;
 
+use crate::metrics::{Stage, Stopwatch};
+
 /// What begins an event, and what ends it.
 const OPENING: &[u8] = b"data: ";
 const CLOSING: &[u8] = b"\n\n";
@@ -96,6 +98,7 @@ impl Frames {
 
 /// One server-sent event.
 pub(in crate::dialect::openai) fn frame(data: &impl Serialize) -> Bytes {
+    let _counted = Stopwatch::of(Stage::Sse);
     let mut frames = Frames { beginning: Vec::new(), written: BytesMut::with_capacity(256) };
     frames.event(data);
     frames.take()

@@ -64,8 +64,11 @@ fn end(index: u32, reason: FinishReason, text: &str) -> Result<ChoiceEvent, Erro
         queue_us: 250,
         prefill_us: 4_000 - 1_000 * u64::from(index),
         decode_us: 10_000 + 10_000 * u64::from(index),
+        tokenize_us: 500,
     };
-    of(index, Event::Finished(Finished { reason, rest: saying(text), usage, timings, ..Finished::default() }))
+    let lease = Duration::from_micros(750);
+    let rest = saying(text);
+    of(index, Event::Finished(Finished { reason, rest, usage, timings, lease, ..Finished::default() }))
 }
 
 fn lost() -> Error {

@@ -120,19 +120,30 @@ async fn an_alias_that_means_something_else_by_now_is_not_asked_for() {
 
 #[tokio::test(start_paused = true)]
 async fn the_times_of_a_resumed_answer_are_those_of_all_of_it() {
-    let fake = Fake::start();
-    fake.answer_with(|request| {
-        let mut steps = rest(request, TEXT);
-        steps.insert(1, Step::Wait(Duration::from_secs(2)));
-        steps
-    });
-    let pause = Step::Wait(Duration::from_secs(1));
-    fake.script([accepted(), pause.clone(), delta(0, &[100], "one "), pause, Step::Die]);
-    let events: Vec<_> = generate(fake.upstream(), request()).collect().await;
-    let Some(Ok(Event::Finished(finished))) = events.last() else { panic!("{events:?}") };
-    let Timings { queue_us, prefill_us, decode_us } = finished.timings;
-    assert_eq!((queue_us, prefill_us / 100_000, decode_us / 100_000), (0, 10, 30));
-    assert_eq!((finished.usage.prompt_tokens, finished.usage.completion_tokens), (5, 5));
+    // Each time is counted once: waiting for the worker that goes on is a part of decoding.
+    let check = async |n_lost: u32, lease_ds: u128| {
+        let fake = Fake::start();
+        fake.delay_lease(Duration::from_secs(4));
+        fake.answer_with(|request| {
+            let mut steps = rest(request, TEXT);
+            steps.insert(1, Step::Wait(Duration::from_secs(2)));
+            steps
+        });
+        let pause = Step::Wait(Duration::from_secs(1));
+        for _ in 0..n_lost {
+            fake.script([accepted(), pause.clone(), Step::Die]);
+        }
+        fake.script([accepted(), pause.clone(), delta(0, &[100], "one "), pause, Step::Die]);
+        let events: Vec<_> = generate(fake.upstream(), request()).collect().await;
+        let Some(Ok(Event::Finished(finished))) = events.last() else { panic!("{events:?}") };
+        let Timings { queue_us, tokenize_us, prefill_us, decode_us } = finished.timings;
+        let times = (queue_us, tokenize_us, prefill_us / 100_000, decode_us / 100_000);
+        assert_eq!(times, (0, 0, 10, 70), "{n_lost}");
+        assert_eq!(finished.lease.as_millis() / 100, lease_ds, "{n_lost}");
+        assert_eq!((finished.usage.prompt_tokens, finished.usage.completion_tokens), (5, 5));
+    };
+    check(0, 40).await;
+    check(1, 80).await;
 }
 
 #[tokio::test(start_paused = true)]

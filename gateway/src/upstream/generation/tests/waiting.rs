@@ -1,14 +1,17 @@
 //! Waiting for a supervisor, a model and a turn.
 
 use super::*;
+use crate::metrics::Stage;
 
 #[tokio::test(start_paused = true)]
 async fn leaving_while_waiting_releases() {
     let fake = Fake::start();
     fake.delay_lease(Duration::from_mins(1));
+    let waited_before = metrics::so_far(Stage::Lease);
     let mut events = generate(fake.upstream(), request());
     tokio::time::timeout(Duration::from_secs(1), events.next()).await.unwrap_err();
     drop(events);
+    assert!(metrics::so_far(Stage::Lease) >= waited_before + Duration::from_millis(900), "it waited");
     fake.until_idle().await;
     assert!(fake.requests().is_empty());
 }

@@ -1,7 +1,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::ctl::bench::part::{Ratios, Stages};
+use crate::ctl::bench::{
+    part::{Ratios, Stages},
+    stages::{PerRequest, PerToken},
+};
 
 fn side(first: f64, failed: usize) -> SideFigures {
     let spread = |p50: f64| Some(Spread { p50, p95: p50 * 2.0, p99: p50 * 4.0 });
@@ -23,6 +26,24 @@ fn side(first: f64, failed: usize) -> SideFigures {
             prefill: Some(9.0),
             decode: Some(14.0),
             outside: Some(0.4),
+        }),
+        stages_us: Some(StageFigures {
+            per_request: PerRequest {
+                http: Some(110.4),
+                lease: Some(200.0),
+                tokenize: Some(90.0),
+                queue: Some(100.0),
+                prefill: Some(9000.0),
+                keep: Some(0.0),
+            },
+            per_token: PerToken {
+                compose: Some(0.5),
+                decode: Some(1750.0),
+                sample: Some(12.125),
+                detokenize: Some(1.0),
+                events: None,
+                sse: None,
+            },
         }),
         engine: Some(
             json!({"share_of_time": 0.985, "us_per_step": 1234.5, "guessed_tokens": 9, "accepted_tokens": 6}),
@@ -83,6 +104,10 @@ fn for_people() {
 
     WORKLOAD    STREAMS  PROMPT  QUEUE, MS  PREFILL, MS  DECODE, MS  OUTSIDE, MS  ENGINE  US/STEP  GUESSED
     completion  2        32      0.1        9.0          14.0        0.4          98.5 %  1234     6 of 9
+
+    microseconds of a request, and of a token (/T)
+    WORKLOAD    STREAMS  PROMPT  HTTP  LEASE  TOKENIZE  QUEUE  PREFILL  KEEP  COMPOSE/T  DECODE/T  SAMPLE/T  DETOKENIZE/T  EVENTS/T  SSE/T
+    completion  2        32      110   200    90        100    9000     0     0.50       1750.00   12.12     1.00          -         -
 
     memory of gateway, pid 7: 6.0 MiB
     not measured: completion of 4096 and 8 tokens: the model has 1024 tokens of context

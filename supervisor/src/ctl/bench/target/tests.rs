@@ -121,3 +121,27 @@ async fn a_server_that_is_not_there_is_named() {
     assert!(matches!(error, BenchError::Unreachable { .. }), "{error:?}");
     assert!(error.to_string().contains(&url), "{error}");
 }
+
+#[tokio::test]
+async fn a_gateway_that_counts_no_times_has_none() {
+    let check = async |head: &str, body: &str, is_counted: bool| {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = target(&format!("http://{}", listener.local_addr().unwrap()));
+        let serve = async {
+            let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+            let mut line = String::new();
+            while line != "\r\n" {
+                line.clear();
+                assert!(stream.read_line(&mut line).await.unwrap() > 0, "the client went away");
+            }
+            let answer = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        };
+        assert_eq!(tokio::join!(target.times(), serve).0.is_some(), is_counted, "{head} {body}");
+    };
+    let counter = "# TYPE x counter\nimpetus_stage_seconds_total{stage=\"sse\"} 0.5\n";
+    check("200 OK", counter, true).await;
+    check("200 OK", "impetus_requests_total 1\n", false).await;
+    check("200 OK", "", false).await;
+    check("403 Forbidden", counter, false).await;
+}

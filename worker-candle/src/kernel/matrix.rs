@@ -1,11 +1,4 @@
-//! Products with many rows, as prefill has them: blocked, and arithmetic is what limits.
-
-use std::cell::RefCell;
-
-use super::{PARALLEL_MULTIPLICATIONS, WeightRows};
-
-/// Elements of a weight that are converted to F32 at a time.
-const BAND_ELEMENTS: usize = 1 << 20;
+//! Products of two matrices that lie in any order, on the calling thread: what attention needs.
 
 /// A matrix in a slice: element (row, column) lies at `row * row_stride + column * column_stride`.
 #[derive(Clone, Copy)]
@@ -21,42 +14,6 @@ impl Matrix<'_> {
     }
 }
 
-/// `inputs` (rows of `depth`) times the transposed weight (rows of `depth`), into `outputs` (rows as wide as the
-/// weight has rows).
-pub(crate) fn multiply_wide(weight: WeightRows, depth: usize, inputs: &[f32], outputs: &mut [f32]) {
-    thread_local! {
-        static BAND: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-    }
-    let n_inputs = inputs.len() / depth;
-    if n_inputs == 0 {
-        return;
-    }
-    let width = outputs.len() / n_inputs;
-    let band = match weight {
-        WeightRows::F32(_) => width,
-        WeightRows::F16(_) | WeightRows::Bf16(_) => (BAND_ELEMENTS / depth).clamp(1, width),
-    };
-    let left = Matrix { values: inputs, row_stride: depth, column_stride: 1 };
-    BAND.with_borrow_mut(|scratch| {
-        for first in (0..width).step_by(band) {
-            let rows = band.min(width - first);
-            let values = weight.widened_by_all(first * depth, (first + rows) * depth, scratch);
-            let right = Matrix { values, row_stride: 1, column_stride: depth };
-            let shape = [n_inputs, rows, depth];
-            multiply_into(left, right, shape, &mut outputs[first..], width, threads(shape));
-        }
-    });
-}
-
-/// Threads that a product is worth.
-fn threads([rows, columns, depth]: [usize; 3]) -> gemm::Parallelism {
-    if rows * columns * depth < PARALLEL_MULTIPLICATIONS {
-        gemm::Parallelism::None
-    } else {
-        gemm::Parallelism::Rayon(rayon::current_num_threads())
-    }
-}
-
 /// The product of two matrices of the shape rows × depth and depth × columns, into rows that lie `stride` apart.
 pub(crate) fn multiply_into(
     left: Matrix,
@@ -64,7 +21,6 @@ pub(crate) fn multiply_into(
     [rows, columns, depth]: [usize; 3],
     outputs: &mut [f32],
     stride: usize,
-    parallelism: gemm::Parallelism,
 ) {
     if rows == 0 || columns == 0 || depth == 0 {
         return;
@@ -95,7 +51,7 @@ pub(crate) fn multiply_into(
             false,
             false,
             false,
-            parallelism,
+            gemm::Parallelism::None,
         );
     }
 }
