@@ -10,5 +10,6 @@ mod run;
 pub mod sampling;
 pub mod scheduler;
 mod service;
+pub mod waiting;
 
 pub use run::run;

@@ -13,7 +13,7 @@ mod trunk;
 
 use std::sync::Arc;
 
-use impetus_runtime::engine::Progress;
+use impetus_runtime::engine::{Progress, StepError};
 
 use self::layer::gated;
 pub(crate) use self::{
@@ -24,6 +24,7 @@ pub(crate) use self::{
 };
 use crate::{
     config::DecoderConfig,
+    engine::Decode,
     error::ModelError,
     layer::{Angles, Linear, Part},
     plan::Plan,
@@ -88,9 +89,7 @@ impl Decoder {
         self.bytes
     }
 
-    /// Computes the rows of `plan`, appends them to the cache, and returns the logits of the wanted rows in the
-    /// plan's order. Tokens must be of the vocabulary, and the cache must have room.
-    pub(crate) fn forward(&self, plan: &Plan, cache: &mut KvCache) -> candle_core::Result<Vec<f32>> {
+    fn forward(&self, plan: &Plan, cache: &mut KvCache) -> candle_core::Result<Vec<f32>> {
         let stream = self.trunk.stream(plan, cache)?;
         let width = self.trunk.width();
         let mut wanted = Vec::with_capacity(plan.wanted.len() * width);
@@ -110,5 +109,17 @@ impl Decoder {
             }
         }
         Ok(logits)
+    }
+}
+
+impl Decode for Decoder {
+    type Cache = KvCache;
+
+    fn decode(&self, plan: &Plan, cache: &mut KvCache) -> Result<Vec<f32>, StepError> {
+        for chunk in &plan.chunks {
+            let tokens = chunk.position + chunk.rows.len();
+            cache.reserve(chunk.slot, tokens).map_err(|_| StepError::KvFull)?;
+        }
+        self.forward(plan, cache).map_err(|error| StepError::Fatal { reason: error.to_string() })
     }
 }

@@ -7,7 +7,6 @@
 mod attention;
 mod cache;
 mod choice;
-mod engine;
 mod experts;
 mod layer;
 mod linear;
@@ -15,18 +14,19 @@ mod linear;
 mod tests;
 
 use candle_core::{DType, Device, Result, Tensor};
-use impetus_runtime::engine::Progress;
+use impetus_runtime::engine::{Progress, StepError};
 
 use self::{
     attention::Rotation,
     layer::Layer,
     linear::{Linear, Norm},
 };
-pub(crate) use self::{cache::DeviceCache, choice::DeviceChoice, engine::DeviceEngine};
+pub(crate) use self::{cache::DeviceCache, choice::DeviceChoice};
 use crate::{
     config::DecoderConfig,
     decoder::{OUTPUTS, PREFIXES},
-    error::ModelError,
+    engine::Decode,
+    error::{ModelError, words},
     plan::Plan,
     weights::Weights,
 };
@@ -107,9 +107,7 @@ impl DeviceDecoder {
         &self.device
     }
 
-    /// Computes the rows of `plan`, appends them to the cache, and returns the logits of the wanted rows in the
-    /// plan's order. Tokens must be of the vocabulary, and the cache must have room.
-    pub(crate) fn forward(&self, plan: &Plan, cache: &mut DeviceCache) -> Result<Vec<f32>> {
+    fn forward(&self, plan: &Plan, cache: &mut DeviceCache) -> Result<Vec<f32>> {
         let tokens = Tensor::new(plan.tokens.as_slice(), &self.device)?;
         let mut stream = self.embedding.index_select(&tokens, 0)?.to_dtype(DType::F32)?;
         if let Some(scale) = self.embedding_scale {
@@ -134,4 +132,22 @@ impl DeviceDecoder {
         }
         logits.flatten_all()?.to_vec1()
     }
+}
+
+impl Decode for DeviceDecoder {
+    type Cache = DeviceCache;
+
+    fn decode(&self, plan: &Plan, cache: &mut DeviceCache) -> std::result::Result<Vec<f32>, StepError> {
+        self.forward(plan, cache).map_err(|error| {
+            let reason = words(&error);
+            // Nothing was committed: the slots still hold what they held.
+            if is_memory(&reason) { StepError::KvFull } else { StepError::Fatal { reason } }
+        })
+    }
+}
+
+/// Whether the driver's words mean that the device's memory is used up.
+fn is_memory(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    ["out of memory", "out_of_memory", "outofmemory"].iter().any(|known| words.contains(known))
 }

@@ -6,7 +6,6 @@ mod input;
 mod ranking;
 mod text;
 
-pub(crate) use chunk::reject;
 pub(crate) use embedding::{Embedder, Network};
 pub(crate) use ranking::Ranker;
-pub(crate) use text::CandleEngine;
+pub(crate) use text::{CandleEngine, Decode, SlotCache};

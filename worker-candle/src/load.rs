@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use crate::{
     config::{DecoderConfig, EncoderConfig, ModelConfig},
     decoder::{Decoder, KvCache, Trunk},
-    device::{DeviceCache, DeviceDecoder, DeviceEngine},
+    device::{DeviceCache, DeviceDecoder},
     encoder::{Encoder, Head},
     engine::{CandleEngine, Embedder, Network, Ranker},
     error::ModelError,
@@ -122,7 +122,7 @@ impl Source<'_> {
         let decoder = DeviceDecoder::load(config, weights, self.device, sizes.1, self.progress)?;
         let cache = DeviceCache::new(sizes, n_layers, heads, decoder.device().clone());
         let bytes = decoder.bytes();
-        Ok((Box::new(DeviceEngine::new(decoder, cache, limits)), bytes))
+        Ok((Box::new(CandleEngine::new(decoder, cache, limits)), bytes))
     }
 
     fn encoder(&self, config: EncoderConfig, pooling: Pooling) -> Result<Model, ModelError> {

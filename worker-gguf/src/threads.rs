@@ -2,33 +2,24 @@
 //! teams, defined here and so taken instead of the library's (the ABI is that of libgomp, `libgomp_g.h` and `omp.h` of
 //! GCC). `GOMP_atomic_start` and its end, a lock, stay the library's.
 //!
-//! ggml's threads meet a few hundred times for each token. With libgomp a thread that waits for the others either sleeps
-//! at once, which costs more than the work where waking takes long, or it spins for milliseconds, which starves
-//! whatever else wants the core: another worker, the gateway. Here it looks a few times, then lends its core for as
-//! long as nobody else wants it, and sleeps after a while. `docs/adr/0017-threads-that-yield.md` has the figures.
+//! With libgomp a thread that waits for the others either sleeps at once or spins for milliseconds; here it waits as
+//! [`awake`] does. `docs/adr/0017-threads-that-yield.md` has the figures.
 
 use std::{
     cell::{Cell, RefCell},
     env,
     ffi::{c_int, c_long, c_uint, c_void},
-    hint,
     ptr::{self, NonNull},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     thread::{self, Thread},
-    time::{Duration, Instant},
 };
 
+use impetus_runtime::waiting::awake;
 use tracing::warn;
 
-/// How often a waiting thread looks before it lends its core.
-const LOOKS: u32 = 100;
-/// How often it lends its core before it looks at the clock.
-const YIELDS: u32 = 32;
-/// How long it goes on before it sleeps. It covers what happens between two steps: sampling, and events on their way.
-const AWAKE: Duration = Duration::from_millis(1);
 /// Threads of a team; a request for more gets so many.
 const MOST_THREADS: u32 = 1024;
 /// As much as the system gives libgomp's threads.
@@ -313,21 +304,8 @@ fn open_size() -> u32 {
 
 /// Waits until the number is no longer `known`; `asleep` counts those that sleep meanwhile.
 fn wait(number: &AtomicU32, known: u32, asleep: &AtomicUsize) {
-    let unchanged = || number.load(Ordering::Acquire) == known;
-    for _ in 0..LOOKS {
-        if !unchanged() {
-            return;
-        }
-        hint::spin_loop();
-    }
-    let begun = Instant::now();
-    while begun.elapsed() < AWAKE {
-        for _ in 0..YIELDS {
-            thread::yield_now();
-            if !unchanged() {
-                return;
-            }
-        }
+    if awake(|| (number.load(Ordering::Acquire) != known).then_some(())).is_some() {
+        return;
     }
     asleep.fetch_add(1, Ordering::SeqCst);
     while number.load(Ordering::SeqCst) == known {

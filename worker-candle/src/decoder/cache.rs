@@ -4,6 +4,8 @@ use std::collections::TryReserveError;
 
 use impetus_runtime::engine::SlotId;
 
+use crate::engine::SlotCache;
+
 /// The KV cache. A token's keys of all heads lie together, and so do its values.
 pub(crate) struct KvCache {
     slots: Vec<Slot>,
@@ -43,11 +45,6 @@ impl KvCache {
         Self::new(n_slots, 1, row, 0)
     }
 
-    /// Tokens that the slot holds.
-    pub(crate) fn length(&self, slot: SlotId) -> usize {
-        self.slots[slot.0 as usize].length
-    }
-
     /// Makes room for `tokens` tokens, so that writing them cannot fail.
     pub(crate) fn reserve(&mut self, slot: SlotId, tokens: usize) -> Result<(), TryReserveError> {
         let elements = tokens.max(self.context_tokens) * self.row;
@@ -74,20 +71,25 @@ impl KvCache {
         let planes = &self.slots[slot.0 as usize].planes;
         &planes[layer % planes.len()]
     }
+}
 
-    /// Says that the slot holds `length` tokens, all of which were written.
-    pub(crate) fn commit(&mut self, slot: SlotId, length: usize) {
+impl SlotCache for KvCache {
+    type Error = RestoreError;
+
+    fn length(&self, slot: SlotId) -> usize {
+        self.slots[slot.0 as usize].length
+    }
+
+    fn commit(&mut self, slot: SlotId, length: usize) {
         self.slots[slot.0 as usize].length = length;
     }
 
-    /// Forgets the tokens from `length` on.
-    pub(crate) fn truncate(&mut self, slot: SlotId, length: usize) {
+    fn truncate(&mut self, slot: SlotId, length: usize) {
         let slot = &mut self.slots[slot.0 as usize];
         slot.length = slot.length.min(length);
     }
 
-    /// Makes `to` hold the first `length` tokens of `from`. On an error it holds nothing.
-    pub(crate) fn copy(&mut self, from: SlotId, to: SlotId, length: usize) -> Result<(), TryReserveError> {
+    fn copy(&mut self, from: SlotId, to: SlotId, length: usize) -> Result<(), RestoreError> {
         if from == to {
             self.truncate(to, length);
             return Ok(());
@@ -108,14 +110,12 @@ impl KvCache {
         Ok(())
     }
 
-    /// Bytes that [`save`](Self::save) appends.
-    pub(crate) fn bytes(&self, slot: SlotId) -> u64 {
+    fn bytes(&self, slot: SlotId) -> u64 {
         let elements = 2 * self.slots[slot.0 as usize].planes.len() * self.length(slot) * self.row;
         (elements * size_of::<f32>()) as u64
     }
 
-    /// Appends what the slot holds: for each layer the keys, then the values, in little-endian F32.
-    pub(crate) fn save(&self, slot: SlotId, state: &mut Vec<u8>) {
+    fn save(&self, slot: SlotId, state: &mut Vec<u8>) -> Result<(), RestoreError> {
         let elements = self.length(slot) * self.row;
         state.reserve(self.bytes(slot) as usize);
         for planes in &self.slots[slot.0 as usize].planes {
@@ -125,10 +125,10 @@ impl KvCache {
                 }
             }
         }
+        Ok(())
     }
 
-    /// Makes the slot hold the `length` tokens that were saved as `state`. On an error it holds nothing.
-    pub(crate) fn load(&mut self, slot: SlotId, state: &[u8], length: usize) -> Result<(), RestoreError> {
+    fn load(&mut self, slot: SlotId, state: &[u8], length: usize) -> Result<(), RestoreError> {
         self.truncate(slot, 0);
         let elements = length * self.row;
         let (state, rest) = state.as_chunks::<{ size_of::<f32>() }>();
@@ -149,7 +149,7 @@ impl KvCache {
     }
 }
 
-/// Why a slot cannot be restored.
+/// Why a slot does not get what it should hold.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RestoreError {
     /// The state is not one of so many tokens in this cache.

@@ -3,6 +3,8 @@
 use candle_core::{DType, Device, Error, Result, Tensor};
 use impetus_runtime::engine::SlotId;
 
+use crate::engine::SlotCache;
+
 /// Tokens that a slot gets room for at first; later it doubles, up to the context.
 const FIRST_ROOM: usize = 256;
 
@@ -32,11 +34,6 @@ impl DeviceCache {
     ) -> Self {
         let slot = Slot { length: 0, layers: vec![None; n_layers] };
         Self { slots: vec![slot; n_slots], device, heads, size, context_tokens }
-    }
-
-    /// Tokens that the slot holds.
-    pub(crate) fn length(&self, slot: SlotId) -> usize {
-        self.slots[slot.0 as usize].length
     }
 
     /// Writes keys and values `[heads, tokens, size]` of one layer at `position`, and gives all up to there.
@@ -71,14 +68,21 @@ impl DeviceCache {
         *place = Some(held);
         Ok(all)
     }
+}
 
-    /// Says that the slot holds `length` tokens, all of which were written.
-    pub(crate) fn commit(&mut self, slot: SlotId, length: usize) {
+impl SlotCache for DeviceCache {
+    type Error = Error;
+
+    fn length(&self, slot: SlotId) -> usize {
+        self.slots[slot.0 as usize].length
+    }
+
+    fn commit(&mut self, slot: SlotId, length: usize) {
         self.slots[slot.0 as usize].length = length;
     }
 
-    /// Forgets the tokens from `length` on; of an empty slot nothing is kept on the device.
-    pub(crate) fn truncate(&mut self, slot: SlotId, length: usize) {
+    /// Of an empty slot nothing is kept on the device.
+    fn truncate(&mut self, slot: SlotId, length: usize) {
         let slot = &mut self.slots[slot.0 as usize];
         slot.length = slot.length.min(length);
         if slot.length == 0 {
@@ -86,8 +90,7 @@ impl DeviceCache {
         }
     }
 
-    /// Makes `to` hold the first `length` tokens of `from`. On an error it holds nothing.
-    pub(crate) fn copy(&mut self, from: SlotId, to: SlotId, length: usize) -> Result<()> {
+    fn copy(&mut self, from: SlotId, to: SlotId, length: usize) -> Result<()> {
         if from == to {
             self.truncate(to, length);
             return Ok(());
@@ -107,15 +110,13 @@ impl DeviceCache {
         Ok(())
     }
 
-    /// Bytes that [`save`](Self::save) appends.
-    pub(crate) fn bytes(&self, slot: SlotId) -> u64 {
+    fn bytes(&self, slot: SlotId) -> u64 {
         let per_token = 2 * self.slots[slot.0 as usize].layers.len() * self.heads * self.size;
         (per_token * self.length(slot) * size_of::<f32>()) as u64
     }
 
-    /// Appends what the slot holds in the order that the processor's cache has: for each layer the keys, then the
-    /// values, token by token, in little-endian F32.
-    pub(crate) fn save(&self, slot: SlotId, state: &mut Vec<u8>) -> Result<()> {
+    /// In the order that the processor's cache has.
+    fn save(&self, slot: SlotId, state: &mut Vec<u8>) -> Result<()> {
         state.reserve(self.bytes(slot) as usize);
         for tensor in self.slots[slot.0 as usize].layers.iter().flatten().flatten() {
             let tokens = tensor.narrow(1, 0, self.length(slot))?.transpose(0, 1)?.flatten_all()?;
@@ -126,8 +127,7 @@ impl DeviceCache {
         Ok(())
     }
 
-    /// Makes the slot hold the `length` tokens that were saved as `state`. On an error it holds nothing.
-    pub(crate) fn load(&mut self, slot: SlotId, state: &[u8], length: usize) -> Result<()> {
+    fn load(&mut self, slot: SlotId, state: &[u8], length: usize) -> Result<()> {
         self.truncate(slot, 0);
         let n_layers = self.slots[slot.0 as usize].layers.len();
         let per_plane = length * self.heads * self.size;

@@ -13,7 +13,7 @@ use impetus_runtime::{
 };
 use serde_json::{Value, json};
 
-use super::{DeviceCache, DeviceDecoder, DeviceEngine};
+use super::{DeviceCache, DeviceDecoder};
 use crate::{
     config::{DecoderConfig, ModelConfig},
     decoder::{Decoder, KvCache},
@@ -30,8 +30,8 @@ const SLOTS: u32 = 4;
 
 /// Both engines on the same random weights.
 struct Pair {
-    device: DeviceEngine,
-    own: CandleEngine,
+    device: CandleEngine<DeviceDecoder>,
+    own: CandleEngine<Decoder>,
 }
 
 impl Pair {
@@ -63,7 +63,7 @@ impl Pair {
         let cache = DeviceCache::new(sizes, config.layers.len(), heads, Device::Cpu);
         let own_cache = KvCache::new(sizes.0, config.layers.len(), heads.0 * heads.1, 0);
         Self {
-            device: DeviceEngine::new(decoder, cache, limits),
+            device: CandleEngine::new(decoder, cache, limits),
             own: CandleEngine::new(own, own_cache, limits),
         }
     }

@@ -8,13 +8,9 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::Thread,
-    time::{Duration, Instant},
 };
 
-/// Pauses before a waiting thread offers its processor: some microseconds.
-const PAUSES: u32 = 200;
-/// How long it offers its processor before it sleeps. Between the steps of a busy engine it does not come to that.
-const OFFERS: Duration = Duration::from_millis(1);
+use impetus_runtime::waiting::awake;
 
 /// Of `state`: members may enter.
 const OPEN: u64 = 1 << 63;
@@ -154,7 +150,7 @@ impl Shared {
             let state = self.state.load(Ordering::Acquire);
             (state & OPEN != 0 && number(state) != done).then_some(state)
         };
-        if let Some(state) = awake(&found) {
+        if let Some(state) = awake(found) {
             return state;
         }
         self.asleep.fetch_add(1, Ordering::SeqCst);
@@ -173,7 +169,7 @@ impl Shared {
     fn close(&self) {
         self.state.fetch_and(!OPEN, Ordering::SeqCst);
         let empty = || (self.state.load(Ordering::Acquire) & INSIDE == 0).then_some(());
-        if awake(&empty).is_some() {
+        if awake(empty).is_some() {
             return;
         }
         *self.leader.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::thread::current());
@@ -186,22 +182,4 @@ impl Shared {
 
 fn number(state: u64) -> u64 {
     (state & !OPEN) / ROUND
-}
-
-/// Looks for something as long as a thread stays awake for it.
-fn awake<T>(found: &impl Fn() -> Option<T>) -> Option<T> {
-    for _ in 0..PAUSES {
-        if let Some(found) = found() {
-            return Some(found);
-        }
-        std::hint::spin_loop();
-    }
-    let begun = Instant::now();
-    while begun.elapsed() < OFFERS {
-        if let Some(found) = found() {
-            return Some(found);
-        }
-        std::thread::yield_now();
-    }
-    None
 }
