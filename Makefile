@@ -43,10 +43,11 @@ deny: ## licences, advisories and sources of all dependencies; needs cargo-deny
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install cargo-deny" >&2; exit 1; }
 	@$(CARGO) deny --locked check
 
+# ARGS: names of parts run these alone; see docs/benchmarks.md.
 bench: ## decode and prefill speed, of the engines alone and through the gateway
 	@tools/setup export
 	@$(with_tools) $(CARGO) build $(all) --examples
-	@target=$${CARGO_TARGET_DIR:-target}; $(with_tools) "$$target/release/bench"
+	@target=$${CARGO_TARGET_DIR:-target}; $(with_tools) "$$target/release/bench" $(ARGS)
 
 # ARGS: see docs/benchmarks.md; names of parts and models run these alone.
 bench-peer: ## this server and llama.cpp's own, from PyPI, in turns

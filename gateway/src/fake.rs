@@ -79,6 +79,7 @@ struct State {
     /// The worker that a request holds, by the request's id.
     held: Mutex<HashMap<String, (String, u32)>>,
     away: watch::Sender<bool>,
+    retired: watch::Sender<()>,
     streams: watch::Sender<u32>,
     leases: watch::Sender<u32>,
 }
@@ -127,6 +128,7 @@ impl Fake {
             workers: Mutex::default(),
             held: Mutex::default(),
             away: watch::channel(false).0,
+            retired: watch::channel(()).0,
             streams: watch::channel(0).0,
             leases: watch::channel(0).0,
         });
@@ -194,6 +196,11 @@ impl Fake {
     /// The supervisor dies, or comes back.
     pub(crate) fn set_away(&self, away: bool) {
         self.state.away.send_replace(away);
+    }
+
+    /// Tells everybody who holds a worker now that who asks next may get another one.
+    pub(crate) fn retire_holds(&self) {
+        self.state.retired.send_replace(());
     }
 
     /// The worker that serves all requests ends.
@@ -283,6 +290,12 @@ impl State {
     fn worker(&self, name: &str) -> watch::Receiver<Worker> {
         let first = || watch::channel(Worker { number: 1, former: Ended::default() }).0;
         self.workers.lock().unwrap().entry(name.to_owned()).or_insert_with(first).subscribe()
+    }
+
+    /// The worker that a request holds: one that it was lent, or by a hold that it shares the usual one.
+    fn held_by(&self, id: &str) -> (String, u32) {
+        let own = self.held.lock().unwrap().get(id).cloned();
+        own.unwrap_or_else(|| (String::new(), self.worker("").borrow().number))
     }
 
     /// The worker's life is over, and that of the next one begins.

@@ -72,6 +72,7 @@ pub(crate) struct Request {
 pub(crate) struct Upstream {
     supervisor: String,
     connections: Connections,
+    pool: lease::Pool,
     queue: Arc<Queue>,
     poison: PoisonMemory,
     limits: Limits,
@@ -100,6 +101,7 @@ impl Upstream {
         Self {
             supervisor: format!("unix://{socket}"),
             connections: Connections::default(),
+            pool: lease::Pool::default(),
             queue: Arc::new(Queue::new(limits.max_queue)),
             poison: PoisonMemory::new(limits.poison_memory),
             limits,

@@ -175,8 +175,8 @@ impl Scheduler {
     /// or fill a slot) is finished here.
     pub fn submit(&mut self, mut sequence: Sequence) {
         if let Some(ending) = sequence.ended(self.limits.context_tokens) {
-            sequence.finish(ending, sequence.submitted());
             self.counters.finished();
+            sequence.finish(ending, sequence.submitted());
             return;
         }
         let owner = Arc::clone(sequence.owner());

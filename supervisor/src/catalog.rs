@@ -39,6 +39,8 @@ pub struct Library {
     scanned: Mutex<Option<Instant>>,
     /// Names that nothing is found by for the moment, and how often each is held.
     held: watch::Sender<BTreeMap<String, usize>>,
+    /// Told when a name may mean something else than before.
+    meanings: watch::Sender<()>,
 }
 
 /// A `[[model]]` whose name cannot be one.
@@ -60,6 +62,7 @@ impl Library {
             catalog: RwLock::default(),
             scanned: Mutex::new(None),
             held: watch::Sender::default(),
+            meanings: watch::Sender::default(),
         })
     }
 
@@ -76,6 +79,7 @@ impl Library {
     /// Goes on with other names and settings; what lies elsewhere is found by the next scan.
     pub fn set_names(&self, names: Arc<Names>) {
         *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
+        self.meanings.send_replace(());
     }
 
     /// Looks at the disk again, unless that was done just now.
@@ -99,6 +103,7 @@ impl Library {
             Err(error) => tracing::error!(%error, "model folders could not be searched"),
         }
         *scanned = Some(Instant::now());
+        self.meanings.send_replace(());
     }
 
     /// What the last scan found.
@@ -148,6 +153,17 @@ impl Library {
             ));
         }
         Ok(Arc::new(names.manifest(model, names.draft(model, &catalog)?)))
+    }
+
+    /// Changes when a name may mean something else than before.
+    pub fn meanings(&self) -> watch::Receiver<()> {
+        self.meanings.subscribe()
+    }
+
+    /// Whether a client that says `name` now gets `model` for it, and at once.
+    pub fn means(&self, name: &str, model: &str) -> bool {
+        let is_held = self.is_held(&self.held.borrow(), name);
+        !is_held && self.lookup(name).is_ok_and(|manifest| manifest.spec.model == model)
     }
 
     /// The model's own name for `name`, which may be an alias.

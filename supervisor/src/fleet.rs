@@ -192,6 +192,7 @@ impl<N: Nursery> Fleet<N> {
             self.on_time(now);
             self.advance(now);
             self.start_standbys(now);
+            self.tell_retired();
             let deadline = self.deadline(now);
             tokio::select! {
                 biased;
@@ -263,8 +264,8 @@ impl<N: Nursery> Fleet<N> {
             }
             What::Tick(tick) => {
                 let stats = tick.stats.unwrap_or_default();
-                let is_same = (stats.slots_busy, stats.slots_total)
-                    == (entry.stats.slots_busy, entry.stats.slots_total);
+                let shown = |stats: &Stats| (stats.slots_busy, stats.slots_total, stats.waiting);
+                let is_same = shown(&stats) == shown(&entry.stats);
                 entry.stats = stats;
                 self.hear_room(&id);
                 self.on_peaks(&id, &tick.peaks);

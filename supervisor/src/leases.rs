@@ -20,6 +20,8 @@ pub enum LeaseState {
     Loading(f32),
     /// The worker serves.
     Ready(Hold),
+    /// It does so still, but no longer those who ask from now on.
+    Retired(Hold),
     /// There is nothing to wait for. Always the last state.
     Ended(Error),
     /// The worker that was held is gone. Always the last state.
@@ -89,7 +91,7 @@ impl Lease {
     pub async fn ready(&mut self) -> Result<Hold, Error> {
         loop {
             match self.next().await {
-                LeaseState::Ready(hold) => return Ok(hold),
+                LeaseState::Ready(hold) | LeaseState::Retired(hold) => return Ok(hold),
                 LeaseState::Ended(error) => return Err(error),
                 LeaseState::Lost(loss) => {
                     let message = format!("the worker {}", loss.cause);

@@ -23,9 +23,9 @@ mod server;
 mod vocabulary;
 mod weights;
 
-use std::{io::Write as _, path::Path, time::Instant};
+use std::{path::Path, time::Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use self::{
     engine::EngineAlone,
@@ -71,35 +71,49 @@ struct Measured {
     decode: f64,
 }
 
-/// Measures, prints a table and writes `bench.json` beside the folder that cargo built into.
-pub fn run() -> anyhow::Result<()> {
+/// What can be measured by itself, in the order in which it is.
+const PARTS: [&str; 5] = ["gateway", "guesses", "overhead", "masks", "formats"];
+
+/// Measures the `parts` that are named, or all, prints tables and writes `bench.json` beside the folder that cargo built
+/// into.
+pub fn run(parts: &[String]) -> anyhow::Result<()> {
+    for part in parts {
+        ensure!(
+            PARTS.contains(&part.as_str()),
+            "{part} is nothing to measure: there are peer, {}",
+            PARTS.join(", ")
+        );
+    }
+    let has = |part: &str| parts.is_empty() || parts.iter().any(|named| named == part);
     let program = std::env::current_exe().context("finding this program")?;
     let programs = program.parent().context("a program lies in a folder")?;
     let target = programs.parent().context("cargo builds into a folder of its target folder")?;
     let dir = target.join("bench");
-    let model = model::prepare(&dir, Element::F16)?;
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
-    let mut threads = vec![1, cores];
-    threads.dedup();
-
-    let mut report = Report::new(&model);
-    for threads in threads {
-        measure(programs, &model, threads, &mut report)
-            .with_context(|| format!("measuring with {threads} engine threads"))?;
+    let mut report = Report::new();
+    if has("gateway") {
+        let model = model::prepare(&dir, Element::F16)?;
+        report.model(&model);
+        let mut threads = vec![1, cores];
+        threads.dedup();
+        for threads in threads {
+            measure(programs, &model, threads, &mut report)
+                .with_context(|| format!("measuring with {threads} engine threads"))?;
+        }
     }
-    report.lookup(lookup::measure(programs, &dir, cores).context("measuring guesses")?);
-    report.overhead(overhead::measure(programs).context("measuring what the gateway adds")?);
-    report.masks(masks::measure().context("measuring masks")?);
-    report.formats(formats::measure(programs, &dir, cores).context("measuring the formats")?);
+    if has("guesses") {
+        report.lookup(lookup::measure(programs, &dir, cores).context("measuring guesses")?);
+    }
+    if has("overhead") {
+        report.overhead(overhead::measure(programs).context("measuring what the gateway adds")?);
+    }
+    if has("masks") {
+        report.masks(masks::measure().context("measuring masks")?);
+    }
+    if has("formats") {
+        report.formats(formats::measure(programs, &dir, cores).context("measuring the formats")?);
+    }
     report.finish(&target.join("bench.json"))
-}
-
-/// Measures what the gateway adds, and nothing else; `programs` is where they are, beside this one if absent.
-pub fn run_overhead(programs: Option<&Path>) -> anyhow::Result<()> {
-    let program = std::env::current_exe().context("finding this program")?;
-    let beside = program.parent().context("a program lies in a folder")?;
-    let measured = overhead::measure(programs.unwrap_or(beside))?;
-    write!(std::io::stdout(), "{}", overhead::table(&measured)?).context("printing the table")
 }
 
 /// All loads with one number of engine threads.

@@ -58,6 +58,9 @@ async fn a_client_that_does_not_read_loses_its_slot() {
     let server = settings.into_iter().fold(Setup::new(), Setup::set).start().await;
     let mut body = endless();
     body["stream"] = json!(true);
+    // More than the system takes in for who does not read.
+    body["logprobs"] = json!(true);
+    body["top_logprobs"] = json!(20);
     let mut connection = RawConnection::open_narrow(server.listen).await.unwrap();
     connection.send_post("/v1/chat/completions", &body.to_string()).await;
     server.worker_when("its slot is busy", |worker| worker.slots_busy == 1).await;

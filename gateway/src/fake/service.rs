@@ -56,7 +56,7 @@ impl Service {
                 return Err(broken());
             }
             Call::Crash => {
-                let (name, _) = self.0.held.lock().unwrap()[id].clone();
+                let (name, _) = self.0.held_by(id);
                 self.0.end(&name, ended("killed by SIGSEGV", true));
                 return Err(broken());
             }
@@ -73,7 +73,7 @@ impl w::worker_server::Worker for Service {
     async fn generate(&self, request: Request<w::GenerateRequest>) -> Answer<Self::GenerateStream> {
         let id = self.note_id(&request);
         let state = self.0.clone();
-        let (name, number) = state.held.lock().unwrap()[&id].clone();
+        let (name, number) = state.held_by(&id);
         let mut life = state.worker(&name);
         if life.borrow().number != number {
             return Err(broken());
@@ -194,7 +194,7 @@ impl s::supervisor_server::Supervisor for Service {
         }
         let (delay, slots) = (*state.acquire_delay.lock().unwrap(), *state.slots.lock().unwrap());
         let name = if request.alone { id.clone() } else { String::new() };
-        let mut away = state.away.subscribe();
+        let (mut away, mut retired) = (state.away.subscribe(), state.retired.subscribe());
         let waits = request.alone && state.lonely.lock().unwrap().as_ref().is_some_and(|only| *only != id);
         let open = Open::new(&state.leases);
         let event = |event| Ok(s::AcquireEvent { event: Some(event) });
@@ -215,12 +215,19 @@ impl s::supervisor_server::Supervisor for Service {
             state.held.lock().unwrap().insert(id, (name, number));
             let endpoint = state.worker_uri.clone();
             yield event(s::acquire_event::Event::Ready(s::Ready { endpoint, model: MODEL.into(), worker_id, slots }));
-            tokio::select! {
-                _ = life.changed() => {
-                    let former = life.borrow().former.clone();
-                    yield event(s::acquire_event::Event::Ended(former));
+            loop {
+                tokio::select! {
+                    _ = life.changed() => {
+                        let former = life.borrow().former.clone();
+                        yield event(s::acquire_event::Event::Ended(former));
+                        return;
+                    }
+                    _ = retired.changed() => yield event(s::acquire_event::Event::Retired(s::Retired {})),
+                    () = async { drop(away.wait_for(|away| *away).await) } => {
+                        yield Err(broken());
+                        return;
+                    }
                 }
-                () = async { drop(away.wait_for(|away| *away).await) } => yield Err(broken()),
             }
         })))
     }

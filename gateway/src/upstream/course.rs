@@ -211,6 +211,7 @@ impl Course {
     /// The worker failed the request when `n_done` of it was done. Answers what the client is told, if it is over.
     pub(super) async fn lost(&mut self, lease: Lease, failure: Failure, n_done: usize) -> Result<(), Error> {
         let at = Instant::now();
+        self.upstream.pool.discard(lease.number);
         if matches!(failure, Failure::Broken(_)) {
             self.upstream.connections.forget(&lease.endpoint);
         }

@@ -1,9 +1,21 @@
-//! The hold on a worker: an open `Acquire` stream, released by dropping it.
+//! The hold on a worker: an open `Acquire` stream, released by dropping it. Requests that follow each other closely
+//! share one.
 //!
-//! A task of the lease's own listens to the stream for the worker's end. When the supervisor dies, the task tells its
+//! A task of the hold's own listens to the stream for the worker's end. When the supervisor dies, the task tells its
 //! successor of the hold as soon as there is one; whoever uses the worker meanwhile does not notice.
 
-use std::{sync::Arc, time::Duration};
+mod pool;
+
+use std::{
+    convert::Infallible,
+    future::pending,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use impetus_proto::{
     Code, Error, REQUEST_ID,
@@ -14,11 +26,13 @@ use impetus_proto::{
 use tokio::{
     sync::watch,
     task::JoinHandle,
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, MissedTickBehavior, interval_at, sleep, timeout, timeout_at},
 };
 use tonic::{Streaming, metadata::AsciiMetadataValue};
 use tracing::debug;
 
+use self::pool::LINGER;
+pub(super) use self::pool::Pool;
 use super::Upstream;
 use crate::metrics;
 
@@ -44,17 +58,36 @@ pub(super) struct Wish<'a> {
     pub(super) keep_alive: Option<i64>,
 }
 
-/// A worker, held as long as this exists.
+/// A request's part in a hold.
 #[derive(Debug)]
 pub(super) struct Lease {
+    hold: Arc<Hold>,
+    standing: watch::Receiver<Standing>,
+}
+
+/// A worker, held as long as this exists.
+#[derive(Debug)]
+pub(super) struct Hold {
+    /// Tells holds apart.
+    pub(super) number: u64,
     /// The canonical name of the model.
     pub(super) model: Arc<str>,
     pub(super) worker_id: String,
     pub(super) endpoint: String,
     /// Sequences that the worker generates at once; 0 where it does not say.
     pub(super) slots: u32,
-    end: watch::Receiver<Option<End>>,
+    standing: watch::Receiver<Standing>,
     _keeper: Keeper,
+}
+
+/// How a hold stands.
+#[derive(Debug, Clone)]
+enum Standing {
+    /// Who asks for the same gets this worker.
+    Current,
+    /// Who asks for the same may get another one.
+    Retired,
+    Ended(End),
 }
 
 /// How a worker's life ended, as the supervisor has it.
@@ -80,23 +113,51 @@ enum Answer {
 }
 
 impl Lease {
+    fn on(hold: Arc<Hold>) -> Self {
+        Self { standing: hold.standing.clone(), hold }
+    }
+
     /// Whether the worker is known to be gone.
     pub(super) fn has_ended(&self) -> bool {
-        self.end.borrow().is_some()
+        self.standing.borrow().is_ended()
     }
 
     /// How the worker ended; absent when the supervisor has nothing to say of that for as long as `patience`.
     pub(super) async fn end(&mut self, patience: Duration) -> Option<End> {
-        let ended = timeout(patience, self.end.wait_for(Option::is_some)).await;
-        ended.ok()?.ok()?.clone()
+        let ended = timeout(patience, self.standing.wait_for(Standing::is_ended)).await;
+        match &*ended.ok()?.ok()? {
+            Standing::Ended(end) => Some(end.clone()),
+            Standing::Current | Standing::Retired => None,
+        }
     }
 
     /// Resolves a little after the worker's end.
     pub(super) async fn silence(&mut self) {
-        if self.end.wait_for(Option::is_some).await.is_err() {
-            std::future::pending::<()>().await;
+        if self.standing.wait_for(Standing::is_ended).await.is_err() {
+            pending::<()>().await;
         }
         sleep(LAST_WORDS).await;
+    }
+}
+
+impl Deref for Lease {
+    type Target = Hold;
+
+    fn deref(&self) -> &Hold {
+        &self.hold
+    }
+}
+
+impl Hold {
+    /// Whether who asks for the same gets this worker, as far as is known.
+    fn is_current(&self) -> bool {
+        matches!(*self.standing.borrow(), Standing::Current)
+    }
+}
+
+impl Standing {
+    fn is_ended(&self) -> bool {
+        matches!(self, Self::Ended(_))
     }
 }
 
@@ -122,6 +183,13 @@ impl End {
 impl Upstream {
     /// Waits for a worker that serves the model, loading it where that is needed, and for a supervisor.
     pub(super) async fn lease(self: &Arc<Self>, wish: Wish<'_>) -> Result<Lease, Error> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        // A wish of its own for how long the model stays is told to the supervisor.
+        let is_shared = !wish.alone && wish.keep_alive.is_none();
+        if is_shared && let Some(lease) = self.pool.take(wish.model) {
+            metrics::lease_wait(&lease.model, Duration::ZERO);
+            return Ok(lease);
+        }
         let _waiting = metrics::Waiting::start();
         let started = Instant::now();
         let request = AcquireRequest {
@@ -139,17 +207,43 @@ impl Upstream {
             Err(_) => return Err(self.too_late(wish.model)),
         };
         metrics::lease_wait(&ready.model, started.elapsed());
-        let (sender, end) = watch::channel(None);
+        let (sender, standing) = watch::channel(Standing::Current);
         // The name that the client used may mean another model by then.
         let (model, worker_id) = (ready.model.clone(), ready.worker_id.clone());
         let request = AcquireRequest { model, worker_id, ..request };
-        let upstream = self.clone();
+        let (number, name) = (NEXT.fetch_add(1, Ordering::Relaxed), is_shared.then(|| wish.model.to_owned()));
+        let (upstream, shared) = (self.clone(), name.clone());
         let keeper = tokio::spawn(async move {
-            let end = upstream.keep(request, events).await;
-            sender.send_replace(Some(end));
+            let kept = upstream.keep(request, events, &sender);
+            let end = tokio::select! {
+                end = kept => end,
+                never = upstream.share(shared, number) => match never {},
+            };
+            sender.send_replace(Standing::Ended(end));
+            upstream.pool.discard(number);
         });
         let Ready { endpoint, model, worker_id, slots } = ready;
-        Ok(Lease { model: model.into(), worker_id, endpoint, slots, end, _keeper: Keeper(keeper) })
+        let model = model.into();
+        let hold = Hold { number, model, worker_id, endpoint, slots, standing, _keeper: Keeper(keeper) };
+        let hold = Arc::new(hold);
+        if let Some(name) = name {
+            self.pool.offer(name, &hold);
+        }
+        Ok(Lease::on(hold))
+    }
+
+    /// Ends the sharing of the hold of this number once nobody has used it for a while; its last lease ends it, and what
+    /// waits for this.
+    async fn share(&self, name: Option<String>, number: u64) -> Infallible {
+        if let Some(name) = name {
+            let mut looks = interval_at(Instant::now() + LINGER, LINGER);
+            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            looks.tick().await;
+            while self.pool.lingers(&name, number) {
+                looks.tick().await;
+            }
+        }
+        pending().await
     }
 
     /// Asks until a worker is lent or refused. A supervisor that is away is waited for, but not for ever.
@@ -192,18 +286,25 @@ impl Upstream {
                 Some(acquire_event::Event::Loading(loading)) => {
                     debug!(progress = loading.progress, "loading");
                 }
-                None => {}
+                Some(acquire_event::Event::Retired(_)) | None => {}
             }
         }
         Err(Error::new(Code::Unavailable, "the supervisor ended the wait for a worker"))
     }
 
     /// Listens until the worker that `request` names is gone, from one supervisor to the next.
-    async fn keep(&self, request: AcquireRequest, mut events: Told) -> End {
+    async fn keep(
+        &self,
+        request: AcquireRequest,
+        mut events: Told,
+        standing: &watch::Sender<Standing>,
+    ) -> End {
         loop {
-            if let Some(end) = last_event(&mut events).await {
+            if let Some(end) = last_event(&mut events, standing).await {
                 return end;
             }
+            // The next one may know the name as another model's.
+            standing.send_replace(Standing::Retired);
             debug!(request.worker_id, "the supervisor is gone; its successor will be told of this lease");
             events = match self.take_up(&request).await {
                 Ok(events) => events,
@@ -238,14 +339,16 @@ impl Upstream {
 }
 
 /// How the lease ended; absent when it was the supervisor that did.
-async fn last_event(events: &mut Streaming<AcquireEvent>) -> Option<End> {
+async fn last_event(events: &mut Streaming<AcquireEvent>, standing: &watch::Sender<Standing>) -> Option<End> {
     loop {
         match events.message().await {
-            Ok(Some(event)) => {
-                if let Some(acquire_event::Event::Ended(ended)) = event.event {
-                    return Some(ended.into());
+            Ok(Some(event)) => match event.event {
+                Some(acquire_event::Event::Ended(ended)) => return Some(ended.into()),
+                Some(acquire_event::Event::Retired(_)) => {
+                    standing.send_replace(Standing::Retired);
                 }
-            }
+                _ => {}
+            },
             Ok(None) => return None,
             // A status without our details is the transport's.
             Err(status) if status.details().is_empty() => return None,

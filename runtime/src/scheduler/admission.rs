@@ -143,8 +143,8 @@ impl Scheduler {
                 engine.kv_clear(running.slot);
                 self.slots.forget(running.slot);
                 self.slots.release(running.slot);
-                running.sequence.fail(reason);
                 self.counters.finished();
+                running.sequence.fail(reason);
             }
             keep
         });

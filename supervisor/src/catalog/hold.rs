@@ -15,6 +15,7 @@ impl Library {
     /// Has requests for `name` wait. An alias is another name than its model's.
     pub fn hold(self: &Arc<Self>, name: &str) -> Held {
         self.held.send_modify(|held| *held.entry(name.to_owned()).or_default() += 1);
+        self.meanings.send_replace(());
         Held { library: self.clone(), name: name.to_owned() }
     }
 
@@ -25,7 +26,7 @@ impl Library {
         let _ = held.wait_for(|held| !self.is_held(held, name)).await;
     }
 
-    fn is_held(&self, held: &BTreeMap<String, usize>, name: &str) -> bool {
+    pub(super) fn is_held(&self, held: &BTreeMap<String, usize>, name: &str) -> bool {
         if held.is_empty() {
             return false;
         }

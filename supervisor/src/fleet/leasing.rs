@@ -148,6 +148,29 @@ impl<N: Nursery> Fleet<N> {
         self.tell_lonely(model, now);
     }
 
+    /// Tells those who hold a worker that is not its model's usual one any more, once each.
+    pub(super) fn tell_retired(&mut self) {
+        let Self { leases, residents, workers, is_stopping, .. } = self;
+        let serves = |model: &str, worker: &WorkerId| {
+            let stage = residents.get(model).and_then(|resident| resident.stage(Role::Main));
+            let is_usual = matches!(stage, Some(Stage::Placed(usual)) if usual == worker);
+            let entry = workers.get(worker);
+            let is_up = entry.is_some_and(|entry| entry.state == State::Ready && !entry.is_leaving());
+            is_usual && is_up && !*is_stopping
+        };
+        for lease in leases.values().filter(|lease| !lease.alone) {
+            let Some(worker) = &lease.worker else { continue };
+            lease.states.send_if_modified(|state| {
+                let LeaseState::Ready(hold) = state else { return false };
+                let is_over = !serves(&lease.model, worker);
+                if is_over {
+                    *state = LeaseState::Retired(hold.clone());
+                }
+                is_over
+            });
+        }
+    }
+
     /// Tells those who want to be alone: the first gets the worker, the others wait.
     fn tell_lonely(&mut self, model: &str, now: Instant) {
         let state = self.waiting_state(model, true, now);

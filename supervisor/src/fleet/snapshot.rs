@@ -53,7 +53,7 @@ pub struct WorkerRow {
     pub slots_total: u32,
     /// When its process was started.
     pub started: Option<Instant>,
-    /// Leases on it.
+    /// Requests that are with it, as far as is known.
     pub leases: u32,
     /// What it is there for.
     pub role: Role,
@@ -123,7 +123,10 @@ impl<N: Nursery> Fleet<N> {
             slots_busy: entry.stats.slots_busy,
             slots_total: entry.stats.slots_total,
             started: Some(entry.started),
-            leases: u32::try_from(self.n_holders(id)).unwrap_or(u32::MAX),
+            // A gateway's requests share a hold.
+            leases: u32::try_from(self.n_holders(id))
+                .unwrap_or(u32::MAX)
+                .max(entry.stats.slots_busy.saturating_add(entry.stats.waiting)),
             role: placed.map_or(Role::Main, |placed| placed.role),
             footprint: placed.map(|placed| placed.footprint.clone()).unwrap_or_default(),
             peaks: entry.peaks.clone(),

@@ -58,13 +58,11 @@ pub(super) struct Cost {
 }
 
 impl Report {
-    pub(super) fn new(model: &BenchModel) -> Self {
-        let file = model.path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let model = json!({"file": file, "parameters": model.parameters, "bytes": model.bytes});
+    pub(super) fn new() -> Self {
         Self {
             begun: Instant::now(),
             load: process::load(),
-            model,
+            model: Value::Null,
             groups: Vec::new(),
             idle: Vec::new(),
             formats: Value::Null,
@@ -72,6 +70,12 @@ impl Report {
             overhead: Value::Null,
             lookup: Value::Null,
         }
+    }
+
+    /// What the gateway is measured with.
+    pub(super) fn model(&mut self, model: &BenchModel) {
+        let file = model.path.file_name().map(|name| name.to_string_lossy().into_owned());
+        self.model = json!({"file": file, "parameters": model.parameters, "bytes": model.bytes});
     }
 
     pub(super) fn idle(&mut self, memory: Option<[Memory; 2]>) {
@@ -98,17 +102,23 @@ impl Report {
         self.lookup = lookup;
     }
 
-    /// Prints the tables and writes `path`.
+    /// Prints the tables of what was measured and writes `path`.
     pub(super) fn finish(self, path: &Path) -> anyhow::Result<()> {
         let json = self.json();
-        let table = table(&json).context("writing the table")?;
-        let formats = formats::table(&json["formats"]).context("writing the table of formats")?;
-        let masks = masks::table(&json["masks"]).context("writing the table of masks")?;
-        let overhead =
-            overhead::table(&json["overhead"]).context("writing the table of what the gateway adds")?;
-        let lookup = lookup::table(&json["lookup"]).context("writing the table of guesses")?;
-        let mut out = std::io::stdout();
-        write!(out, "{table}\n{overhead}\n{lookup}\n{formats}\n{masks}").context("printing the tables")?;
+        let parts: [(&Value, fn(&Value) -> Result<String, std::fmt::Error>); 4] = [
+            (&json["overhead"], overhead::table),
+            (&json["lookup"], lookup::table),
+            (&json["formats"], formats::table),
+            (&json["masks"], masks::table),
+        ];
+        let mut tables = Vec::new();
+        if !self.groups.is_empty() {
+            tables.push(table(&json).context("writing the table")?);
+        }
+        for (part, table) in parts.into_iter().filter(|(part, _)| !part.is_null()) {
+            tables.push(table(part).context("writing a table")?);
+        }
+        std::io::stdout().write_all(tables.join("\n").as_bytes()).context("printing the tables")?;
         fs::write(path, format!("{json:#}\n")).with_context(|| format!("writing {}", path.display()))
     }
 

@@ -1,12 +1,15 @@
 mod poison;
 mod replay;
+mod sharing;
 mod waiting;
 
 use futures::StreamExt;
 use impetus_proto::Code;
 
 use super::*;
-use crate::fake::{Fake, MODEL, Step, accepted, completion, delta, finished, of_another_model, request};
+use crate::fake::{
+    ALIAS, Fake, MODEL, Step, accepted, completion, delta, finished, of_another_model, request,
+};
 
 /// Everything a request gives, as text, and the error it ends with.
 async fn run(fake: &Fake) -> (String, Result<(), Error>) {

@@ -1,8 +1,11 @@
 //! Aliases that get another meaning while they are asked for.
 
-use impetus_proto::supervisor::SwapRequest;
+use futures::StreamExt;
+use impetus_proto::supervisor::{AcquireEvent, AcquireRequest, Retired, SwapRequest, acquire_event::Event};
+use tokio::time::timeout;
 
 use super::*;
+use crate::control::Answers;
 
 async fn swap(server: &Server, alias: &str, model: &str) -> Result<(String, bool), Error> {
     let reply = server.control.answer_swap(SwapRequest { alias: alias.into(), model: model.into() }).await?;
@@ -31,6 +34,40 @@ async fn where_both_fit_the_former_one_goes_when_its_requests_are_done() {
     let config = server.control.configured.now();
     let again = Library::new(&config, None, kept).unwrap();
     assert_eq!(again.canonical("main"), "b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_holds_a_worker_by_a_name_that_means_another_is_told_once() {
+    let server = two(40, "b").await;
+    let held = async |name: &str| {
+        let request = AcquireRequest { model: name.into(), ..AcquireRequest::default() };
+        let mut events = server.control.answer_acquire(request).await.unwrap();
+        while !matches!(next(&mut events).await, Some(Event::Ready(_))) {}
+        events
+    };
+    let (mut by_alias, mut by_name) = (held("main").await, held("a").await);
+    // Nothing that concerns the name: nobody is told of it.
+    server.control.library.rescan().await;
+    swap(&server, "other", "b").await.unwrap();
+    swap(&server, "main", "b").await.unwrap();
+    assert_eq!(next(&mut by_alias).await, Some(Event::Retired(Retired {})));
+    // The model is wanted no longer; its own name means it all the same, as long as it is up.
+    drop(held("b").await);
+    for events in [&mut by_alias, &mut by_name] {
+        assert_eq!(timeout(Duration::from_mins(1), next(events)).await.ok(), None, "it goes on");
+    }
+    drop(by_alias);
+    let fleet = server.control.fleet.clone();
+    let unloading = tokio::spawn(async move { fleet.unload("a".into()).await });
+    assert_eq!(next(&mut by_name).await, Some(Event::Retired(Retired {})));
+    assert!(matches!(next(&mut by_name).await, Some(Event::Ended(_))));
+    assert_eq!(next(&mut by_name).await, None);
+    unloading.await.unwrap().unwrap();
+}
+
+/// What the holder is told next; nothing more after the last word.
+async fn next(events: &mut Answers<AcquireEvent>) -> Option<Event> {
+    events.next().await.map(|event| event.unwrap().event.unwrap())
 }
 
 #[tokio::test(start_paused = true)]

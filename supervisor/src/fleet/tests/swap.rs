@@ -46,6 +46,8 @@ async fn a_successor_takes_over_when_it_is_ready_and_the_former_finishes() {
     assert_eq!(play.acquire("a").await.ready().await.unwrap().worker.as_str(), "gguf-2");
     assert_eq!(play.roles().await, [("gguf-1".to_owned(), "retiring"), ("gguf-2".to_owned(), "")]);
     assert!(matches!(former.orders.borrow().leave, Leave::Drain(_)));
+    let LeaseState::Retired(hold) = early.next().await else { panic!("whoever asks now gets another one") };
+    assert_eq!(hold.worker.as_str(), "gguf-1", "it is held as before");
     drop((early, lease));
     former.stop().await;
     assert_eq!(play.roles().await, [("gguf-2".to_owned(), "")]);

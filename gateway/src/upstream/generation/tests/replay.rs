@@ -194,6 +194,7 @@ async fn a_running_request_keeps_its_turn() {
     let upstream = fake.upstream_with(|config| config.gateway.max_queue = 0);
     fake.answer_with(|request| rest(request, TEXT));
     fake.script([accepted(), delta(0, &[100], "one "), Step::Wait(Duration::from_secs(1)), Step::Die]);
+    fake.script([accepted(), delta(0, &[100], "one "), Step::Stall]);
     let mut running = generate(upstream.clone(), request());
     running.next().await.unwrap().unwrap();
     fake.delay_lease(Duration::from_secs(5));
