@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Command, CommandFactory, Parser};
 
 use crate::{
     launch::{SHIM_ARGUMENT, shim},
@@ -28,6 +28,11 @@ struct Arguments {
     /// Prints every setting with where its value comes from, and exits.
     #[arg(long)]
     print_config: bool,
+}
+
+/// What the program can be asked for.
+pub(crate) fn command() -> Command {
+    Arguments::command()
 }
 
 /// Runs the program as its arguments say.

@@ -7,6 +7,7 @@ mod failure;
 mod key;
 mod load;
 mod logs;
+mod manual;
 mod models;
 mod reload;
 mod restart;
@@ -23,6 +24,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use self::failure::Failure;
 
@@ -88,6 +90,16 @@ enum Verb {
     Reload,
     /// Shows what the processes log.
     Logs(logs::Arguments),
+    /// Prints a script that completes this program's verbs and options in a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Writes the manual pages of supervisor and supervisorctl.
+    Man {
+        /// Where to; a folder that is made if need be.
+        folder: PathBuf,
+    },
     /// Shows the version of this program and of the server.
     Version,
 }
@@ -126,6 +138,8 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Verb::Bench(arguments) => Box::pin(bench::run(&server, *arguments)).await,
         Verb::Reload => reload::run(&server).await,
         Verb::Logs(arguments) => logs::run(&server, arguments).await,
+        Verb::Completions { shell } => manual::complete(shell),
+        Verb::Man { folder } => manual::write(&folder),
         Verb::Version => version::run(&server).await,
     }
 }

@@ -4,6 +4,7 @@
 mod greeting;
 mod log;
 mod measure;
+mod notify;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -11,6 +12,7 @@ use anyhow::{Context, Result};
 use impetus_config::Loaded;
 use tokio::{sync::mpsc, time::Instant};
 
+use self::notify::Notifier;
 use crate::{
     adoption::{self, Claimed, Inheritance},
     aliases::AliasFile,
@@ -96,6 +98,7 @@ async fn serve(
     let gateway_settings = settings::of_gateway(config, places, &configured.keys)
         .context("cannot tell the gateway its configuration")?;
     let (gateway, gateway_task) = gateway::start(gateway_settings, entrance, launcher, logs, phase.clone());
+    let manager = Notifier::from_environment().map(|notifier| (Arc::new(notifier), phase.clone()));
     let pids: Vec<u32> = inherited.workers.iter().map(pid).collect();
     let memory = measure::first(config, &pids);
     let programs =
@@ -118,6 +121,8 @@ async fn serve(
         started: Instant::now(),
     };
     greeting::greet(&control, &places.control_socket());
+    let notifying = manager
+        .map(|(notifier, phase)| (notifier.clone(), tokio::spawn(notifier.follow(control.clone(), phase))));
     for name in control.library.preloads() {
         control.preload(&name).await;
     }
@@ -127,6 +132,10 @@ async fn serve(
     serving.abort();
     reloading.abort();
     measuring.abort();
+    if let Some((notifier, notifying)) = notifying {
+        notifying.abort();
+        notifier.stopping();
+    }
     remove(&places.control_socket());
     gateway_end.and(fleet_end).context("a part of the supervisor failed")?;
     tracing::info!("stopped");

@@ -32,6 +32,7 @@ mod prefixes;
 mod recorded;
 mod rerank;
 mod sampling;
+mod service;
 mod shutdown;
 mod startup;
 mod tokenize;

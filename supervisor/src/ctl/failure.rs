@@ -36,6 +36,8 @@ pub(super) enum Failure {
     Lost(String),
     #[error("{0}")]
     Bench(#[from] BenchError),
+    #[error("cannot write {}: {source}", path.display())]
+    Page { path: PathBuf, source: io::Error },
     #[error("cannot write the answer: {0}")]
     Output(io::Error),
     #[error("cannot run: {0}")]

@@ -42,7 +42,12 @@ impl Server {
 
     /// Starts the server whose `impetus.toml` is in `dir` and waits until its gateway serves.
     pub(crate) async fn start(dir: TempDir, sets: &[String]) -> Self {
-        let mut child = spawn(dir.path(), sets);
+        Self::start_in(dir, sets, &[]).await
+    }
+
+    /// The same, with more in the supervisor's environment.
+    pub(crate) async fn start_in(dir: TempDir, sets: &[String], environment: &[(&str, &str)]) -> Self {
+        let mut child = spawn(dir.path(), sets, environment);
         let (listen, control) = serving(dir.path(), &mut child).await;
         Self { dir, sets: sets.to_vec(), child, listen, http: Http::new(listen), control }
     }
@@ -57,7 +62,7 @@ impl Server {
     /// serves.
     pub(crate) async fn start_again(&mut self, sets: &[&str]) {
         self.sets.extend(sets.iter().map(ToString::to_string));
-        self.child = spawn(self.dir.path(), &self.sets);
+        self.child = spawn(self.dir.path(), &self.sets, &[]);
         (self.listen, self.control) = serving(self.dir.path(), &mut self.child).await;
         self.http = Http::new(self.listen);
     }
@@ -178,10 +183,10 @@ async fn serving(dir: &Path, child: &mut Child) -> (SocketAddr, Control) {
     (listen, Control::connect(&runtime_dir).await.expect("it answered a moment ago"))
 }
 
-fn spawn(dir: &Path, sets: &[String]) -> Child {
+fn spawn(dir: &Path, sets: &[String], environment: &[(&str, &str)]) -> Child {
     let output = File::options().create(true).append(true).open(output_path(dir)).unwrap();
     let mut command = command(&program("supervisor"), dir);
-    command.arg("--config").arg(dir.join("impetus.toml"));
+    command.envs(environment.iter().copied()).arg("--config").arg(dir.join("impetus.toml"));
     for setting in sets {
         command.args(["--set", setting]);
     }
