@@ -121,7 +121,7 @@ async fn meant_otherwise(
             return;
         }
     }
-    pending().await
+    pending::<()>().await;
 }
 
 /// What the holder is told; an error is the last word, as is a loss.
