@@ -1,13 +1,10 @@
 //! The hold on a worker: an open `Acquire` stream, released by dropping it. Requests that follow each other closely
 //! share one.
-//!
-//! A task of the hold's own listens to the stream for the worker's end. When the supervisor dies, the task tells its
-//! successor of the hold as soon as there is one; whoever uses the worker meanwhile does not notice.
 
+mod keeper;
 mod pool;
 
 use std::{
-    convert::Infallible,
     future::pending,
     ops::Deref,
     sync::{
@@ -25,13 +22,12 @@ use impetus_proto::{
 };
 use tokio::{
     sync::watch,
-    task::JoinHandle,
-    time::{Instant, MissedTickBehavior, interval_at, sleep, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tonic::{Streaming, metadata::AsciiMetadataValue};
 use tracing::debug;
 
-use self::pool::LINGER;
+use self::keeper::{Keeper, Kept};
 pub(super) use self::pool::Pool;
 use super::Upstream;
 use crate::metrics;
@@ -99,10 +95,6 @@ pub(super) struct End {
     pub(super) may_be_request: bool,
 }
 
-/// The task that listens; it ends with the lease.
-#[derive(Debug)]
-struct Keeper(JoinHandle<()>);
-
 /// What the supervisor says of a lease.
 type Told = Box<Streaming<AcquireEvent>>;
 
@@ -161,12 +153,6 @@ impl Standing {
     }
 }
 
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 impl From<Ended> for End {
     fn from(ended: Ended) -> Self {
         Self { cause: ended.cause, may_be_request: ended.may_be_request }
@@ -212,38 +198,16 @@ impl Upstream {
         let (model, worker_id) = (ready.model.clone(), ready.worker_id.clone());
         let request = AcquireRequest { model, worker_id, ..request };
         let (number, name) = (NEXT.fetch_add(1, Ordering::Relaxed), is_shared.then(|| wish.model.to_owned()));
-        let (upstream, shared) = (self.clone(), name.clone());
-        let keeper = tokio::spawn(async move {
-            let kept = upstream.keep(request, events, &sender);
-            let end = tokio::select! {
-                end = kept => end,
-                never = upstream.share(shared, number) => match never {},
-            };
-            sender.send_replace(Standing::Ended(end));
-            upstream.pool.discard(number);
-        });
+        let kept = Kept { request, events, standing: sender, number, shared: name.clone() };
+        let keeper = Keeper::start(self.clone(), kept);
         let Ready { endpoint, model, worker_id, slots } = ready;
         let model = model.into();
-        let hold = Hold { number, model, worker_id, endpoint, slots, standing, _keeper: Keeper(keeper) };
+        let hold = Hold { number, model, worker_id, endpoint, slots, standing, _keeper: keeper };
         let hold = Arc::new(hold);
         if let Some(name) = name {
             self.pool.offer(name, &hold);
         }
         Ok(Lease::on(hold))
-    }
-
-    /// Ends the sharing of the hold of this number once nobody has used it for a while; its last lease ends it, and what
-    /// waits for this.
-    async fn share(&self, name: Option<String>, number: u64) -> Infallible {
-        if let Some(name) = name {
-            let mut looks = interval_at(Instant::now() + LINGER, LINGER);
-            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            looks.tick().await;
-            while self.pool.lingers(&name, number) {
-                looks.tick().await;
-            }
-        }
-        pending().await
     }
 
     /// Asks until a worker is lent or refused. A supervisor that is away is waited for, but not for ever.
@@ -292,68 +256,11 @@ impl Upstream {
         Err(Error::new(Code::Unavailable, "the supervisor ended the wait for a worker"))
     }
 
-    /// Listens until the worker that `request` names is gone, from one supervisor to the next.
-    async fn keep(
-        &self,
-        request: AcquireRequest,
-        mut events: Told,
-        standing: &watch::Sender<Standing>,
-    ) -> End {
-        loop {
-            if let Some(end) = last_event(&mut events, standing).await {
-                return end;
-            }
-            // The next one may know the name as another model's.
-            standing.send_replace(Standing::Retired);
-            debug!(request.worker_id, "the supervisor is gone; its successor will be told of this lease");
-            events = match self.take_up(&request).await {
-                Ok(events) => events,
-                Err(end) => return end,
-            };
-        }
-    }
-
-    /// The same lease from the next supervisor, whenever there is one.
-    async fn take_up(&self, request: &AcquireRequest) -> Result<Told, End> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            self.connections.forget(&self.supervisor);
-            match self.acquire(request, &mut Instant::now()).await {
-                Ok(Answer::Lent(ready, events)) if ready.worker_id == request.worker_id => return Ok(events),
-                Ok(Answer::Lent(..)) => return Err(End::by_order("unknown to the new supervisor")),
-                Ok(Answer::Ended(end)) => return Err(end),
-                Err(error) if error.code() == Code::Unavailable => {}
-                Err(error) => return Err(End::by_order(error.message)),
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-    }
-
     fn too_late(&self, model: &str) -> Error {
         let name = if model.is_empty() { "the default model" } else { model };
         let seconds = self.limits.acquire_timeout.as_secs();
         let message = format!("{name} was not ready within {seconds} s (gateway.acquire_timeout_s)");
         Error::new(Code::DeadlineExceeded, message)
-    }
-}
-
-/// How the lease ended; absent when it was the supervisor that did.
-async fn last_event(events: &mut Streaming<AcquireEvent>, standing: &watch::Sender<Standing>) -> Option<End> {
-    loop {
-        match events.message().await {
-            Ok(Some(event)) => match event.event {
-                Some(acquire_event::Event::Ended(ended)) => return Some(ended.into()),
-                Some(acquire_event::Event::Retired(_)) => {
-                    standing.send_replace(Standing::Retired);
-                }
-                _ => {}
-            },
-            Ok(None) => return None,
-            // A status without our details is the transport's.
-            Err(status) if status.details().is_empty() => return None,
-            Err(status) => return Some(End::by_order(Error::from(&status).message)),
-        }
     }
 }
 
