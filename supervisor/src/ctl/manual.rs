@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -28,7 +27,7 @@ pub(super) fn write(folder: &Path) -> Result<ExitCode, Failure> {
     for program in [super::Arguments::command(), crate::cli::command()] {
         for (name, page) in pages(program).map_err(|error| failed(folder, error))? {
             let path = folder.join(name);
-            write_page(&path, &page).map_err(|error| failed(&path, error))?;
+            fs::write(&path, page).map_err(|error| failed(&path, error))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -36,7 +35,7 @@ pub(super) fn write(folder: &Path) -> Result<ExitCode, Failure> {
 
 /// The pages of a program and its verbs, by their file names.
 fn pages(program: Command) -> std::io::Result<Vec<(PathBuf, Vec<u8>)>> {
-    // A page is made the same whenever it is made.
+    // `help` says what the pages say.
     let mut program = program.disable_help_subcommand(true);
     program.build();
     let mut pages = Vec::new();
@@ -49,10 +48,6 @@ fn pages(program: Command) -> std::io::Result<Vec<(PathBuf, Vec<u8>)>> {
         pages.push((man.get_filename().into(), page));
     }
     Ok(pages)
-}
-
-fn write_page(path: &Path, page: &[u8]) -> std::io::Result<()> {
-    fs::File::create(path)?.write_all(page)
 }
 
 #[cfg(test)]

@@ -129,7 +129,7 @@ fn status(gateway: &GatewayState, snapshot: &Snapshot, is_stopping: bool) -> Str
     let what = match (is_stopping, gateway.stage) {
         (true, _) => "stopping".to_owned(),
         (false, Stage::Ready) => format!("serving on {}", gateway.listen),
-        (false, _) => "the gateway is starting".to_owned(),
+        (false, _) => "the gateway does not serve".to_owned(),
     };
     let plural = |n: u64, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
     format!("{what}; {} up, {}", plural(n_models, "model"), plural(n_requests, "request"))
