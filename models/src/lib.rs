@@ -12,6 +12,7 @@ pub mod gguf;
 mod metadata;
 mod name;
 pub mod onnx;
+mod reference;
 pub mod safetensors;
 mod settings;
 #[cfg(test)]
@@ -24,3 +25,4 @@ pub use catalog::{
 pub use footprint::{Footprint, FootprintParams, Share, footprint};
 pub use metadata::{Metadata, Task};
 pub use name::{ModelName, NameError};
+pub use reference::{MAIN, Reference, ReferenceError};

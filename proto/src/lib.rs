@@ -3,7 +3,8 @@
 //! supervisor, and the settings every client shares.
 //!
 //! `worker` is what a worker serves, `supervisor` what the supervisor serves, `key` what it serves of keys,
-//! `cache` of kept prefixes, `launch` what travels on the descriptor that a child inherits.
+//! `cache` of kept prefixes, `store` of the models that it has fetched, `launch` what travels on the descriptor that a child
+//! inherits, `fetch` what travels there of models that are fetched.
 
 pub mod adoption;
 pub mod channel;
@@ -13,8 +14,8 @@ pub mod passing;
 
 pub use error::{Code, Error};
 pub use impetus::{
-    cache::v1 as cache, key::v1 as key, launch::v1 as launch, supervisor::v1 as supervisor,
-    worker::v1 as worker,
+    cache::v1 as cache, fetch::v1 as fetch, key::v1 as key, launch::v1 as launch, store::v1 as store,
+    supervisor::v1 as supervisor, worker::v1 as worker,
 };
 
 /// The metadata key under which a request's id follows it through the processes.
@@ -37,6 +38,11 @@ mod impetus {
             tonic::include_proto!("impetus.error.v1");
         }
     }
+    pub mod fetch {
+        pub mod v1 {
+            tonic::include_proto!("impetus.fetch.v1");
+        }
+    }
     pub mod key {
         pub mod v1 {
             tonic::include_proto!("impetus.key.v1");
@@ -45,6 +51,11 @@ mod impetus {
     pub mod launch {
         pub mod v1 {
             tonic::include_proto!("impetus.launch.v1");
+        }
+    }
+    pub mod store {
+        pub mod v1 {
+            tonic::include_proto!("impetus.store.v1");
         }
     }
     pub mod supervisor {

@@ -1,0 +1,84 @@
+//! What a model would take of memory here, from the header of a file that is not here yet.
+
+use std::{fs::File, os::unix::fs::FileExt, path::Path};
+
+use impetus_models::{Catalog, FootprintParams, Place, footprint};
+use impetus_proto::fetch::FitSpec;
+use reqwest::StatusCode;
+
+use crate::{choice::Candidate, error::FetchError, source::RemoteFile, web::Web};
+
+/// What is read of a file, as long as it is not enough: most headers are some megabytes, those of large vocabularies more.
+const TRIES_BYTES: [u64; 4] = [1 << 20, 4 << 20, 16 << 20, 64 << 20];
+
+/// The file that a header is put into, as long as the whole one.
+const HEADER: &str = "header.gguf";
+
+/// Bytes of memory, beyond weights, that any quantization of a model needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Beyond(pub(crate) u64);
+
+impl Beyond {
+    /// Where the header cannot be read, from experience: a tenth of the weights and what a process holds.
+    pub(crate) fn guessed(bytes: u64) -> Self {
+        Self(bytes / 10 + (512 << 20))
+    }
+
+    /// Reads the header of one candidate. `None`: it cannot be told.
+    pub(crate) async fn read(
+        web: &Web,
+        candidate: &Candidate,
+        fit: &FitSpec,
+        staging: &Path,
+    ) -> Result<Option<Self>, FetchError> {
+        let Some(first) = candidate.files.first() else { return Ok(None) };
+        let path = staging.join(HEADER);
+        let read = Self::header(web, first, candidate, fit, &path).await;
+        // It may never have been made.
+        let _ = std::fs::remove_file(&path);
+        read
+    }
+
+    async fn header(
+        web: &Web,
+        first: &RemoteFile,
+        candidate: &Candidate,
+        fit: &FitSpec,
+        path: &Path,
+    ) -> Result<Option<Self>, FetchError> {
+        let disk = |error| FetchError::disk(path, error);
+        for bytes in TRIES_BYTES {
+            let bytes = bytes.min(first.bytes);
+            let answer = web.get(&first.ask.range(0, bytes)).await?;
+            if answer.status() != StatusCode::PARTIAL_CONTENT {
+                return Ok(None);
+            }
+            let header = web.body(answer, usize::try_from(bytes).unwrap_or(usize::MAX)).await?;
+            let file = File::create(path).map_err(disk)?;
+            // The rest is a hole, which takes no room.
+            file.set_len(first.bytes).and_then(|()| file.write_all_at(&header, 0)).map_err(disk)?;
+            if let Some(beyond) = Self::of_file(path, candidate, first.bytes, fit) {
+                return Ok(Some(beyond));
+            }
+            if bytes == first.bytes {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    fn of_file(path: &Path, candidate: &Candidate, bytes: u64, fit: &FitSpec) -> Option<Self> {
+        let place = Place { path: path.to_owned(), name: None, follow_links: false };
+        let catalog = Catalog::scan(&[place], &[]);
+        let metadata = catalog.models().first()?.metadata()?;
+        let params = FootprintParams {
+            format: candidate.format,
+            slots: fit.slots,
+            context_tokens: fit.context_tokens,
+            threads: 0,
+            options: &fit.options,
+            gpus: 0,
+        };
+        Some(Self(footprint(metadata, &params)?.ram.full().saturating_sub(bytes)))
+    }
+}

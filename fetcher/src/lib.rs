@@ -1,0 +1,104 @@
+//! Fetches one model from a hub, a registry or an address into a folder that it was given, and ends. It is the only
+//! process with connections to the outside, it can write nowhere else, and nothing of what it brings is a model before
+//! the supervisor has looked at it.
+//!
+//! `source` asks what there is, `choice` and `fit` say which of it, `transfer` brings it in pieces that outlive this
+//! process, and checks it.
+
+mod choice;
+mod digest;
+mod error;
+mod fit;
+mod link;
+mod path;
+mod plan;
+mod progress;
+mod sandbox;
+mod source;
+mod transfer;
+mod web;
+
+use std::{path::Path, process::ExitCode, sync::Arc};
+
+use impetus_proto::fetch::{FetchSpec, Fetched};
+use impetus_telemetry::{Format, init};
+use tracing::{info, warn};
+
+use crate::{error::FetchError, link::Link, plan::Planned, progress::Progress, transfer::Transfer, web::Web};
+
+/// The program was not started by a supervisor.
+const EXIT_USAGE: u8 = 2;
+
+/// Threads for connections; what is computed of files is computed on others.
+const THREADS: usize = 2;
+
+/// Runs the fetcher on the channel inherited from the supervisor, until everything is there, it cannot be had, or nobody
+/// wants it any more.
+pub fn run() -> ExitCode {
+    let Some((link, spec)) = Link::inherited() else {
+        // There is no log yet, and whoever reads this is at a terminal.
+        eprintln!("this program is started by the Impetus supervisor: see `supervisorctl pull --help`");
+        return ExitCode::from(EXIT_USAGE);
+    };
+    log_as_told(&spec);
+    match fetch(&link, &spec) {
+        Ok(done) => {
+            link.done(done);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            warn!(%error, "not fetched");
+            link.failed(error.into());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log_as_told(spec: &FetchSpec) {
+    let log = spec.log.clone().unwrap_or_default();
+    let format = if log.format == "text" { Format::Text } else { Format::Json };
+    let level = if log.level.is_empty() { "info" } else { &log.level };
+    if let Err(error) = init("fetcher", level, format) {
+        eprintln!("fetcher: {error}");
+    }
+}
+
+/// `None`: nobody waits for it any more.
+fn fetch(link: &Link, spec: &FetchSpec) -> Result<Option<Fetched>, FetchError> {
+    let staging = Path::new(&spec.staging);
+    sandbox::enter(staging);
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()
+        .map_err(|source| FetchError::disk(staging, source))?;
+    let done = runtime.block_on(async {
+        tokio::select! {
+            done = bring(link, spec, staging) => done.map(Some),
+            () = link.closed() => {
+                info!("nobody waits for it any more");
+                Ok(None)
+            }
+        }
+    });
+    // What has not been written by now is fetched again.
+    runtime.shutdown_background();
+    done
+}
+
+async fn bring(link: &Link, spec: &FetchSpec, staging: &Path) -> Result<Fetched, FetchError> {
+    let progress = Arc::new(Progress::default());
+    let web = Arc::new(Web::new(spec, progress.clone())?);
+    let listing = source::list(&web, spec).await?;
+    let planned = Planned::new(&web, listing, spec, staging).await?;
+    let transfer = Transfer::new(web, spec, staging, progress.clone())?;
+    link.plan(planned.message(transfer.present(&planned.files)?));
+    if spec.plan_only {
+        return Ok(Fetched::default());
+    }
+    let _telling = link.tell(progress);
+    let files = transfer.all(&planned.files).await?;
+    info!(source = planned.source(), files = files.len(), "fetched");
+    Ok(Fetched { files })
+}

@@ -1,0 +1,61 @@
+//! One file at an address.
+
+use reqwest::{Response, StatusCode, Url, header};
+
+use super::{Listing, RemoteFile};
+use crate::{
+    digest::Digest,
+    error::FetchError,
+    path::RelativePath,
+    web::{Ask, Web, bare},
+};
+
+pub(super) async fn list(web: &Web, text: &str) -> Result<Listing, FetchError> {
+    let not_one = |why: &str| FetchError::Setting { what: "the address", why: format!("{why}: {text:?}") };
+    let mut url: Url = text.parse().map_err(|_| not_one("it cannot be read"))?;
+    // What the content has to be can be said behind a #.
+    let fragment = url.fragment().map(str::to_owned);
+    url.set_fragment(None);
+    let expected = fragment.as_deref().map(|fragment| {
+        let digits = fragment.strip_prefix("sha256=").or_else(|| fragment.strip_prefix("sha256:"));
+        digits
+            .and_then(Digest::sha256)
+            .ok_or_else(|| not_one("what follows # has to be sha256= and 64 digits"))
+    });
+    let digest = expected.transpose()?;
+    let what = bare(&url);
+    let last = url.path_segments().and_then(|mut steps| steps.next_back()).unwrap_or_default();
+    let path = RelativePath::new(last).ok_or_else(|| not_one("it does not end with the name of a file"))?;
+    let ask = Ask::new(url, &what);
+    let answer = web.get(&ask.range(0, 1)).await?;
+    let bytes = length(&answer).ok_or_else(|| FetchError::Garbled {
+        url: what.clone(),
+        why: "it does not say how long the file is".into(),
+    })?;
+    let tag = answer.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok()).unwrap_or_default();
+    let notes = if digest.is_some() {
+        Vec::new()
+    } else {
+        vec![
+            "nobody says what its content has to be; add #sha256=… to the address to have it checked"
+                .to_owned(),
+        ]
+    };
+    Ok(Listing {
+        name: path.name().to_owned(),
+        revision: tag.trim_matches('"').to_owned(),
+        variant: None,
+        files: vec![RemoteFile { identity: format!("{what} {tag} {bytes}"), path, bytes, digest, ask }],
+        notes,
+        what,
+    })
+}
+
+/// Of the whole file.
+fn length(answer: &Response) -> Option<u64> {
+    if answer.status() == StatusCode::PARTIAL_CONTENT {
+        let range = answer.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
+        return range.rsplit_once('/')?.1.parse().ok();
+    }
+    answer.content_length()
+}

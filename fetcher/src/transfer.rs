@@ -1,0 +1,379 @@
+//! Brings files in chunks, several at once. What has come outlives this process: each chunk is written to its place in a
+//! part file and noted with a checksum, and a file becomes one only when its digest is right.
+
+mod done;
+mod part;
+mod room;
+
+use std::{
+    collections::HashSet,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use impetus_proto::fetch::{FetchSpec, File};
+use reqwest::{Response, StatusCode, Url, header};
+use tokio::task::spawn_blocking;
+
+use self::{done::Done, part::Part};
+use crate::{
+    digest::{Digest, Digests, hex},
+    error::FetchError,
+    plan::size,
+    progress::Progress,
+    source::RemoteFile,
+    web::{Again, Ask, Web},
+};
+
+/// The folder, within the staging folder, of files that are whole and right.
+const MODEL: &str = "model";
+/// The folder of those that are not yet.
+const PARTS: &str = "parts";
+
+/// Small files that are fetched at once, besides the chunks of a large one.
+const SMALL_AT_ONCE: usize = 4;
+
+/// Brings the files of one model.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    web: Arc<Web>,
+    staging: PathBuf,
+    chunk_bytes: u64,
+    connections: usize,
+    reserve_bytes: u64,
+    progress: Arc<Progress>,
+    done: Mutex<Done>,
+}
+
+/// Where a file's bytes come from: links that servers lead to are asked directly as long as they hold.
+#[derive(Debug)]
+struct Origin {
+    ask: Ask,
+    direct: Mutex<Option<Url>>,
+}
+
+impl Transfer {
+    pub(crate) fn new(
+        web: Arc<Web>,
+        spec: &FetchSpec,
+        staging: &Path,
+        progress: Arc<Progress>,
+    ) -> Result<Self, FetchError> {
+        for folder in [MODEL, PARTS] {
+            let path = staging.join(folder);
+            fs::create_dir_all(&path).map_err(|source| FetchError::disk(&path, source))?;
+        }
+        Ok(Self {
+            web,
+            staging: staging.to_owned(),
+            chunk_bytes: spec.chunk_bytes.max(1),
+            connections: usize::try_from(spec.connections.max(1)).unwrap_or(1),
+            reserve_bytes: spec.reserve_bytes,
+            progress,
+            done: Mutex::new(Done::load(staging)?),
+        })
+    }
+
+    /// Bytes of these files that are here already.
+    pub(crate) fn present(&self, files: &[RemoteFile]) -> Result<u64, FetchError> {
+        let mut present = 0;
+        for file in files {
+            present += if self.finished(file).is_some() {
+                file.bytes
+            } else {
+                Part::present(&self.part_path(file), file, self.chunk_bytes)
+                    .map_err(|source| FetchError::disk(&self.staging, source))?
+            };
+        }
+        Ok(present)
+    }
+
+    /// Brings all of them, or says which one cannot be had.
+    pub(crate) async fn all(&self, files: &[RemoteFile]) -> Result<Vec<File>, FetchError> {
+        self.forget_others(files)?;
+        let missing: Vec<&RemoteFile> = files.iter().filter(|file| self.finished(file).is_none()).collect();
+        files
+            .iter()
+            .filter(|file| self.finished(file).is_some())
+            .for_each(|file| self.progress.add(file.bytes));
+        let brought = self.missing(&missing).await;
+        if let Err(error) = &brought
+            && error.is_full()
+        {
+            // A disk that is full helps nobody, least of all the next try.
+            tracing::warn!("the disk is full; what has come of the model is given up");
+            let _ = fs::remove_dir_all(self.staging.join(PARTS));
+        }
+        brought?;
+        files
+            .iter()
+            .map(|file| {
+                let lost = || FetchError::disk(&self.staging.join(MODEL), io::ErrorKind::NotFound.into());
+                let sha256 = self.finished(file).ok_or_else(lost)?;
+                Ok(File { path: file.path.to_string(), bytes: file.bytes, sha256: hex(&sha256) })
+            })
+            .collect()
+    }
+
+    async fn missing(&self, files: &[&RemoteFile]) -> Result<(), FetchError> {
+        let mut to_come = 0u64;
+        for file in files {
+            let present = Part::present(&self.part_path(file), file, self.chunk_bytes);
+            to_come = to_come.saturating_add(
+                file.bytes - present.map_err(|source| FetchError::disk(&self.staging, source))?,
+            );
+        }
+        room::check(&self.staging, to_come, self.reserve_bytes)?;
+        let (large, small): (Vec<&RemoteFile>, Vec<&RemoteFile>) =
+            files.iter().partition(|file| file.bytes > self.chunk_bytes);
+        stream::iter(small)
+            .map(|file| self.file(file))
+            .buffer_unordered(SMALL_AT_ONCE.min(self.connections))
+            .try_collect::<()>()
+            .await?;
+        // One after the other: so a stop leaves as few unfinished ones as can be.
+        for file in large {
+            self.file(file).await?;
+        }
+        Ok(())
+    }
+
+    async fn file(&self, file: &RemoteFile) -> Result<(), FetchError> {
+        let path = self.part_path(file);
+        let disk = |source| FetchError::disk(&path, source);
+        let (opened, wanted, chunk_bytes) = (path.clone(), file.clone(), self.chunk_bytes);
+        let open = move || Part::open(&opened, &wanted, chunk_bytes);
+        let part = Arc::new(blocking(open).await.map_err(disk)?);
+        self.progress.add(part.present_bytes());
+        self.chunks(file, &part).await?;
+        let mut digests = self.verify(&part, file).await.map_err(disk)?;
+        if !is_right(file, &digests) {
+            // One chunk that came wrong cannot be told from the others by a digest of the whole.
+            tracing::warn!(path = %file.path, "came with the wrong content; fetching it again");
+            let before = part.begin_anew().map_err(disk)?;
+            self.progress.take_back(file.bytes);
+            self.chunks(file, &part).await?;
+            digests = self.verify(&part, file).await.map_err(disk)?;
+            tracing::warn!(path = %file.path, chunks = ?part.differing(&before), "these chunks came otherwise");
+        }
+        if !is_right(file, &digests) {
+            part.discard();
+            return Err(FetchError::Digest {
+                path: file.path.to_string(),
+                expected: file.digest.as_ref().map(Digest::to_string).unwrap_or_default(),
+                got: hex(&digests.sha256),
+            });
+        }
+        let target = self.staging.join(MODEL).join(file.path.to_path());
+        part.finish(&target).map_err(disk)?;
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.add(&file.path, file.bytes, &file.identity, digests.sha256).map_err(disk)
+    }
+
+    /// Fetches the chunks that are missing.
+    async fn chunks(&self, file: &RemoteFile, part: &Arc<Part>) -> Result<(), FetchError> {
+        let origin = Origin { ask: file.ask.clone(), direct: Mutex::new(None) };
+        let mut missing = part.missing().into_iter();
+        let Some(first) = missing.next() else { return Ok(()) };
+        // The first one tells whether the server gives parts of files.
+        if !self.chunk(&origin, part, first).await? {
+            return self.whole(&origin, part).await;
+        }
+        stream::iter(missing)
+            .map(|chunk| self.chunk(&origin, part, chunk))
+            .buffer_unordered(self.connections)
+            .try_for_each(|is_part| async move {
+                let why = || "it gave a part of the file at first, and then no more".to_owned();
+                if is_part {
+                    Ok(())
+                } else {
+                    Err(FetchError::Garbled { url: file.ask.what.to_string(), why: why() })
+                }
+            })
+            .await
+    }
+
+    /// Fetches one chunk. `false`: the server gives files as a whole alone.
+    async fn chunk(&self, origin: &Origin, part: &Arc<Part>, chunk: u64) -> Result<bool, FetchError> {
+        let (from, to) = part.range(chunk);
+        let mut again = Again::default();
+        loop {
+            let tried = self.try_chunk(origin, part, chunk, (from, to)).await;
+            match tried {
+                Err(error) if origin.was_direct() && !matches!(error, FetchError::Disk { .. }) => {
+                    // The link no longer holds; the server gives another.
+                    tracing::debug!(%error, "asking for another link");
+                    origin.forget();
+                }
+                Err(error @ (FetchError::Network { .. } | FetchError::Garbled { .. })) => {
+                    again.wait(error, &self.progress).await?;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn try_chunk(
+        &self,
+        origin: &Origin,
+        part: &Arc<Part>,
+        chunk: u64,
+        (from, to): (u64, u64),
+    ) -> Result<bool, FetchError> {
+        let answer = self.web.get(&origin.next().range(from, to)).await?;
+        let is_whole = answer.status() != StatusCode::PARTIAL_CONTENT;
+        if is_whole && (from, to) != (0, part.bytes()) {
+            return Ok(false);
+        }
+        let url = crate::web::bare(answer.url());
+        if !is_whole && range_of(&answer) != Some((from, to, part.bytes())) {
+            return Err(FetchError::Garbled {
+                url,
+                why: "it gave another part of the file than was asked for".into(),
+            });
+        }
+        origin.led_to(&answer);
+        let expected = usize::try_from(to - from).unwrap_or(usize::MAX);
+        let content = self.web.body(answer, expected).await?;
+        if content.len() != expected {
+            let why = format!("it gave {} of {expected} bytes", content.len());
+            return Err(FetchError::Network { url, why });
+        }
+        let (part, bytes) = (part.clone(), to - from);
+        let path = self.staging.clone();
+        blocking(move || part.put(chunk, &content))
+            .await
+            .map_err(|source| FetchError::disk(&path, source))?;
+        self.progress.add(bytes);
+        Ok(true)
+    }
+
+    /// Fetches the whole file in one, chunk by chunk as it comes; those that are here already are let go by.
+    async fn whole(&self, origin: &Origin, part: &Arc<Part>) -> Result<(), FetchError> {
+        let mut again = Again::default();
+        loop {
+            let before = part.missing().len();
+            match self.try_whole(origin, part).await {
+                Ok(()) => return Ok(()),
+                Err(error @ FetchError::Network { .. }) => {
+                    if part.missing().len() < before {
+                        again.forget();
+                    }
+                    again.wait(error, &self.progress).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn try_whole(&self, origin: &Origin, part: &Arc<Part>) -> Result<(), FetchError> {
+        let answer = self.web.get(&origin.ask).await?;
+        let url = answer.url().clone();
+        let mut pieces = answer.bytes_stream();
+        let missing: HashSet<u64> = part.missing().into_iter().collect();
+        let (mut chunk, mut content) = (0u64, Vec::new());
+        while chunk < part.chunks() {
+            let (from, to) = part.range(chunk);
+            let bytes = usize::try_from(to - from).unwrap_or(usize::MAX);
+            while content.len() < bytes {
+                let ended =
+                    || FetchError::Network { url: crate::web::bare(&url), why: "it ended early".into() };
+                let piece = pieces.next().await.ok_or_else(ended)?;
+                content.extend_from_slice(&piece.map_err(|error| crate::web::unreachable(&url, &error))?);
+            }
+            let rest = content.split_off(bytes);
+            if missing.contains(&chunk) {
+                let (part, own) = (part.clone(), std::mem::take(&mut content));
+                let path = self.staging.clone();
+                blocking(move || part.put(chunk, &own))
+                    .await
+                    .map_err(|source| FetchError::disk(&path, source))?;
+                self.progress.add(to - from);
+            }
+            (chunk, content) = (chunk + 1, rest);
+        }
+        Ok(())
+    }
+
+    async fn verify(&self, part: &Arc<Part>, file: &RemoteFile) -> io::Result<Digests> {
+        self.progress.verify(true);
+        let (part, bytes) = (part.clone(), file.bytes);
+        let digests = blocking(move || Digests::of(part.file(), bytes)).await;
+        self.progress.verify(false);
+        digests
+    }
+
+    /// The SHA-256 of a file that is whole and right.
+    fn finished(&self, file: &RemoteFile) -> Option<[u8; 32]> {
+        let target = self.staging.join(MODEL).join(file.path.to_path());
+        let is_there = fs::metadata(target).is_ok_and(|metadata| metadata.len() == file.bytes);
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.find(&file.path, file.bytes, &file.identity).filter(|_| is_there)
+    }
+
+    /// Removes what belongs to another revision, or to another choice.
+    fn forget_others(&self, files: &[RemoteFile]) -> Result<(), FetchError> {
+        let wanted: HashSet<PathBuf> = files.iter().map(|file| file.path.to_path()).collect();
+        let parts: HashSet<PathBuf> = files.iter().map(|file| self.part_path(file)).collect();
+        let disk = |source| FetchError::disk(&self.staging, source);
+        done::sweep(&self.staging.join(MODEL), &|path| wanted.contains(path)).map_err(disk)?;
+        let folder = self.staging.join(PARTS);
+        let is_part = |path: &Path| parts.contains(&folder.join(path.with_extension("part")));
+        done::sweep(&folder, &is_part).map_err(disk)
+    }
+
+    fn part_path(&self, file: &RemoteFile) -> PathBuf {
+        self.staging.join(PARTS).join(part::name(&file.path, &file.identity))
+    }
+}
+
+impl Origin {
+    fn next(&self) -> Ask {
+        match &*self.direct() {
+            // A link carries its own permission.
+            Some(url) => Ask { url: url.clone(), token: None, ..self.ask.clone() },
+            None => self.ask.clone(),
+        }
+    }
+
+    fn was_direct(&self) -> bool {
+        self.direct().is_some()
+    }
+
+    fn forget(&self) {
+        *self.direct() = None;
+    }
+
+    fn led_to(&self, answer: &Response) {
+        if *answer.url() != self.ask.url {
+            *self.direct() = Some(answer.url().clone());
+        }
+    }
+
+    fn direct(&self) -> std::sync::MutexGuard<'_, Option<Url>> {
+        self.direct.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_right(file: &RemoteFile, digests: &Digests) -> bool {
+    file.digest.is_none_or(|digest| digest.is_of(digests))
+}
+
+/// First byte, the one after the last, and length of the whole.
+fn range_of(answer: &Response) -> Option<(u64, u64, u64)> {
+    let range = answer.headers().get(header::CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes ")?;
+    let (range, total) = range.split_once('/')?;
+    let (from, last) = range.split_once('-')?;
+    Some((from.parse().ok()?, last.parse::<u64>().ok()?.checked_add(1)?, total.parse().ok()?))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+/// What a disk has room for, in words.
+fn amounts(needed: u64, free: u64, reserve: u64) -> [String; 3] {
+    [needed, free, reserve].map(size)
+}
