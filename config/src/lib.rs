@@ -16,6 +16,7 @@ mod moment;
 mod network;
 mod place;
 mod prefixes;
+mod pull;
 mod responses;
 mod secret;
 mod size;
@@ -36,10 +37,11 @@ pub use gateway::{CorsConfig, GatewayConfig, TlsConfig};
 pub use layer::Origin;
 pub use load::{Loaded, load};
 pub use log::{LogConfig, LogFormat, Rotation};
-pub use models::{ModelEntry, ModelsConfig};
+pub use models::{Import, ModelEntry, ModelsConfig};
 pub use moment::Moment;
 pub use network::Network;
 pub use prefixes::PrefixesConfig;
+pub use pull::PullConfig;
 pub use responses::ResponsesConfig;
 pub use size::Size;
 pub use slots::Slots;
@@ -61,6 +63,8 @@ pub struct Config {
     pub supervisor: SupervisorConfig,
     /// Where models are found.
     pub models: ModelsConfig,
+    /// How models are fetched from elsewhere.
+    pub pull: PullConfig,
     /// How much memory workers may hold together.
     pub budget: BudgetConfig,
     /// What is kept of computed prompts.
@@ -82,12 +86,18 @@ impl Config {
         "responses",
         "supervisor",
         "models",
+        "pull",
         "budget",
         "prefixes",
         "workers",
         "log",
         "model",
     ];
+
+    /// Where models are that were fetched, sent or made.
+    pub fn store_dir(&self) -> PathBuf {
+        self.models.store.clone().unwrap_or_else(|| self.supervisor.state_dir.join("models"))
+    }
 
     /// Where log files are.
     pub fn log_dir(&self) -> PathBuf {
@@ -107,6 +117,7 @@ impl Default for Config {
             responses: ResponsesConfig::default(),
             supervisor: SupervisorConfig::default(),
             models: ModelsConfig::default(),
+            pull: PullConfig::default(),
             budget: BudgetConfig::default(),
             prefixes: PrefixesConfig::default(),
             workers: ["gguf", "candle", "onnx"].map(worker).into(),

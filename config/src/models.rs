@@ -12,11 +12,31 @@ use crate::{Size, Slots, Speculation};
 pub struct ModelsConfig {
     /// Folders that are searched for models, the bundled ones besides.
     pub dirs: Vec<PathBuf>,
+    /// Where models are put that are fetched, sent or made; absent: `models` in the state folder.
+    #[serde(default)]
+    pub store: Option<PathBuf>,
+    /// Other programs whose models are served as well, from where they are.
+    #[serde(default)]
+    pub import: Vec<Import>,
     /// The model for requests that name none.
     pub default: Option<String>,
     /// Whether links in model folders may lead out of them.
     #[serde(default)]
     pub follow_links: bool,
+}
+
+/// A program that keeps models on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Import {
+    /// The cache of Hugging Face's libraries.
+    Huggingface,
+    /// Ollama.
+    Ollama,
+    /// LM Studio.
+    LmStudio,
+    /// llama.cpp's own downloads.
+    LlamaCpp,
 }
 
 /// Settings of one model.

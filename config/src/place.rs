@@ -10,11 +10,13 @@ const PATHS: &[&[&str]] = &[
     &["supervisor", "state_dir"],
     &["log", "dir"],
     &["models", "dirs", "*"],
+    &["models", "store"],
+    &["pull", "ca_file"],
     &["model", "*", "path"],
 ];
 
 /// The settings that are programs: a bare name is looked up beside the supervisor, only the others are paths.
-const PROGRAMS: &[&[&str]] = &[&["gateway", "command"], &["workers", "*", "command"]];
+const PROGRAMS: &[&[&str]] = &[&["gateway", "command"], &["pull", "command"], &["workers", "*", "command"]];
 
 /// What paths are resolved against.
 #[derive(Debug, Clone)]

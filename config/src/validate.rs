@@ -22,6 +22,7 @@ const FOLDER_OF_OURS: &str = "the path of a folder, which has no default when HO
 const FILE: &str = "the path of a file";
 /// Times as long as without prompts; less would leave no time for any.
 const STRETCH: &str = "0, or a number from 1.0 to 1000.0";
+const ADDRESS: &str = "an address that begins with https:// or http://";
 const AT_LEAST: &str = "at least \"1MiB\"";
 const NONE_OR_AT_LEAST: &str = "\"0B\" or at least \"1MiB\"";
 const MODEL_NAME: &str = "a name of at most 256 characters without spaces or control characters";
@@ -44,6 +45,7 @@ pub(crate) fn check(config: &Config) -> Checked {
     responses(config)?;
     supervisor(config)?;
     budget(config)?;
+    pull(config)?;
     prefixes(config)?;
     log(config)?;
     for (format, worker) in &config.workers {
@@ -111,6 +113,27 @@ fn budget(config: &Config) -> Checked {
     require(is_factor, at("margin"), "a number from 1.0 to 10.0")?;
     within(budget.wait_s, 0..=YEAR_S, at("wait_s"))?;
     within(budget.turn_s, 0..=YEAR_S, at("turn_s"))
+}
+
+fn pull(config: &Config) -> Checked {
+    let pull = &config.pull;
+    let at = |name: &str| key(&["pull", name]);
+    let is_address = |text: &str| {
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        rest.is_some_and(|rest| !rest.is_empty())
+            && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+    };
+    require(!pull.command.as_os_str().is_empty(), at("command"), "the name or path of a program")?;
+    require(is_address(&pull.hub), at("hub"), ADDRESS)?;
+    require(is_address(&pull.ollama), at("ollama"), ADDRESS)?;
+    require(pull.proxy.as_deref().is_none_or(is_address), at("proxy"), ADDRESS)?;
+    let has_path = pull.ca_file.as_ref().is_none_or(|path| !path.as_os_str().is_empty());
+    require(has_path, at("ca_file"), FILE)?;
+    within(pull.connections.into(), 1..=32, at("connections"))?;
+    let is_chunk = (Size(4 << 10)..=Size(1 << 30)).contains(&pull.chunk);
+    require(is_chunk, at("chunk"), "a size from \"4KiB\" to \"1GiB\"")?;
+    let has_store = config.models.store.as_ref().is_none_or(|path| !path.as_os_str().is_empty());
+    require(has_store, key(&["models", "store"]), "the path of a folder")
 }
 
 fn prefixes(config: &Config) -> Checked {

@@ -6,6 +6,7 @@
 
 mod broken;
 mod catalog;
+mod elsewhere;
 mod excerpt;
 mod footprint;
 pub mod gguf;
@@ -22,6 +23,7 @@ pub use broken::{Broken, FolderProblem};
 pub use catalog::{
     CANDLE_FORMAT, Catalog, FormatPattern, GGUF_FORMAT, Model, ONNX_FORMAT, Place, Problem, State,
 };
+pub use elsewhere::Elsewhere;
 pub use footprint::{Footprint, FootprintParams, Share, footprint};
 pub use metadata::{Metadata, Task};
 pub use name::{ModelName, NameError};

@@ -80,6 +80,15 @@ impl Reference {
         matches!(self, Self::Url(_))
     }
 
+    /// Whether both name a model of the same repository, or the same one of Ollama's, so that one can be a later state of
+    /// the other.
+    pub fn is_kin(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Hub { repository: a, .. }, Self::Hub { repository: b, .. }) => a == b,
+            (a, b) => a == b,
+        }
+    }
+
     fn hub(text: &str) -> Result<Self, ReferenceError> {
         let (text, variant) = match text.split_once(':') {
             Some((text, variant)) => (text, Some(part(variant)?)),

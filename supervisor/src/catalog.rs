@@ -14,13 +14,14 @@ use std::{
 };
 
 use impetus_config::Config;
-use impetus_models::{Catalog, Model, NameError};
+use impetus_models::{Catalog, Model, NameError, Place};
 use impetus_proto::{Code, Error};
 use tokio::{
     sync::{Mutex, watch},
     time::Instant,
 };
 
+pub(crate) use footprint::held;
 pub use hold::Held;
 pub use names::Names;
 
@@ -34,6 +35,8 @@ const FRESH: Duration = Duration::from_secs(1);
 pub struct Library {
     bundled: Option<PathBuf>,
     names: RwLock<Arc<Names>>,
+    /// Where models of the store are.
+    stored: RwLock<Vec<Place>>,
     catalog: RwLock<Arc<Catalog>>,
     /// When the last scan ended; held during one.
     scanned: Mutex<Option<Instant>>,
@@ -59,6 +62,7 @@ impl Library {
         Ok(Self {
             bundled,
             names: RwLock::new(Arc::new(names)),
+            stored: RwLock::default(),
             catalog: RwLock::default(),
             scanned: Mutex::new(None),
             held: watch::Sender::default(),
@@ -82,6 +86,12 @@ impl Library {
         self.meanings.send_replace(());
     }
 
+    /// Goes on with these models of the store.
+    pub async fn set_stored(self: &Arc<Self>, places: Vec<Place>) {
+        *self.stored.write().unwrap_or_else(PoisonError::into_inner) = places;
+        self.rescan().await;
+    }
+
     /// Looks at the disk again, unless that was done just now.
     pub async fn scan(self: &Arc<Self>) {
         let scanned = self.scanned.lock().await;
@@ -97,7 +107,11 @@ impl Library {
 
     async fn look(self: &Arc<Self>, mut scanned: tokio::sync::MutexGuard<'_, Option<Instant>>) {
         let (catalog, names) = (self.catalog(), self.names());
-        let scan = move || catalog.rescan(&names.places, &names.patterns);
+        let stored = self.stored.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let scan = move || {
+            let places: Vec<Place> = names.all_places().chain(stored).collect();
+            catalog.rescan(&places, &names.patterns)
+        };
         match tokio::task::spawn_blocking(scan).await {
             Ok(catalog) => *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog),
             Err(error) => tracing::error!(%error, "model folders could not be searched"),

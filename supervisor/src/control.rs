@@ -12,6 +12,7 @@ mod reload;
 mod restart;
 mod retire;
 mod status;
+mod store;
 mod swap;
 mod unload;
 mod version;
@@ -30,6 +31,7 @@ use impetus_proto::{
     cache::caches_server::CachesServer,
     endpoint::{self, Incoming},
     key::keys_server::KeysServer,
+    store::store_server::StoreServer,
     supervisor::{
         AcquireEvent, AcquireRequest, LoadReply, LoadRequest, LogLines, LogsRequest, ModelsReply,
         ModelsRequest, ReloadReply, ReloadRequest, RestartReply, RestartRequest, StatusReply, StatusRequest,
@@ -42,7 +44,7 @@ use tonic::{Request, Response, Status, transport::Server};
 
 pub use configured::Configured;
 
-use crate::{catalog::Library, fleet::FleetHandle, gateway::GatewayHandle, logs::Logs};
+use crate::{catalog::Library, fleet::FleetHandle, gateway::GatewayHandle, logs::Logs, pulls::Pulls};
 
 /// What a streaming verb answers.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -58,6 +60,8 @@ pub struct Control {
     pub library: Arc<Library>,
     /// The configuration.
     pub configured: Arc<Configured>,
+    /// Models that are fetched, and the store of those that were.
+    pub pulls: Pulls,
     /// The logs.
     pub logs: Logs,
     /// When the server started.
@@ -86,6 +90,9 @@ pub async fn serve(incoming: Incoming, control: Control) -> Result<(), tonic::tr
     let (configured, library) = (control.configured.clone(), control.library.clone());
     let caches = CachesServer::new(caches::CacheService { configured, library })
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let store = StoreServer::new(store::StoreService(control.clone()))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let service = SupervisorServer::new(control)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -94,6 +101,7 @@ pub async fn serve(incoming: Incoming, control: Control) -> Result<(), tonic::tr
         .add_service(service)
         .add_service(keys)
         .add_service(caches)
+        .add_service(store)
         .serve_with_incoming(incoming)
         .await
 }

@@ -3,18 +3,26 @@
 mod bench;
 mod cache;
 mod connect;
+mod dedupe;
 mod failure;
 mod key;
+mod list;
 mod load;
+mod login;
 mod logs;
 mod manual;
 mod models;
+mod pull;
 mod reload;
 mod restart;
+mod rm;
+mod show;
 mod status;
+mod store;
 mod swap;
 mod table;
 mod unload;
+mod verify;
 mod version;
 
 use std::{
@@ -78,6 +86,22 @@ enum Verb {
         /// A model's name or alias.
         model: String,
     },
+    /// Fetches a model from the Hugging Face hub, from Ollama's library or from an address.
+    Pull(pull::Arguments),
+    /// Lists the models that were fetched, sent or made here.
+    List(list::Arguments),
+    /// Shows everything that is known of a model.
+    Show(show::Arguments),
+    /// Unloads models and removes their files, as far as no request uses them.
+    Rm(rm::Arguments),
+    /// Reads the files of models again and compares them with their digests.
+    Verify(verify::Arguments),
+    /// Lets files with the same content share their room on the disk.
+    Dedupe(dedupe::Arguments),
+    /// Keeps a token with which gated models are fetched.
+    Login(login::Arguments),
+    /// Forgets that token.
+    Logout(login::Arguments),
     /// Lists and removes what is kept of computed prompts.
     #[command(subcommand)]
     Cache(cache::Verb),
@@ -133,6 +157,14 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Verb::Unload { model } => unload::run(&server, model).await,
         Verb::Restart { target } => restart::run(&server, target).await,
         Verb::Swap { alias, model } => swap::run(&server, alias, model).await,
+        Verb::Pull(arguments) => Box::pin(pull::run(&server, arguments)).await,
+        Verb::List(arguments) => list::run(&server, &arguments).await,
+        Verb::Show(arguments) => show::run(&server, arguments).await,
+        Verb::Rm(arguments) => rm::run(&server, arguments).await,
+        Verb::Verify(arguments) => verify::run(&server, arguments).await,
+        Verb::Dedupe(arguments) => dedupe::run(&server, &arguments).await,
+        Verb::Login(arguments) => login::login(&server, arguments),
+        Verb::Logout(arguments) => login::logout(&server, arguments),
         Verb::Cache(verb) => cache::run(&server, verb).await,
         Verb::Key(verb) => key::run(&server, verb).await,
         Verb::Bench(arguments) => Box::pin(bench::run(&server, *arguments)).await,

@@ -29,7 +29,9 @@ use crate::{
     logs::Logs,
     memory,
     places::Places,
+    pulls::{FetchSettings, Pulls},
     settings, shutdown,
+    store::Store,
     worker::{Adopted, Processes},
 };
 
@@ -56,6 +58,7 @@ pub fn run(loaded: Loaded) -> Result<()> {
     let entrance = Entrance::open(config.gateway.listen, &mut inherited)?;
     let swapped = AliasFile::new(&places.state_dir).read();
     let library = Arc::new(Library::new(config, places.bundled_models(), swapped)?);
+    let store = Arc::new(Store::open(&config.store_dir(), &places.state_dir)?);
     let logs =
         Logs::start(log::settings(config, &places)).context("cannot start the thread that writes logs")?;
     let guard = log::init(config, &places, &logs)?;
@@ -65,7 +68,7 @@ pub fn run(loaded: Loaded) -> Result<()> {
         .build()
         .context("cannot start the asynchronous runtime")?;
     let configured = Arc::new(Configured::new(loaded, places, keys));
-    let served = runtime.block_on(serve(configured, (entrance, inherited), library, &logs));
+    let served = runtime.block_on(serve(configured, (entrance, inherited), (library, store), &logs));
     // A task that hangs in a system call must not keep a stopped server alive.
     runtime.shutdown_timeout(Duration::from_secs(1));
     logs.close();
@@ -76,13 +79,13 @@ pub fn run(loaded: Loaded) -> Result<()> {
 async fn serve(
     configured: Arc<Configured>,
     (entrance, inherited): (Entrance, Inheritance),
-    library: Arc<Library>,
+    (library, store): (Arc<Library>, Arc<Store>),
     logs: &Logs,
 ) -> Result<()> {
     let (config, places) = (&*configured.now(), &configured.places);
     let (phase, hangups) = shutdown::on_signals(configured.watch()).context("cannot follow signals")?;
     let control_socket = control::bind(&places.control_socket())?;
-    library.scan().await;
+    library.set_stored(store.places()?).await;
     let launcher =
         Launcher::of_this_program().context("cannot tell where the supervisor's own program is")?;
     let nursery = Processes {
@@ -97,6 +100,7 @@ async fn serve(
     };
     let gateway_settings = settings::of_gateway(config, places, &configured.keys)
         .context("cannot tell the gateway its configuration")?;
+    let shim = launcher.clone();
     let (gateway, gateway_task) = gateway::start(gateway_settings, entrance, launcher, logs, phase.clone());
     let manager = Notifier::from_environment().map(|notifier| (Arc::new(notifier), phase.clone()));
     let pids: Vec<u32> = inherited.workers.iter().map(pid).collect();
@@ -112,9 +116,16 @@ async fn serve(
         phase,
     );
     let measuring = tokio::spawn(measure::keep(configured.watch(), fleet.clone(), memory));
+    let fetching = FetchSettings {
+        configured: configured.clone(),
+        fleet: fleet.clone(),
+        launcher: shim,
+        logs: logs.clone(),
+    };
     let control = Control {
         fleet,
         gateway,
+        pulls: Pulls::new(store, library.clone(), fetching),
         library,
         configured: configured.clone(),
         logs: logs.clone(),
@@ -123,6 +134,7 @@ async fn serve(
     greeting::greet(&control, &places.control_socket());
     let notifying = manager
         .map(|(notifier, phase)| (notifier.clone(), tokio::spawn(notifier.follow(control.clone(), phase))));
+    control.pulls.resume().await;
     for name in control.library.preloads() {
         control.preload(&name).await;
     }

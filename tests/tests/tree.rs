@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("worker-*", &["runtime"]),
     ("supervisor", &["proto", "config", "models", "telemetry"]),
     ("gateway", &["proto", "config", "telemetry"]),
+    ("fetcher", &["proto", "models", "telemetry"]),
 ];
 
 /// Families of crates that are or link an engine: `ort` stands for `ort` and every `ort-*`.

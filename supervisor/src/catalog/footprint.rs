@@ -49,15 +49,7 @@ impl Computed {
     }
 
     fn new(model: &Model, spec: &WorkerSpec, process_bytes: u64, part: fn(Share) -> Share) -> Self {
-        let params = FootprintParams {
-            format: &model.format,
-            slots: spec.slots,
-            context_tokens: spec.context_tokens,
-            threads: spec.threads,
-            options: &spec.options,
-            gpus: if is_meant_for_gpus(&model.format, spec) { machine::n_gpus() } else { 0 },
-        };
-        match model.metadata().and_then(|metadata| Some((metadata.task, footprint(metadata, &params)?))) {
+        match model.metadata().and_then(|metadata| Some((metadata.task, held(model, spec)?))) {
             Some((task, computed)) => Self {
                 footprint: by_pool(&computed, |share| part(*share).full()),
                 growth: Some(by_pool(&computed, |share| part(*share).growth())),
@@ -73,6 +65,22 @@ impl Computed {
                 kv: Memory::default(),
             },
         }
+    }
+}
+
+/// What a worker that is told `spec` of `model` will hold, part by part; none where no formula says.
+pub(crate) fn held(model: &Model, spec: &WorkerSpec) -> Option<Footprint> {
+    footprint(model.metadata()?, &params(model, spec))
+}
+
+fn params<'a>(model: &'a Model, spec: &'a WorkerSpec) -> FootprintParams<'a> {
+    FootprintParams {
+        format: &model.format,
+        slots: spec.slots,
+        context_tokens: spec.context_tokens,
+        threads: spec.threads,
+        options: &spec.options,
+        gpus: if is_meant_for_gpus(&model.format, spec) { machine::n_gpus() } else { 0 },
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use impetus_config::{Config, ModelEntry, PrefixesConfig, Slots, Speculation, WorkerConfig};
-use impetus_models::{Catalog, FormatPattern, Model, ModelName, Place};
+use impetus_config::{Config, Import, ModelEntry, PrefixesConfig, Slots, Speculation, WorkerConfig};
+use impetus_models::{Catalog, Elsewhere, FormatPattern, Model, ModelName, Place};
 use impetus_proto::launch::{PrefixSpec, SpeculationSpec, WorkerSpec};
 
 use super::{EntryError, footprint::Computed};
@@ -31,8 +31,10 @@ pub struct Names {
     /// As configured.
     aliases: BTreeMap<String, String>,
     swapped: Aliases,
-    pub(super) places: Vec<Place>,
-    pub(super) patterns: Vec<FormatPattern>,
+    places: Vec<Place>,
+    import: Vec<Elsewhere>,
+    /// How models of formats that are not known by their content are.
+    pub patterns: Vec<FormatPattern>,
 }
 
 impl Names {
@@ -76,8 +78,16 @@ impl Names {
             aliases,
             swapped,
             places,
+            import: config.models.import.iter().map(|import| elsewhere(*import)).collect(),
             patterns: patterns.collect(),
         })
+    }
+
+    /// Where models are looked for that the configuration names. Reads other programs' folders and so blocks.
+    pub(super) fn all_places(&self) -> impl Iterator<Item = Place> {
+        let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let imported = self.import.iter().flat_map(move |elsewhere| elsewhere.places(variable));
+        self.places.iter().cloned().chain(imported)
     }
 
     /// The model's own name for `name`, which may be an alias.
@@ -224,6 +234,11 @@ impl Names {
         self.entry(model).and_then(|entry| entry.slots).unwrap_or_else(of_format)
     }
 
+    /// What a worker is told of a model where there is room for the usual slots.
+    pub(crate) fn spec_of(&self, model: &Model) -> WorkerSpec {
+        self.spec(model)
+    }
+
     /// What a worker is told of a model, but for prefixes and a draft model, and with the usual slots where their number is
     /// up to the room there is.
     pub(super) fn spec(&self, model: &Model) -> WorkerSpec {
@@ -259,6 +274,15 @@ impl Names {
             },
             step_stretch: entry.and_then(|entry| entry.step_stretch).unwrap_or(worker.step_stretch),
         }
+    }
+}
+
+fn elsewhere(import: Import) -> Elsewhere {
+    match import {
+        Import::Huggingface => Elsewhere::Huggingface,
+        Import::Ollama => Elsewhere::Ollama,
+        Import::LmStudio => Elsewhere::LmStudio,
+        Import::LlamaCpp => Elsewhere::LlamaCpp,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
 const FROM_THE_START: &[&str] = &[
     "budget.cgroups",
     "log.",
+    "models.store",
     "supervisor.orphan_grace_s",
     "supervisor.runtime_dir",
     "supervisor.state_dir",
@@ -114,6 +115,7 @@ impl Configured {
         config.supervisor.runtime_dir.clone_from(&first.supervisor.runtime_dir);
         config.supervisor.state_dir.clone_from(&first.supervisor.state_dir);
         config.supervisor.orphan_grace_s = first.supervisor.orphan_grace_s;
+        config.models.store.clone_from(&first.models.store);
         config.budget.cgroups = first.budget.cgroups;
         config
     }

@@ -13,11 +13,14 @@ use crate::{
     fleet::{self, Legacy, Wanted},
     footprints::Footprints,
     keys::Keys,
+    launch::Launcher,
     leases::Lease,
     logs::LogSettings,
     places::Places,
+    pulls::{FetchSettings, Pulls},
     settings,
     shutdown::Phase,
+    store::Store,
     worker::{Adopted, Birth, Event, Leave, Nursery, Orders, State, What},
 };
 
@@ -68,12 +71,22 @@ impl Server {
         );
         let logs =
             LogSettings { dir: dir.path().into(), rotation: impetus_telemetry::Rotation::Never, keep: 1 };
+        let logs = Logs::start(logs).unwrap();
+        let configured = Arc::new(Configured::new(loaded, places, Keys::load(dir.path()).unwrap()));
+        let fetching = FetchSettings {
+            configured: configured.clone(),
+            fleet: fleet.clone(),
+            launcher: Launcher::new("/nonexistent"),
+            logs: logs.clone(),
+        };
+        let store = Arc::new(Store::open(&dir.path().join("store"), dir.path()).unwrap());
         let control = Control {
+            pulls: Pulls::new(store, library.clone(), fetching),
             fleet,
             gateway: GatewayHandle::agreeable(),
             library,
-            configured: Arc::new(Configured::new(loaded, places, Keys::load(dir.path()).unwrap())),
-            logs: Logs::start(logs).unwrap(),
+            configured,
+            logs,
             started: Instant::now(),
         };
         Self { control, dir, _phase: phase, _memory: memory }

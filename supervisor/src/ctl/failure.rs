@@ -32,6 +32,8 @@ pub(super) enum Failure {
     Locked(#[from] LockError),
     #[error("the system has no random numbers to make a key of: {0}")]
     Random(String),
+    #[error("that is no token: it is one word of letters, digits and signs; nothing was kept")]
+    Token,
     #[error("the server ended the connection: {0}; look at its log")]
     Lost(String),
     #[error("{0}")]
