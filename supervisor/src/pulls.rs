@@ -122,6 +122,20 @@ impl Pulls {
         }
     }
 
+    /// Reads the models again whose files changed since they were written down: damage is found before it is served.
+    pub async fn check_changed(&self) -> Result<(), Error> {
+        let store = self.0.store.clone();
+        let checked = blocking(move || {
+            let suspects = store.suspects()?;
+            for name in &suspects {
+                tracing::info!(model = name, "its files have changed; reading them again");
+                store.verify(name, |_| true)?;
+            }
+            Ok(!suspects.is_empty())
+        });
+        if checked.await? { self.refresh().await } else { Ok(()) }
+    }
+
     /// Begins what is wanted, or joins in where it is under way.
     pub async fn follow(&self, wanted: Wanted) -> Result<Follower, Error> {
         let reference = wanted.reference.canonical();

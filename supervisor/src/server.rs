@@ -135,6 +135,7 @@ async fn serve(
     let notifying = manager
         .map(|(notifier, phase)| (notifier.clone(), tokio::spawn(notifier.follow(control.clone(), phase))));
     control.pulls.resume().await;
+    let checking = tokio::spawn(check_changed(control.pulls.clone()));
     for name in control.library.preloads() {
         control.preload(&name).await;
     }
@@ -144,6 +145,7 @@ async fn serve(
     serving.abort();
     reloading.abort();
     measuring.abort();
+    checking.abort();
     if let Some((notifier, notifying)) = notifying {
         notifying.abort();
         notifier.stopping();
@@ -177,6 +179,13 @@ fn pid(worker: &Adopted<Claimed>) -> u32 {
 async fn reload_on(mut hangups: mpsc::Receiver<()>, control: Control) {
     while hangups.recv().await.is_some() {
         control.reload_unasked().await;
+    }
+}
+
+/// Damage of models is found at the start; who asks for one meanwhile gets it as it is.
+async fn check_changed(pulls: Pulls) {
+    if let Err(error) = pulls.check_changed().await {
+        tracing::error!(%error, "models that have changed are not checked");
     }
 }
 

@@ -3,4 +3,5 @@
 pub mod bench;
 pub mod chaos;
 pub mod fake;
+pub mod hub;
 pub mod process;

@@ -29,6 +29,7 @@ mod parity;
 mod patience;
 mod plugin;
 mod prefixes;
+mod pull;
 mod recorded;
 mod rerank;
 mod sampling;
