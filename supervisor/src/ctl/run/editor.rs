@@ -64,10 +64,9 @@ impl Editor {
 
     /// Reads a line.
     pub(super) async fn read(&mut self, prompt: &'static str) -> Read {
+        // A thread that has ended has said why.
+        let _ = self.requests.send(Request::Read(prompt));
         let gone = || Read::Failed("its reader has ended".to_owned());
-        if self.requests.send(Request::Read(prompt)).is_err() {
-            return self.lines.recv().await.unwrap_or_else(gone);
-        }
         self.lines.recv().await.unwrap_or_else(gone)
     }
 

@@ -19,6 +19,9 @@ const LEAST_NAME: usize = 12;
 /// What the other columns of the table take, about.
 const OTHER_COLUMNS: usize = 66;
 
+/// From this width on there is room for why workers ended.
+const WIDE: usize = 110;
+
 /// A terminal's.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size {
@@ -46,8 +49,8 @@ pub(super) fn lines(view: &View, size: Size) -> Vec<Line> {
     let mut lines: Vec<Line> =
         head(view).into_iter().map(|text| Line { text, style: Style::Plain }).collect();
     lines.push(Line { text: String::new(), style: Style::Plain });
-    let name = columns.saturating_sub(OTHER_COLUMNS).max(LEAST_NAME);
-    let table = table(view, name);
+    let name = columns.min(WIDE).saturating_sub(OTHER_COLUMNS).max(LEAST_NAME);
+    let table = table(view, name, columns >= WIDE);
     let mut rows_of_table = table.lines();
     lines.push(Line { text: rows_of_table.next().unwrap_or_default().to_owned(), style: Style::Bold });
     // The last two lines are of the chosen worker and of the keys.
@@ -71,12 +74,7 @@ pub(super) fn lines(view: &View, size: Size) -> Vec<Line> {
 
 /// A frame for a program: as wide and as long as it gets.
 pub(super) fn whole(view: &View) -> String {
-    let mut text = head(view).join("\n");
-    let _ = write!(text, "\n\n{}", table(view, usize::MAX));
-    for worker in view.workers().into_iter().filter(|worker| !worker.last_exit.is_empty()) {
-        let _ = writeln!(text, "{}: last exit: {}", worker.id, plain(&worker.last_exit));
-    }
-    text
+    format!("{}\n\n{}", head(view).join("\n"), table(view, usize::MAX, true))
 }
 
 fn head(view: &View) -> Vec<String> {
@@ -136,12 +134,14 @@ fn pool(pool: &PoolStatus) -> String {
     line
 }
 
-fn table(view: &View, name: usize) -> String {
-    let headings =
-        &["WORKER", "MODEL", "STATE", "SLOTS", "WAIT", "OUT/S", "IN/S", "MEMORY", "RESTARTS", "UP"];
-    let mut table = Table::new(headings);
+/// With names of models no longer than `name`.
+fn table(view: &View, name: usize, is_wide: bool) -> String {
+    let wide = |text: &'static str| if is_wide { text } else { "" };
+    let mut table = Table::new(&[
+        "WORKER", "MODEL", "STATE", "SLOTS", "WAIT", "OUT/S", "IN/S", "MEMORY", "RESTARTS", wide("LAST EXIT"),
+    ]);
     for worker in view.workers() {
-        let (is_alive, speed) = (worker.pid != 0, view.speed(worker));
+        let speed = view.speed(worker);
         let figure = |number: f64| if worker.slots_total > 0 { format!("{number:.1}") } else { dash("") };
         let slots = format!("{}/{}", worker.slots_busy, worker.slots_total);
         table.row([
@@ -154,7 +154,7 @@ fn table(view: &View, name: usize) -> String {
             figure(speed.prompt),
             size(worker.rss_bytes),
             worker.restarts.to_string(),
-            if is_alive { duration(Duration::from_secs(worker.uptime_s)) } else { dash("") },
+            if is_wide { dash(&plain(&worker.last_exit)) } else { String::new() },
         ]);
     }
     table.to_string()
@@ -169,6 +169,9 @@ fn chosen(view: &View) -> String {
     let workers = view.workers();
     let Some(worker) = workers.get(view.chosen) else { return "no workers".into() };
     let mut words = vec![worker.id.clone()];
+    if worker.pid != 0 {
+        words.push(format!("up {}", duration(Duration::from_secs(worker.uptime_s))));
+    }
     if worker.footprint_bytes > 0 {
         words.push(format!("footprint {}", size(worker.footprint_bytes)));
     }

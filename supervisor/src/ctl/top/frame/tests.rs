@@ -67,7 +67,7 @@ fn draw(view: &View, columns: u16, rows: u16) -> String {
     assert_eq!(lines.len(), usize::from(rows), "{columns}x{rows}");
     assert!(lines.iter().all(|line| line.text.chars().count() <= usize::from(columns)), "{columns}x{rows}");
     let mark = |style| match style {
-        Style::Plain => ' ',
+        Style::Plain => '|',
         Style::Bold => '#',
         Style::Chosen => '>',
     };
@@ -77,19 +77,19 @@ fn draw(view: &View, columns: u16, rows: u16) -> String {
 #[test]
 fn the_usual_terminal_holds_it() {
     insta::assert_snapshot!(draw(&view(), 80, 14), @r"
-     impetus 0.1.0, up 1 h 1 min; gateway ready on http://127.0.0.1:8080, 9.0 MiB
-     125.0 tokens/s out, 0.0 in; 2 of 4 slots busy, 1 waiting; 1 of 2 models loaded
-     ram   [=====...............] 3.0 GiB of 12.0 GiB placed, 9.0 GiB available
-     
-    #WORKER  MODEL           STATE    SLOTS  WAIT  OUT/S  IN/S  MEMORY    RESTARTS …
-    >gguf-1  impetus-tiny    ready    2/4    1     125.0  0.0   98.0 MiB  1        …
-     gguf-2  -               standby  -      0     -      -     -         0        …
-     gguf-3  a-model-with-…  backoff  -      0     -      -     -         0        …
-     
-     
-     
-     
-     gguf-1; footprint 100.0 MiB; limit 164.0 MiB; last exit killed by SIGKILL
+    |impetus 0.1.0, up 1 h 1 min; gateway ready on http://127.0.0.1:8080, 9.0 MiB
+    |125.0 tokens/s out, 0.0 in; 2 of 4 slots busy, 1 waiting; 1 of 2 models loaded
+    |ram   [=====...............] 3.0 GiB of 12.0 GiB placed, 9.0 GiB available
+    |
+    #WORKER  MODEL           STATE    SLOTS  WAIT  OUT/S  IN/S  MEMORY    RESTARTS
+    >gguf-1  impetus-tiny    ready    2/4    1     125.0  0.0   98.0 MiB  1
+    |gguf-2  -               standby  -      0     -      -     -         0
+    |gguf-3  a-model-with-…  backoff  -      0     -      -     -         0
+    |
+    |
+    |
+    |
+    |gguf-1; up 1 min 15 s; footprint 100.0 MiB; limit 164.0 MiB; last exit killed b…
     #q ends, arrows choose, s sorts (by worker)
     ");
 }
@@ -101,12 +101,10 @@ fn a_program_gets_all_of_it() {
     125.0 tokens/s out, 0.0 in; 2 of 4 slots busy, 1 waiting; 1 of 2 models loaded
     ram   [=====...............] 3.0 GiB of 12.0 GiB placed, 9.0 GiB available
 
-    WORKER  MODEL                             STATE    SLOTS  WAIT  OUT/S  IN/S  MEMORY    RESTARTS  UP
-    gguf-1  impetus-tiny                      ready    2/4    1     125.0  0.0   98.0 MiB  1         1 min 15 s
-    gguf-2  -                                 standby  -      0     -      -     -         0         0 s
-    gguf-3  a-model-with-a-name-that-is-long  backoff  -      0     -      -     -         0         -
-    gguf-1: last exit: killed by SIGKILL
-    gguf-3: last exit: exited with  [2Jcode 4
+    WORKER  MODEL                             STATE    SLOTS  WAIT  OUT/S  IN/S  MEMORY    RESTARTS  LAST EXIT
+    gguf-1  impetus-tiny                      ready    2/4    1     125.0  0.0   98.0 MiB  1         killed by SIGKILL
+    gguf-2  -                                 standby  -      0     -      -     -         0         -
+    gguf-3  a-model-with-a-name-that-is-long  backoff  -      0     -      -     -         0         exited with  [2Jcode 4
     ");
 }
 
@@ -122,6 +120,6 @@ fn any_terminal_is_filled_and_none_is_overrun() {
         assert!(small.lines().any(|line| line.starts_with('>')), "the chosen one is to be seen: {small}");
     }
     view.lose();
-    assert!(draw(&view, 80, 24).starts_with(" the server does not answer; trying again"));
+    assert!(draw(&view, 80, 24).starts_with("|the server does not answer; trying again"));
     assert!(draw(&View::default(), 80, 24).contains("no workers"));
 }
