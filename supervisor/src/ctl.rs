@@ -4,7 +4,10 @@ mod bench;
 mod cache;
 mod connect;
 mod dedupe;
+mod doctor;
+mod entrance;
 mod failure;
+mod http;
 mod key;
 mod list;
 mod load;
@@ -12,15 +15,20 @@ mod login;
 mod logs;
 mod manual;
 mod models;
+mod ps;
 mod pull;
 mod reload;
 mod restart;
 mod rm;
+mod run;
 mod show;
+mod signals;
 mod status;
 mod store;
 mod swap;
 mod table;
+mod terminal;
+mod top;
 mod unload;
 mod verify;
 mod version;
@@ -61,6 +69,15 @@ struct Server {
 enum Verb {
     /// Shows the gateway, the workers and the models; exits with 3 unless the gateway serves.
     Status(status::Arguments),
+    /// Lists the models that are loaded: what they hold, what they do and how long they stay.
+    Ps(ps::Arguments),
+    /// Shows the server live: gateway, memory, workers, tokens a second.
+    Top(top::Arguments),
+    /// Talks to a model: one answer to a prompt, or a chat in the terminal.
+    Run(Box<run::Arguments>),
+    /// Checks machine, configuration, folders, models and programs, and says what to do; exits with 1 when something is
+    /// wrong.
+    Doctor(doctor::Arguments),
     /// Lists the models.
     Models(models::Arguments),
     /// Loads a model and waits until it serves.
@@ -152,6 +169,10 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
     let server = arguments.server;
     match arguments.verb {
         Verb::Status(arguments) => status::run(&server, &arguments).await,
+        Verb::Ps(arguments) => ps::run(&server, &arguments).await,
+        Verb::Top(arguments) => top::run(&server, &arguments).await,
+        Verb::Run(arguments) => Box::pin(run::run(&server, *arguments)).await,
+        Verb::Doctor(arguments) => doctor::run(&server, &arguments).await,
         Verb::Models(arguments) => models::run(&server, &arguments).await,
         Verb::Load { model } => load::run(&server, model).await,
         Verb::Unload { model } => unload::run(&server, model).await,

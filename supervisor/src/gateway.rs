@@ -5,7 +5,7 @@
 mod driver;
 mod entrance;
 mod handover;
-mod port;
+pub mod port;
 mod socket;
 
 use std::{

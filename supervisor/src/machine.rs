@@ -63,6 +63,19 @@ pub fn n_gpus() -> u32 {
     nvidia::count()
 }
 
+/// The version of NVIDIA's driver, where it works; else why it does not.
+pub fn gpu_driver() -> Result<String, String> {
+    nvidia::driver()
+}
+
+/// What can be swapped out and what is, in bytes, where the system tells.
+pub fn swap() -> Option<(u64, u64)> {
+    #[cfg(target_os = "linux")]
+    return meminfo::swap();
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
 /// The name of the pool of the card with this number.
 pub fn gpu_pool(idx: usize) -> String {
     format!("cuda{idx}")

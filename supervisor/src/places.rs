@@ -83,12 +83,17 @@ impl Places {
         create(&self.state_dir, "supervisor.state_dir")
     }
 
+    /// Whether sockets can have their names in the runtime folder.
+    pub fn check_runtime(&self) -> Result<(), PlaceError> {
+        let path = &self.runtime_dir;
+        let is_short = path.as_os_str().len() + 1 + MAX_SOCKET_NAME_BYTES <= MAX_SOCKET_PATH_BYTES;
+        if is_short { Ok(()) } else { Err(PlaceError::TooLong { path: path.clone() }) }
+    }
+
     /// Creates the runtime folder for this user alone. Only for who holds the lock.
     pub fn prepare_runtime(&self) -> Result<(), PlaceError> {
+        self.check_runtime()?;
         let path = &self.runtime_dir;
-        if path.as_os_str().len() + 1 + MAX_SOCKET_NAME_BYTES > MAX_SOCKET_PATH_BYTES {
-            return Err(PlaceError::TooLong { path: path.clone() });
-        }
         create(path, RUNTIME_SETTING)?;
         let restricted = fs::set_permissions(path, Permissions::from_mode(0o700));
         restricted.map_err(self.runtime_error("restrict"))?;

@@ -11,6 +11,7 @@ mod raw;
 mod server;
 mod setup;
 mod sse;
+mod terminal;
 mod wait;
 
 pub(crate) use ctl::Output;
@@ -21,6 +22,7 @@ pub(crate) use raw::RawConnection;
 pub(crate) use server::{BUNDLED, MODEL, Server};
 pub(crate) use setup::{Setup, bundled, bundled_model};
 pub(crate) use sse::{Event, EventStream};
+pub(crate) use terminal::Terminal;
 pub(crate) use wait::eventually;
 
 pub(crate) use impetus_tests::process::{command, is_alive, processes_in, program, signal};

@@ -91,6 +91,12 @@ fn worker_status(row: &WorkerRow, now: Instant) -> WorkerStatus {
         load: row.load.map(load_times),
         stages: row.stages,
         draft: row.draft.clone().unwrap_or_default(),
+        prompt_tokens: row.prompt_tokens,
+        completion_tokens: row.completion_tokens,
+        waiting: row.waiting,
+        serving_s: row.serving.map(|since| (now - since).as_secs()).unwrap_or_default(),
+        stay_s: row.stay.map(|time| time.as_secs()),
+        leaves_in_s: row.leaves.map(|time| time.saturating_duration_since(now).as_secs()),
     }
 }
 

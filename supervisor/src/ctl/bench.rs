@@ -5,7 +5,6 @@ mod course;
 mod edit;
 mod error;
 mod figures;
-mod http;
 mod part;
 mod plan;
 mod prompt;
@@ -16,9 +15,9 @@ mod stages;
 mod target;
 mod worker;
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc};
 
-use impetus_proto::supervisor::{GatewayStatus, ModelsRequest, StatusReply, StatusRequest};
+use impetus_proto::supervisor::{ModelsRequest, StatusReply, StatusRequest};
 
 pub(super) use self::error::BenchError;
 use self::{
@@ -29,7 +28,7 @@ use self::{
     target::Target,
     worker::Worker,
 };
-use super::{Server, connect::connect, failure::Failure, print};
+use super::{Server, connect::connect, entrance, failure::Failure, print};
 use crate::memory::rss_bytes;
 
 /// What is measured unless the arguments say.
@@ -99,7 +98,7 @@ async fn measure(server: &Server, arguments: Arguments) -> Result<Report, Failur
     let wish = arguments.wish();
     let mut supervisor = connect(server).await?;
     let status = supervisor.status(StatusRequest {}).await?.into_inner();
-    let url = url(status.gateway.as_ref())?;
+    let url = format!("http://{}", entrance::authority(status.gateway.as_ref())?);
     let mut theirs = match &arguments.vs {
         Some(url) => {
             let model = arguments.vs_model.unwrap_or_else(|| arguments.model.clone());
@@ -174,31 +173,6 @@ fn parse_rate(text: &str) -> Result<f64, &'static str> {
         Ok(rate) if rate.is_finite() && (0.01..=10_000.0).contains(&rate) => Ok(rate),
         _ => Err("a number of requests a second from 0.01 to 10000 is expected"),
     }
-}
-
-/// Where the gateway is reached from this machine.
-fn url(gateway: Option<&GatewayStatus>) -> Result<String, BenchError> {
-    let Some(gateway) = gateway.filter(|gateway| gateway.state == "ready") else {
-        let state = gateway.map_or_else(|| "not running".to_owned(), |gateway| gateway.state.clone());
-        return Err(BenchError::NotServing(state));
-    };
-    if gateway.tls {
-        return Err(BenchError::Tls);
-    }
-    let listen = match gateway.listen.parse::<SocketAddr>() {
-        Ok(mut address) => {
-            if address.ip().is_unspecified() {
-                address.set_ip(if address.is_ipv4() {
-                    [127, 0, 0, 1].into()
-                } else {
-                    std::net::Ipv6Addr::LOCALHOST.into()
-                });
-            }
-            address.to_string()
-        }
-        Err(_) => gateway.listen.clone(),
-    };
-    Ok(format!("http://{listen}"))
 }
 
 /// What our processes hold now.

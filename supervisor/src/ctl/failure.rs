@@ -6,7 +6,7 @@ use impetus_config::ConfigError;
 use impetus_proto::{Code, Error};
 use tonic::Status;
 
-use super::bench::BenchError;
+use super::{bench::BenchError, entrance::EntranceError, run::RunError};
 use crate::{keys::KeyFileError, lock::LockError};
 
 /// Something is not running.
@@ -38,8 +38,14 @@ pub(super) enum Failure {
     Lost(String),
     #[error("{0}")]
     Bench(#[from] BenchError),
+    #[error("{0}")]
+    Entrance(#[from] EntranceError),
+    #[error("{0}")]
+    Run(#[from] RunError),
     #[error("cannot write {}: {source}", path.display())]
     Page { path: PathBuf, source: io::Error },
+    #[error("a live view needs a terminal; --once prints one frame")]
+    NoTerminal,
     #[error("cannot write the answer: {0}")]
     Output(io::Error),
     #[error("cannot run: {0}")]
@@ -55,6 +61,7 @@ impl Failure {
             Self::Refused(error) if matches!(error.code(), Code::ModelNotFound | Code::NotFound) => {
                 ExitCode::from(NO_SUCH_THING)
             }
+            Self::Run(RunError::Refused { status: 404, .. }) => ExitCode::from(NO_SUCH_THING),
             _ => ExitCode::FAILURE,
         }
     }

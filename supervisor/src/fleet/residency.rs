@@ -332,7 +332,7 @@ impl<N: Nursery> Fleet<N> {
     }
 
     /// When the model is stopped for being idle, if its worker is ready and nobody leases it.
-    fn expiry(&self, model: &str, resident: &Resident, worker: &WorkerId) -> Option<Instant> {
+    pub(super) fn expiry(&self, model: &str, resident: &Resident, worker: &WorkerId) -> Option<Instant> {
         let entry = self.workers.get(worker)?;
         let is_idle = entry.state == State::Ready && entry.stats.slots_busy == 0 && !self.is_leased(model);
         if is_idle { resident.expires() } else { None }

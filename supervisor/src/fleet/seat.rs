@@ -193,17 +193,21 @@ impl Resident {
         }
     }
 
-    /// When its worker has been idle for too long, if that can be.
-    pub(super) fn expires(&self) -> Option<Instant> {
+    /// How long its worker stays when nobody leases it, if there is an end to that.
+    pub(super) fn patience(&self) -> Option<Duration> {
         if self.manifest.pin {
             return None;
         }
-        let patience = match self.keep_alive {
+        match self.keep_alive {
             Some(KeepAlive::Forever) => None,
             Some(KeepAlive::For(time)) => Some(time),
             None => self.manifest.ttl,
-        };
-        self.idle_since.checked_add(patience?)
+        }
+    }
+
+    /// When its worker has been idle for too long, if that can be.
+    pub(super) fn expires(&self) -> Option<Instant> {
+        self.idle_since.checked_add(self.patience()?)
     }
 
     pub(super) fn last_worker_is(&self, id: &str) -> bool {

@@ -1,6 +1,6 @@
 //! How the fleet stands, for whoever asks.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use impetus_proto::worker::StageTimes;
 use tokio::time::Instant;
@@ -51,8 +51,20 @@ pub struct WorkerRow {
     pub slots_busy: u32,
     /// All slots.
     pub slots_total: u32,
+    /// Sequences that wait in it for a slot.
+    pub waiting: u32,
+    /// Tokens of prompts that it has computed.
+    pub prompt_tokens: u64,
+    /// Tokens that it has generated.
+    pub completion_tokens: u64,
     /// When its process was started.
     pub started: Option<Instant>,
+    /// Since when it has served its model.
+    pub serving: Option<Instant>,
+    /// How long it stays when nobody leases it; none: until it is told to go.
+    pub stay: Option<Duration>,
+    /// When it goes, if nobody leases it before; none while somebody does.
+    pub leaves: Option<Instant>,
     /// Requests that are with it, as far as is known.
     pub leases: u32,
     /// What it is there for.
@@ -105,6 +117,7 @@ impl<N: Nursery> Fleet<N> {
         let entry = self.workers.get(id)?;
         let resident = entry.model().and_then(|model| self.residents.get(model));
         let placed = entry.placed.as_ref();
+        let main = resident.filter(|resident| resident.main.worker() == Some(id));
         let pool = self.pools.get(&entry.format);
         let (restarts, last_exit) = match (resident, pool) {
             (Some(resident), _) => (resident.restarts, resident.last_exit.clone()),
@@ -122,7 +135,13 @@ impl<N: Nursery> Fleet<N> {
             last_exit,
             slots_busy: entry.stats.slots_busy,
             slots_total: entry.stats.slots_total,
+            waiting: entry.stats.waiting,
+            prompt_tokens: entry.stats.prompt_tokens,
+            completion_tokens: entry.stats.completion_tokens,
             started: Some(entry.started),
+            serving: placed.and(entry.useful_since),
+            stay: main.and_then(Resident::patience),
+            leaves: main.and_then(|resident| self.expiry(&placed?.model, resident, id)),
             // A gateway's requests share a hold.
             leases: u32::try_from(self.n_holders(id))
                 .unwrap_or(u32::MAX)
@@ -221,7 +240,13 @@ fn without_process(
         last_exit,
         slots_busy: 0,
         slots_total: 0,
+        waiting: 0,
+        prompt_tokens: 0,
+        completion_tokens: 0,
         started: None,
+        serving: None,
+        stay: None,
+        leaves: None,
         leases: 0,
         role: Role::Main,
         footprint: Memory::default(),

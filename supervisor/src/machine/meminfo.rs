@@ -7,6 +7,16 @@ pub(super) fn room() -> Option<Room> {
     parse(&std::fs::read_to_string("/proc/meminfo").ok()?)
 }
 
+/// What can be swapped out, and what is.
+pub(super) fn swap() -> Option<(u64, u64)> {
+    parse_swap(&std::fs::read_to_string("/proc/meminfo").ok()?)
+}
+
+fn parse_swap(text: &str) -> Option<(u64, u64)> {
+    let (total, free) = (field(text, "SwapTotal:")?, field(text, "SwapFree:")?);
+    Some((total, total.saturating_sub(free)))
+}
+
 fn parse(text: &str) -> Option<Room> {
     Some(Room { total: field(text, "MemTotal:")?, available: field(text, "MemAvailable:")? })
 }
@@ -32,5 +42,12 @@ mod tests {
         check("MemTotal: 5 kB\nMemAvailable: -1 kB\n", None);
         check("MemTotal: 5 kB\nMemAvailable: 18446744073709551615 kB\n", None);
         check("", None);
+    }
+
+    #[test]
+    fn swap_is_what_is_not_free() {
+        assert_eq!(parse_swap("SwapTotal: 4 kB\nSwapFree: 1 kB\n"), Some((4096, 3072)));
+        assert_eq!(parse_swap("SwapTotal: 0 kB\nSwapFree: 0 kB\n"), Some((0, 0)));
+        assert_eq!(parse_swap("SwapTotal: 4 kB\n"), None);
     }
 }

@@ -41,6 +41,14 @@ pub(super) fn count() -> u32 {
     NVML.as_ref().and_then(|nvml| nvml.device_count().ok()).unwrap_or_default()
 }
 
+/// The driver's version, where there is one; else why not.
+pub(super) fn driver() -> Result<String, String> {
+    match NVML.as_ref() {
+        Some(nvml) => nvml.sys_driver_version().map_err(|error| error.to_string()),
+        None => Err("its library libnvidia-ml cannot be loaded".to_owned()),
+    }
+}
+
 /// The cards by the names of their pools, in the order of the PCI bus.
 fn devices() -> impl Iterator<Item = (String, Device<'static>)> {
     let nvml = NVML.as_ref();

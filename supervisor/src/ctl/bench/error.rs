@@ -2,16 +2,12 @@
 
 use std::io;
 
-use super::http::HttpError;
+use crate::ctl::http::HttpError;
 
 #[derive(Debug, thiserror::Error)]
 pub(in crate::ctl) enum BenchError {
     #[error("{url:?} is no address of a server: {reason}, such as http://127.0.0.1:8080")]
     Url { url: String, reason: &'static str },
-    #[error("the gateway speaks https only, which this bench does not; measure a server without gateway.tls")]
-    Tls,
-    #[error("the gateway is {0:?}; wait until it is ready, or look at `supervisorctl status`")]
-    NotServing(String),
     #[error("the lease on the model ended before it was ready: {0}; look at `supervisorctl status`")]
     Lease(String),
     #[error("no server answers on {url}: {source}; start it, or correct the address")]

@@ -3,6 +3,8 @@
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::ctl::http::plain;
+
 /// Events and text of an answer; a server that sends more has lost its way.
 const MAX_EVENTS: usize = 1 << 20;
 const MAX_TEXT_BYTES: usize = 16 << 20;
@@ -132,13 +134,6 @@ impl Watch {
             self.seen.timings = Some(Timings { queue_ms, prefill_ms, decode_ms });
         }
     }
-}
-
-/// What another server says, for people: not too much of it, and nothing that a terminal obeys.
-pub(super) fn plain(text: &str) -> String {
-    const MAX_CHARACTERS: usize = 300;
-    let shown = |character: char| if character.is_control() { ' ' } else { character };
-    text.chars().take(MAX_CHARACTERS).map(shown).collect()
 }
 
 /// Whether an event adds text to the answer: `text` of a completion, `content` of a chat.

@@ -7,10 +7,10 @@ use tokio::{io::BufReader, net::TcpStream, time::Instant};
 
 use super::{
     error::BenchError,
-    http::{self, Answer, HttpError},
-    seen::{Seen, Watch, plain},
+    seen::{Seen, Watch},
     stages::GatewayTimes,
 };
+use crate::ctl::http::{self, Answer, HttpError, error_message};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -211,15 +211,6 @@ impl Target {
         };
         (format!("{}/{name}", self.path), body.to_string())
     }
-}
-
-/// What an error's body says, in OpenAI's shape or as it is.
-fn error_message(body: &[u8]) -> String {
-    let json: Value = serde_json::from_slice(body).unwrap_or_default();
-    let said = [&json["error"]["message"], &json["error"], &json["message"]];
-    let text = said.into_iter().find_map(Value::as_str).map(str::to_owned);
-    let text = text.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
-    plain(&text)
 }
 
 #[cfg(test)]

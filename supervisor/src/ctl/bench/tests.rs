@@ -1,5 +1,5 @@
 use clap::Parser;
-use impetus_proto::supervisor::WorkerStatus;
+use impetus_proto::supervisor::{GatewayStatus, WorkerStatus};
 
 use super::*;
 
@@ -47,29 +47,6 @@ fn what_makes_no_sense_is_refused() {
     check(&["m", "--rate", "1", "--streams", "1"], "cannot be used with");
     check(&["m", "--requests", "1"], "--rate");
     check(&["m", "--vs-model", "n"], "--vs");
-}
-
-#[test]
-fn the_gateway_is_reached_where_it_listens() {
-    let gateway = |state: &str, listen: &str, tls| GatewayStatus {
-        state: state.into(),
-        listen: listen.into(),
-        tls,
-        ..GatewayStatus::default()
-    };
-    let check = |listen: &str, expected: &str| {
-        assert_eq!(url(Some(&gateway("ready", listen, false))).unwrap(), expected);
-    };
-    check("127.0.0.1:8080", "http://127.0.0.1:8080");
-    check("0.0.0.0:1", "http://127.0.0.1:1");
-    check("[::]:1", "http://[::1]:1");
-    let refused = |gateway: Option<&GatewayStatus>, expected: &str| {
-        let error = url(gateway).unwrap_err().to_string();
-        assert!(error.contains(expected), "{error}");
-    };
-    refused(None, "not running");
-    refused(Some(&gateway("backoff", "127.0.0.1:1", false)), "\"backoff\"");
-    refused(Some(&gateway("ready", "127.0.0.1:1", true)), "https only");
 }
 
 #[test]

@@ -34,16 +34,6 @@ fn addresses_are_those_that_people_write() {
 }
 
 #[test]
-fn errors_are_told_in_the_servers_words() {
-    let check = |body: &str, expected: &str| assert_eq!(error_message(body.as_bytes()), expected);
-    check(r#"{"error":{"message":"no such model"}}"#, "no such model");
-    check(r#"{"error":"full"}"#, "full");
-    check(r#"{"message":"gone"}"#, "gone");
-    check("Not Found", "Not Found");
-    check(&"x".repeat(1000), &"x".repeat(300));
-}
-
-#[test]
 fn a_question_becomes_the_request_of_its_endpoint() {
     let target = target("http://h:1");
     let question = Question { prompt: "a b".into(), max_tokens: 3, keeps_text: false, is_chat: false };

@@ -1,9 +1,13 @@
 //! As much of HTTP/1.1 as asking a server takes (RFC 9112): requests with a body of known length, and answers whose
 //! bodies are read line by line as they arrive.
 
+mod words;
+
 use std::io;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+pub(super) use self::words::{error_message, plain};
 
 /// What is read of an answer's head, in bytes.
 const HEAD_BYTES: usize = 64 << 10;
@@ -16,7 +20,7 @@ const CHUNK_LINE_BYTES: usize = 1 << 10;
 
 /// Why an answer cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::ctl) enum HttpError {
+pub(super) enum HttpError {
     #[error("the connection broke: {0}")]
     Io(#[from] io::Error),
     #[error("the connection was closed before the answer began")]
