@@ -34,7 +34,7 @@ pub use budget::{BudgetConfig, Quota};
 pub use error::{ConfigError, Hint};
 pub use gateway::{CorsConfig, GatewayConfig, TlsConfig};
 pub use layer::Origin;
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_for_service};
 pub use log::{LogConfig, LogFormat, Rotation};
 pub use models::{ModelEntry, ModelsConfig};
 pub use moment::Moment;

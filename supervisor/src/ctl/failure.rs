@@ -6,14 +6,14 @@ use impetus_config::ConfigError;
 use impetus_proto::{Code, Error};
 use tonic::Status;
 
-use super::bench::BenchError;
+use super::{bench::BenchError, service::ServiceError};
 use crate::{keys::KeyFileError, lock::LockError};
 
 /// Something is not running.
 pub(super) const NOT_RUNNING: u8 = 3;
 
 /// There is nothing of that name.
-const NO_SUCH_THING: u8 = 4;
+pub(super) const NO_SUCH_THING: u8 = 4;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
@@ -36,6 +36,8 @@ pub(super) enum Failure {
     Lost(String),
     #[error("{0}")]
     Bench(#[from] BenchError),
+    #[error("{0}")]
+    Service(#[from] ServiceError),
     #[error("cannot write {}: {source}", path.display())]
     Page { path: PathBuf, source: io::Error },
     #[error("cannot write the answer: {0}")]
