@@ -43,7 +43,7 @@ pub use prefixes::PrefixesConfig;
 pub use responses::ResponsesConfig;
 pub use size::Size;
 pub use slots::Slots;
-pub use supervisor::SupervisorConfig;
+pub use supervisor::{OnBattery, SupervisorConfig};
 pub use validate::{is_key_name, is_model_name};
 pub use workers::{Speculation, WorkerConfig};
 

@@ -5,6 +5,7 @@ mod greeting;
 mod log;
 mod measure;
 mod notify;
+mod power;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -125,6 +126,7 @@ async fn serve(
     greeting::greet(&control, &places.control_socket());
     let notifying = manager
         .map(|(notifier, phase)| (notifier.clone(), tokio::spawn(notifier.follow(control.clone(), phase))));
+    let sparing = power::start(control.clone(), configured.watch()).await;
     for name in control.library.preloads() {
         control.preload(&name).await;
     }
@@ -134,6 +136,7 @@ async fn serve(
     serving.abort();
     reloading.abort();
     measuring.abort();
+    sparing.abort();
     if let Some((notifier, notifying)) = notifying {
         notifying.abort();
         notifier.stopping();

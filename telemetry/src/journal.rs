@@ -21,9 +21,14 @@ use tracing_subscriber::{
 #[derive(Debug)]
 pub(crate) struct Lines(Format<Full, ()>);
 
+/// The text of a line for a log that has time and level itself.
+pub(crate) fn text() -> Format<Full, ()> {
+    tracing_subscriber::fmt::format().without_time().with_level(false).with_ansi(false)
+}
+
 impl Lines {
     pub(crate) fn new() -> Self {
-        Self(tracing_subscriber::fmt::format().without_time().with_level(false).with_ansi(false))
+        Self(text())
     }
 }
 

@@ -8,6 +8,8 @@ mod journal;
 mod level;
 mod panic;
 mod subscriber;
+#[cfg(target_os = "macos")]
+mod unified;
 
 pub use error::TelemetryError;
 pub use escape::escape;

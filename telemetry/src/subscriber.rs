@@ -76,7 +76,7 @@ pub fn init_supervisor(
     let (file, file_guard) = background(file);
     let (stderr, stderr_guard) = background(io::stderr());
     let (audit, audit_guard) = background(audit);
-    let stderr = if journal::is_stderr() { journalled(stderr) } else { lines(Format::Text, colours, stderr) };
+    let stderr = for_people(stderr, colours);
     Registry::default()
         .with(lines(format, false, file).and_then(stderr).with_filter(filter))
         .with(audited(audit))
@@ -98,6 +98,19 @@ fn audited<S: Subscriber + for<'a> LookupSpan<'a>>(writer: NonBlocking) -> impl 
     let is_audited = filter_fn(|metadata| metadata.target() == AUDIT || metadata.is_span());
     let only_important = is_audited.with_max_level_hint(LevelFilter::INFO);
     lines(Format::Json, false, writer).with_filter(only_important)
+}
+
+/// What people read: a terminal or a file, or the log that the service manager has standard error go to.
+fn for_people<S>(stderr: NonBlocking, colours: bool) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    #[cfg(target_os = "macos")]
+    if crate::unified::is_meant() {
+        let layer = layer().with_writer(crate::unified::UnifiedLog).log_internal_errors(false);
+        return layer.event_format(journal::text()).boxed();
+    }
+    if journal::is_stderr() { journalled(stderr) } else { lines(Format::Text, colours, stderr) }
 }
 
 /// Lines as the journal has them.
