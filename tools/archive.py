@@ -23,7 +23,7 @@ def main():
         return entry
 
     # The name and the date of the archive itself would be in it.
-    with open(archive, "wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
+    with open(archive, "wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
         with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar:
             for path in [folder, *sorted(folder.rglob("*"), key=lambda path: path.parts)]:
                 tar.add(path, path.relative_to(folder.parent), recursive=False, filter=normal)

@@ -90,6 +90,14 @@ impl Kind {
         }
     }
 
+    /// The main file of a service that is there, be it a package's.
+    fn found_file(self, scope: Scope) -> Result<PathBuf, ServiceError> {
+        let main = self.main_file(scope)?;
+        let packaged = systemd::packaged_folder(scope).join(systemd::SERVICE);
+        let is_packaged = self == Self::Systemd && !main.exists() && packaged.exists();
+        Ok(if is_packaged { packaged } else { main })
+    }
+
     /// The configuration that an installed main file starts the server with; `None` for the one in its default place.
     fn configuration(self, text: &str) -> Option<PathBuf> {
         match self {

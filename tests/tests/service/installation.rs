@@ -238,13 +238,18 @@ fn a_package_gets_its_files_below_a_folder_and_systemd_takes_them() {
     }
     assert!(home.told().is_empty(), "nothing is enabled");
     verify(&home.path("root/usr/lib/systemd/system"), home.0.path(), "--system");
+    let unit = || fs::read_to_string(home.path("root/usr/lib/systemd/system/impetus.service")).unwrap();
+    assert!(unit().contains("\nStateDirectory=impetus impetus/models\n"), "{}", unit());
+    // The configuration that is begun says the same as what the units were begun with.
+    let first = unit();
+    assert_eq!(install().code, 0);
+    assert_eq!(unit(), first);
 
     // What is there by then is what the units are written from, and is kept.
     let settings = "supervisor = {state_dir = '/srv/impetus', runtime_dir = '/run/impetus'}\n";
     home.write("root/etc/impetus/config.toml", settings);
     assert_eq!(install().code, 0);
-    let unit = fs::read_to_string(home.path("root/usr/lib/systemd/system/impetus.service")).unwrap();
-    assert!(unit.contains("\nReadWritePaths=\"-/srv/impetus\"\n"), "{unit}");
+    assert!(unit().contains("\nReadWritePaths=\"-/srv/impetus\"\n"), "{}", unit());
     assert_eq!(fs::read_to_string(home.path("root/etc/impetus/config.toml")).unwrap(), settings);
     home.write("root/etc/impetus/config.toml", "log.level = 'debug'\n");
     let refused = install();

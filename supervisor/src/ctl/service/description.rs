@@ -69,8 +69,11 @@ impl Description {
         let loaded = match &named {
             Some(_) if begins_config => {
                 // The settings that it will begin with.
-                let set = |name: &str, path: &str| format!("supervisor.{name}={path:?}");
-                let sets = [set("state_dir", STATE_DIR), set("runtime_dir", RUNTIME_DIR)];
+                let sets = [
+                    format!("supervisor.state_dir={STATE_DIR:?}"),
+                    format!("supervisor.runtime_dir={RUNTIME_DIR:?}"),
+                    format!("models.dirs=[{:?}]", format!("{STATE_DIR}/models")),
+                ];
                 impetus_config::load_for_service(Some(Path::new("/dev/null")), &sets)?
             }
             Some(path) if config.is_none() => {

@@ -14,7 +14,7 @@ use crate::ctl::{
 
 pub(super) async fn run(scope: Scope) -> Result<ExitCode, Failure> {
     let kind = Kind::of_machine();
-    let main = kind.main_file(scope)?;
+    let main = kind.found_file(scope)?;
     let Some(text) = files::read(&main)? else {
         print(&format!(
             "not installed: there is no {}; `supervisorctl service install{}` installs it\n",

@@ -38,6 +38,14 @@ pub(super) fn folder(scope: Scope) -> Result<PathBuf, ServiceError> {
     }
 }
 
+/// Where packages have theirs.
+pub(super) fn packaged_folder(scope: Scope) -> &'static Path {
+    Path::new(match scope {
+        Scope::System => "/usr/lib/systemd/system",
+        Scope::User => "/usr/lib/systemd/user",
+    })
+}
+
 /// Everything that a service needs on this machine.
 pub(super) fn files(service: &Description) -> Result<Files, ServiceError> {
     let folder = folder(service.scope)?;
@@ -51,11 +59,7 @@ pub(super) fn files(service: &Description) -> Result<Files, ServiceError> {
 
 /// The same for a package: where packages put theirs.
 pub(super) fn packaged(service: &Description) -> Result<Files, ServiceError> {
-    let folder = match service.scope {
-        Scope::System => Path::new("/usr/lib/systemd/system"),
-        Scope::User => Path::new("/usr/lib/systemd/user"),
-    };
-    let mut files = units(service, folder)?;
+    let mut files = units(service, packaged_folder(service.scope))?;
     if service.scope == Scope::System {
         files.insert(0, ("/usr/lib/sysusers.d/impetus.conf".into(), Text::Ours(SYSUSERS.into())));
     }
@@ -127,6 +131,12 @@ fn folders(service: &Description) -> Result<String, ServiceError> {
     let mut lines = String::new();
     let mut add = |kind: &str, base: &str, path: &Path| -> Result<(), ServiceError> {
         let line = match managed(base, path) {
+            Some(name) if kind == "State" => {
+                let inner = service.models.iter().filter(|models| models.starts_with(path));
+                let names: Vec<&str> =
+                    std::iter::once(name).chain(inner.filter_map(|models| managed(base, models))).collect();
+                format!("StateDirectory={}\nStateDirectoryMode=0700\n", names.join(" "))
+            }
             Some(name) => format!("{kind}Directory={name}\n{kind}DirectoryMode=0700\n"),
             // Others have to be there, and the service's own.
             None => format!("ReadWritePaths=\"-{}\n", quoted(path)?.trim_start_matches('"')),
