@@ -13,7 +13,7 @@ programs = -p impetus-supervisor -p impetus-gateway -p impetus-worker-gguf -p im
 # Programs and tests in one selection: with another one, features of shared crates differ and engines compile anew.
 all = --release --locked --workspace --bins --tests
 
-.PHONY: help build serve test lint deny bench bench-peer chaos clients clean
+.PHONY: help build serve test lint dist deb deny bench bench-peer chaos clients clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,12 @@ test: ## everything that CI runs except lint, with cargo-nextest when it is inst
 lint: ## formatting and clippy, warnings being errors
 	@$(CARGO) fmt --all --check
 	@$(with_tools) $(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+
+dist: build ## what was built as an archive in target/dist/, with units, completions, manual pages and a list of its parts
+	@tools/dist
+
+deb: build ## the same as a package for Debian; needs cargo-deb
+	@tools/deb
 
 deny: ## licences, advisories and sources of all dependencies; needs cargo-deny
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is missing: cargo install cargo-deny" >&2; exit 1; }

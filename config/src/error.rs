@@ -8,7 +8,9 @@ use std::{
 
 use figment::error::Kind;
 
-use crate::{Origin, auth::Scope, key::Key, moment, network, secret, size, slots, suggest, workers};
+use crate::{
+    Origin, auth::Scope, key::Key, moment, network, secret, size, slots, suggest, supervisor, workers,
+};
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -157,6 +159,7 @@ fn expected(key: &Key, kind: Kind) -> Cow<'static, str> {
         "gateway.listen" => return "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".into(),
         "log.format" => return "json or text".into(),
         "log.rotation" => return "minutely, hourly, daily or never".into(),
+        "supervisor.on_battery" => return supervisor::EXPECTED_ON_BATTERY.into(),
         "budget.ram" | "budget.gpu" => return size::EXPECTED_OR_AUTO.into(),
         "budget.ram_reserve" | "budget.gpu_reserve" | "prefixes.ram" | "prefixes.file" | "prefixes.disk" => {
             return size::EXPECTED.into();

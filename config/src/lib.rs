@@ -35,7 +35,7 @@ pub use budget::{BudgetConfig, Quota};
 pub use error::{ConfigError, Hint};
 pub use gateway::{CorsConfig, GatewayConfig, TlsConfig};
 pub use layer::Origin;
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_for_service};
 pub use log::{LogConfig, LogFormat, Rotation};
 pub use models::{Import, ModelEntry, ModelsConfig};
 pub use moment::Moment;
@@ -45,7 +45,7 @@ pub use pull::PullConfig;
 pub use responses::ResponsesConfig;
 pub use size::Size;
 pub use slots::Slots;
-pub use supervisor::SupervisorConfig;
+pub use supervisor::{OnBattery, SupervisorConfig};
 pub use validate::{is_key_name, is_model_name};
 pub use workers::{Speculation, WorkerConfig};
 

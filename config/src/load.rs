@@ -68,6 +68,14 @@ pub fn load(file: Option<&Path>, sets: &[String]) -> Result<Loaded, ConfigError>
         .load()
 }
 
+/// The same of `file` (or the one in its default place) and `sets` alone: what a process reads whose environment is another
+/// than this one's.
+pub fn load_for_service(file: Option<&Path>, sets: &[String]) -> Result<Loaded, ConfigError> {
+    let (file, sets) = (file.map(Path::to_path_buf), sets.to_vec());
+    let places = Places::of_process();
+    Sources { file, default_file: place::default_file(), variables: Vec::new(), sets, places }.load()
+}
+
 impl Sources {
     pub(crate) fn load(self) -> Result<Loaded, ConfigError> {
         let file = match (self.file.clone(), self.default_file.clone()) {

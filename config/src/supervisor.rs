@@ -37,7 +37,27 @@ pub struct SupervisorConfig {
     pub load_timeout_s: u64,
     /// Seconds that workers and gateway go on without a supervisor; one that starts within them takes them over.
     pub orphan_grace_s: u64,
+    /// What becomes of models while the machine runs on its battery.
+    pub on_battery: OnBattery,
+    /// The charge, in percent, from which on `on_battery` counts; 100 is always.
+    pub battery_percent: u8,
 }
+
+/// What becomes of models while the machine runs on its battery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBattery {
+    /// All is as usual.
+    #[default]
+    Serve,
+    /// Those that nobody uses are unloaded soon, and none is preloaded.
+    UnloadIdle,
+    /// Besides, requests for those that are not up are refused.
+    NoNewLoads,
+}
+
+/// What can become of models on a battery, for whoever wrote something else.
+pub(crate) const EXPECTED_ON_BATTERY: &str = "serve, unload_idle or no_new_loads";
 
 impl Default for SupervisorConfig {
     /// Without a home folder both places are empty, which loading refuses.
@@ -62,6 +82,8 @@ impl Default for SupervisorConfig {
             silence_timeout_s: 3,
             load_timeout_s: 120,
             orphan_grace_s: 15,
+            on_battery: OnBattery::Serve,
+            battery_percent: 100,
         }
     }
 }

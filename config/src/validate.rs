@@ -100,6 +100,7 @@ fn supervisor(config: &Config) -> Checked {
     within(supervisor.silence_timeout_s, 2..=YEAR_S, at("silence_timeout_s"))?;
     within(supervisor.first_step_timeout_s, 1..=YEAR_S, at("first_step_timeout_s"))?;
     within(supervisor.orphan_grace_s, 0..=3600, at("orphan_grace_s"))?;
+    within(supervisor.battery_percent.into(), 1..=100, at("battery_percent"))?;
     within(supervisor.load_timeout_s, 1..=YEAR_S, at("load_timeout_s"))
 }
 

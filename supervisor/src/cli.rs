@@ -45,7 +45,8 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Standard error is the last place left; if it is closed, the exit code has to do.
-            let _ = writeln!(io::stderr(), "supervisor: {error:#}");
+            let priority = impetus_telemetry::journal_prefix(tracing::Level::ERROR);
+            let _ = writeln!(io::stderr(), "{priority}supervisor: {error:#}");
             ExitCode::FAILURE
         }
     }

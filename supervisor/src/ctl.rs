@@ -21,6 +21,7 @@ mod reload;
 mod restart;
 mod rm;
 mod run;
+mod service;
 mod show;
 mod signals;
 mod status;
@@ -127,6 +128,9 @@ enum Verb {
     Key(key::Verb),
     /// Measures how fast the server serves a model, also against another server.
     Bench(Box<bench::Arguments>),
+    /// Installs the server as a service of this machine or user, removes it, shows it.
+    #[command(subcommand)]
+    Service(service::Verb),
     /// Has the server read its configuration again; only what changed is touched.
     Reload,
     /// Shows what the processes log.
@@ -189,6 +193,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Verb::Cache(verb) => cache::run(&server, verb).await,
         Verb::Key(verb) => key::run(&server, verb).await,
         Verb::Bench(arguments) => Box::pin(bench::run(&server, *arguments)).await,
+        Verb::Service(verb) => service::run(&server, verb).await,
         Verb::Reload => reload::run(&server).await,
         Verb::Logs(arguments) => logs::run(&server, arguments).await,
         Verb::Completions { shell } => manual::complete(shell),

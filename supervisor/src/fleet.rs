@@ -14,6 +14,7 @@ mod placement;
 mod pool;
 mod refusal;
 mod residency;
+mod restraint;
 mod rooms;
 mod seat;
 mod settings;
@@ -46,6 +47,7 @@ use crate::{
     footprints::Footprints,
     leases::{LeaseId, LeaseState, Releases},
     limit::Enforcer,
+    policy::power::Restraint,
     shutdown::Phase,
     worker::{Birth, Event, Leave, Nursery, Orders, State, What, WorkerId},
 };
@@ -81,6 +83,7 @@ struct Fleet<N> {
     ahead: BTreeMap<String, Ahead>,
     next_lease: u64,
     next_worker: u64,
+    restraint: Restraint,
     is_stopping: bool,
 }
 
@@ -160,6 +163,7 @@ pub fn start<N: Nursery>(
         ahead: BTreeMap::new(),
         next_lease: 0,
         next_worker: 0,
+        restraint: Restraint::None,
         is_stopping: false,
     };
     fleet.adopt(legacy.workers, Instant::now());
@@ -213,6 +217,7 @@ impl<N: Nursery> Fleet<N> {
         // Whoever asked and no longer waits for the answer needs none.
         match command {
             Command::Acquire { wanted, reply } => drop(reply.send(self.acquire(&wanted, now))),
+            Command::Place { manifest } if self.is_left_out(&manifest.spec.model) => return,
             Command::Place { manifest } => self.place(&manifest, now),
             Command::Unload { model, reply } => self.unload(&model, reply, now),
             Command::Restart { target, reply } => drop(reply.send(self.restart(&target, now))),
@@ -225,6 +230,7 @@ impl<N: Nursery> Fleet<N> {
                 self.forgive(&manifest.spec.model, &manifest.format, now);
                 let _ = reply.send(());
             }
+            Command::Restrain { restraint } => self.restrain(restraint),
             Command::Configure { settings, reply } => {
                 self.configure(*settings);
                 let _ = reply.send(());

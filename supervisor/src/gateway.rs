@@ -2,6 +2,7 @@
 //! one that serves before it stops. The socket stays open here, so that connections wait while there is no gateway
 //! instead of being refused.
 
+mod activation;
 mod driver;
 mod entrance;
 mod handover;
@@ -20,6 +21,7 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub use activation::{Activated, ActivationError};
 pub use entrance::Entrance;
 pub use port::{Holder, holder_of};
 pub use socket::{ListenError, listen};
@@ -90,6 +92,7 @@ pub enum Stage {
 pub struct GatewayHandle {
     orders: mpsc::Sender<Order>,
     state: watch::Receiver<GatewayState>,
+    is_activated: bool,
 }
 
 /// Another gateway is wanted, or the present one is to be run otherwise.
@@ -118,7 +121,7 @@ pub fn start(
     logs: &Logs,
     phase: watch::Receiver<Phase>,
 ) -> (GatewayHandle, JoinHandle<()>) {
-    let Entrance { socket, listen, serving, outdated } = entrance;
+    let Entrance { socket, listen, is_activated, serving, outdated } = entrance;
     let (orders, given) = mpsc::channel(WAITING);
     let first = GatewayState { pid: None, stage: Stage::Starting, listen, restarts: 0, last_exit: None };
     let (state, watched) = watch::channel(first);
@@ -132,13 +135,19 @@ pub fn start(
         let order = Order { renewal: None, starts_another: true, reply: oneshot::channel().0 };
         orders.try_send(order).expect("the first order finds room");
     }
-    (GatewayHandle { orders, state: watched }, tokio::spawn(driver.run(socket, adopted)))
+    (GatewayHandle { orders, state: watched, is_activated }, tokio::spawn(driver.run(socket, adopted)))
 }
 
 impl GatewayHandle {
     /// How it stands now.
     pub fn state(&self) -> GatewayState {
         self.state.borrow().clone()
+    }
+
+    /// Whether the service manager listens where the gateway does: connections to that address wait there even when
+    /// nobody takes them any more.
+    pub fn is_activated(&self) -> bool {
+        self.is_activated
     }
 
     /// Changes whenever its state does.
@@ -186,7 +195,7 @@ impl GatewayHandle {
                 drop(order.reply.send(Ok(())));
             }
         });
-        Self { orders, state: watch::channel(state).1 }
+        Self { orders, state: watch::channel(state).1, is_activated: false }
     }
 }
 

@@ -11,6 +11,9 @@ mod mach;
 #[cfg(target_os = "linux")]
 mod meminfo;
 mod nvidia;
+mod power;
+
+pub use power::power;
 
 use impetus_config::{BudgetConfig, Quota, Size};
 

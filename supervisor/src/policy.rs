@@ -2,6 +2,7 @@
 
 pub mod eviction;
 pub mod health;
+pub mod power;
 pub mod restart;
 pub mod sizing;
 pub mod slots;

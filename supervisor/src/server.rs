@@ -5,6 +5,7 @@ mod greeting;
 mod log;
 mod measure;
 mod notify;
+mod power;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -22,7 +23,7 @@ use crate::{
     control::{self, Configured, Control},
     fleet::{self, Inherited, Legacy},
     footprints::Footprints,
-    gateway::{self, Entrance},
+    gateway::{self, Activated, Entrance},
     keys::Keys,
     launch::Launcher,
     lock::FolderLock,
@@ -44,6 +45,7 @@ const THREADS: usize = 2;
 /// Serves as the configuration says until it is told to stop.
 pub fn run(loaded: Loaded) -> Result<()> {
     let config = &loaded.config;
+    let activated = Activated::take(config.gateway.listen)?;
     let places = Places::new(config)?;
     places.prepare_state()?;
     let _state = FolderLock::take(&places.state_dir, "lock", "supervisor.state_dir")?;
@@ -53,9 +55,10 @@ pub fn run(loaded: Loaded) -> Result<()> {
     // Of its own: supervisors with other state folders must not take each other's children for orphans.
     let _runtime = FolderLock::take(&places.runtime_dir, "supervisor.lock", "supervisor.runtime_dir")?;
     let serves = |format: &str| config.workers.contains_key(format);
-    let mut inherited = adoption::take_over(&places.runtime_dir, config.gateway.listen, serves);
+    let listen = activated.as_ref().map_or(config.gateway.listen, |activated| activated.listen);
+    let mut inherited = adoption::take_over(&places.runtime_dir, listen, serves);
     places.clear_runtime(&inherited.sockets())?;
-    let entrance = Entrance::open(config.gateway.listen, &mut inherited)?;
+    let entrance = Entrance::open(listen, activated, &mut inherited)?;
     let swapped = AliasFile::new(&places.state_dir).read();
     let library = Arc::new(Library::new(config, places.bundled_models(), swapped)?);
     let store = Arc::new(Store::open(&config.store_dir(), &places.state_dir)?);
@@ -136,6 +139,7 @@ async fn serve(
         .map(|(notifier, phase)| (notifier.clone(), tokio::spawn(notifier.follow(control.clone(), phase))));
     control.pulls.resume().await;
     let checking = tokio::spawn(check_changed(control.pulls.clone()));
+    let sparing = power::start(control.clone(), configured.watch()).await;
     for name in control.library.preloads() {
         control.preload(&name).await;
     }
@@ -146,6 +150,7 @@ async fn serve(
     reloading.abort();
     measuring.abort();
     checking.abort();
+    sparing.abort();
     if let Some((notifier, notifying)) = notifying {
         notifying.abort();
         notifier.stopping();

@@ -4,11 +4,15 @@
 mod error;
 mod escape;
 pub mod file;
+mod journal;
 mod level;
 mod panic;
 mod subscriber;
+#[cfg(target_os = "macos")]
+mod unified;
 
 pub use error::TelemetryError;
 pub use escape::escape;
 pub use file::Rotation;
+pub use journal::journal_prefix;
 pub use subscriber::{AUDIT, Format, Guard, init, init_audited, init_supervisor};

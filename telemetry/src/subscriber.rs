@@ -13,7 +13,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::{TelemetryError, level, panic};
+use crate::{TelemetryError, journal, level, panic};
 
 /// Lines that may wait to be written; more are dropped, so that a stuck disk or terminal stops nobody.
 const PENDING_LINES: usize = 8192;
@@ -62,7 +62,7 @@ pub fn init_audited(
 }
 
 /// Sets up logging of the supervisor: to `file`, which is a [`RotatedFile`](crate::file::RotatedFile) or wraps one,
-/// in `format`, and to standard error as text; what has the target [`AUDIT`] goes to `audit` besides, as JSON, whatever
+/// in `format`, and to standard error as text, with priorities where the journal reads it; what has the target [`AUDIT`] goes to `audit` besides, as JSON, whatever
 /// `level` says.
 pub fn init_supervisor(
     file: impl io::Write + Send + 'static,
@@ -76,8 +76,9 @@ pub fn init_supervisor(
     let (file, file_guard) = background(file);
     let (stderr, stderr_guard) = background(io::stderr());
     let (audit, audit_guard) = background(audit);
+    let stderr = for_people(stderr, colours);
     Registry::default()
-        .with(lines(format, false, file).and_then(lines(Format::Text, colours, stderr)).with_filter(filter))
+        .with(lines(format, false, file).and_then(stderr).with_filter(filter))
         .with(audited(audit))
         .try_init()?;
     panic::install("supervisor");
@@ -97,6 +98,28 @@ fn audited<S: Subscriber + for<'a> LookupSpan<'a>>(writer: NonBlocking) -> impl 
     let is_audited = filter_fn(|metadata| metadata.target() == AUDIT || metadata.is_span());
     let only_important = is_audited.with_max_level_hint(LevelFilter::INFO);
     lines(Format::Json, false, writer).with_filter(only_important)
+}
+
+/// What people read: a terminal or a file, or the log that the service manager has standard error go to.
+fn for_people<S>(stderr: NonBlocking, colours: bool) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    #[cfg(target_os = "macos")]
+    if crate::unified::is_meant() {
+        let layer = layer().with_writer(crate::unified::UnifiedLog).log_internal_errors(false);
+        return layer.event_format(journal::text()).boxed();
+    }
+    if journal::is_stderr() { journalled(stderr) } else { lines(Format::Text, colours, stderr) }
+}
+
+/// Lines as the journal has them.
+fn journalled<S, W>(writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    layer().with_writer(writer).log_internal_errors(false).event_format(journal::Lines::new()).boxed()
 }
 
 fn lines<S, W>(format: Format, colours: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>

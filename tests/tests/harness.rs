@@ -19,7 +19,7 @@ pub(crate) use generation::Generated;
 pub(crate) use http::{Answer, Refusal, chat, completion};
 pub(crate) use python::{fetched, python};
 pub(crate) use raw::RawConnection;
-pub(crate) use server::{BUNDLED, MODEL, Server};
+pub(crate) use server::{BUNDLED, MODEL, Server, activated, command_for};
 pub(crate) use setup::{Setup, bundled, bundled_model};
 pub(crate) use sse::{Event, EventStream};
 pub(crate) use terminal::Terminal;

@@ -1,6 +1,12 @@
-//! What a service manager hears of the server.
+//! What a service manager hears of the server, hands to it and has on disk for it.
 
-use std::os::unix::net::UnixDatagram;
+mod activation;
+mod installation;
+
+use std::{
+    fs,
+    os::unix::{fs::MetadataExt, net::UnixDatagram},
+};
 
 use crate::harness::{Server, Setup, Signal, chat, eventually, signal};
 
@@ -49,4 +55,22 @@ async fn a_service_manager_hears_of_the_start_the_state_every_sign_of_life_and_t
     signal(server.pid(), Signal::SIGTERM);
     manager.hears("the end", |line| line == "STOPPING=1").await;
     assert!(server.ended().await.success());
+}
+
+#[tokio::test]
+async fn the_journal_gets_a_priority_with_each_line_and_no_time() {
+    let setup = Setup::new();
+    // What a test's server writes to, and so what its journal is.
+    let journal = fs::File::create(setup.path("output")).unwrap().metadata().unwrap();
+    let stream = format!("{}:{}", journal.dev(), journal.ino());
+    let server = Server::start_in(setup.write_config(), &[], &[("JOURNAL_STREAM", &stream)]).await;
+    let listening = format!("<6>impetus_supervisor::server::greeting: listening on http://{}", server.listen);
+    eventually("it says where", || {
+        std::future::ready(server.output().lines().any(|line| line == listening).then_some(()))
+    })
+    .await;
+    for line in server.output().lines() {
+        let has_priority = ["<3>", "<4>", "<6>", "<7>"].iter().any(|priority| line.starts_with(priority));
+        assert!(has_priority && !line.contains('\u{1b}'), "{line}");
+    }
 }

@@ -22,6 +22,10 @@ fn an_error_names_place_key_value_and_what_was_expected() {
     check("[log]\nkeep = 1.5", "c.toml:2: log.keep = 1.5: expected a whole number that is not negative");
     check("[log]\n\nkeep = 0", "c.toml:3: log.keep = 0: expected a number from 1 to 10000");
     check("log.format = 'xml'", "c.toml:1: log.format = \"xml\": expected json or text");
+    check(
+        "supervisor.on_battery = true",
+        "c.toml:1: supervisor.on_battery = true: expected serve, unload_idle or no_new_loads",
+    );
     check("log.rotation = 1", "c.toml:1: log.rotation = 1: expected minutely, hourly, daily or never");
     check("log.level = 3", "c.toml:1: log.level = 3: expected a string in quotes");
     check(

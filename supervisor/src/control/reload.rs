@@ -50,6 +50,12 @@ impl Control {
         let names = self.library.names_of(&change.config).map_err(|error| refused(&error.to_string()))?;
         let (old, new) = (&former.config.gateway, &change.config.gateway);
         let gateway = if old.listen != new.listen {
+            if self.gateway.is_activated() {
+                return Err(refused(
+                    "gateway.listen: the service manager listens on the former address; `supervisorctl service install` \
+                     writes its units anew, and a restart of the service takes them up",
+                ));
+            }
             let (socket, listen) =
                 gateway::listen(new.listen).map_err(|error| refused(&error.to_string()))?;
             Gateway::Elsewhere(socket, listen)

@@ -6,14 +6,14 @@ use impetus_config::ConfigError;
 use impetus_proto::{Code, Error};
 use tonic::Status;
 
-use super::{bench::BenchError, entrance::EntranceError, run::RunError};
+use super::{bench::BenchError, entrance::EntranceError, run::RunError, service::ServiceError};
 use crate::{keys::KeyFileError, lock::LockError};
 
 /// Something is not running.
 pub(super) const NOT_RUNNING: u8 = 3;
 
 /// There is nothing of that name.
-const NO_SUCH_THING: u8 = 4;
+pub(super) const NO_SUCH_THING: u8 = 4;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
@@ -42,6 +42,7 @@ pub(super) enum Failure {
     Entrance(#[from] EntranceError),
     #[error("{0}")]
     Run(#[from] RunError),
+    Service(#[from] ServiceError),
     #[error("cannot write {}: {source}", path.display())]
     Page { path: PathBuf, source: io::Error },
     #[error("a live view needs a terminal; --once prints one frame")]

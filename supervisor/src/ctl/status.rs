@@ -55,12 +55,13 @@ pub(super) async fn run(server: &Server, arguments: &Arguments) -> Result<ExitCo
     Ok(ExitCode::from(NOT_RUNNING))
 }
 
-fn exit_code(gateway: Option<&GatewayStatus>) -> ExitCode {
+pub(super) fn exit_code(gateway: Option<&GatewayStatus>) -> ExitCode {
     let is_ready = gateway.is_some_and(|gateway| gateway.state == "ready");
     if is_ready { ExitCode::SUCCESS } else { ExitCode::from(NOT_RUNNING) }
 }
 
-fn text(reply: &StatusReply, is_verbose: bool) -> String {
+/// The supervisor and the gateway, a line each.
+pub(super) fn headline(reply: &StatusReply) -> String {
     let mut text = format!(
         "supervisor {}, pid {}, up {}\n",
         reply.version,
@@ -70,6 +71,11 @@ fn text(reply: &StatusReply, is_verbose: bool) -> String {
     if let Some(gateway) = &reply.gateway {
         text.push_str(&gateway_line(gateway));
     }
+    text
+}
+
+fn text(reply: &StatusReply, is_verbose: bool) -> String {
+    let mut text = headline(reply);
     text.extend(reply.pools.iter().map(pool_line));
     let _ = writeln!(text, "\n{}", workers(&reply.workers));
     if is_verbose && !reply.workers.is_empty() {

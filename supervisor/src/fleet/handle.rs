@@ -6,7 +6,7 @@ use impetus_proto::{Code, Error};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{FleetSettings, Manifest, Snapshot};
-use crate::leases::Lease;
+use crate::{leases::Lease, policy::power::Restraint};
 
 /// Gives commands to the fleet.
 #[derive(Debug, Clone)]
@@ -56,6 +56,7 @@ pub(super) enum Command {
     FitsBeside { manifest: Arc<Manifest>, keep: String, reply: oneshot::Sender<bool> },
     Forgive { manifest: Arc<Manifest>, reply: oneshot::Sender<()> },
     Configure { settings: Box<FleetSettings>, reply: oneshot::Sender<()> },
+    Restrain { restraint: Restraint },
     Snapshot { reply: oneshot::Sender<Snapshot> },
 }
 
@@ -115,6 +116,11 @@ impl FleetHandle {
     /// Goes on with other settings. Standbys of a format that changed are replaced; workers that have a model stay.
     pub async fn configure(&self, settings: FleetSettings) -> Result<(), Error> {
         self.ask(|reply| Command::Configure { settings: Box::new(settings), reply }).await
+    }
+
+    /// Has less done while the battery is to be spared, or as much as usual.
+    pub async fn restrain(&self, restraint: Restraint) -> Result<(), Error> {
+        self.commands.send(Command::Restrain { restraint }).await.map_err(|_| stopping())
     }
 
     /// How things stand.

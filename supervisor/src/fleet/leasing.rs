@@ -24,6 +24,8 @@ impl<N: Nursery> Fleet<N> {
         let id = LeaseId(self.next_lease);
         let (worker, state) = if let Some(held) = &wanted.worker {
             self.resume_hold(held, &model)
+        } else if let Some(refused) = self.refused_load(wanted) {
+            (None, LeaseState::Ended(refused))
         } else {
             self.want_for_lease(wanted, now);
             (None, self.waiting_state(&model, wanted.alone, now))

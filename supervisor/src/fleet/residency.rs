@@ -335,6 +335,6 @@ impl<N: Nursery> Fleet<N> {
     pub(super) fn expiry(&self, model: &str, resident: &Resident, worker: &WorkerId) -> Option<Instant> {
         let entry = self.workers.get(worker)?;
         let is_idle = entry.state == State::Ready && entry.stats.slots_busy == 0 && !self.is_leased(model);
-        if is_idle { resident.expires() } else { None }
+        if is_idle { self.expires(resident) } else { None }
     }
 }

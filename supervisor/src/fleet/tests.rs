@@ -21,6 +21,7 @@ mod hindrance;
 mod laws;
 mod leaving;
 mod residency;
+mod restraint;
 mod rooms;
 mod slots;
 mod swap;

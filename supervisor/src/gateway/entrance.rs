@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use super::{ListenError, listen};
+use super::{Activated, ListenError, listen};
 use crate::adoption::{Claimed, ClaimedGateway, Inheritance};
 
 /// The listening socket, and the gateways of a former supervisor.
@@ -12,6 +12,8 @@ pub struct Entrance {
     pub socket: TcpListener,
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Whether the service manager listens there too, whatever becomes of this process.
+    pub is_activated: bool,
     /// The gateway that accepts connections on it, and the configuration which that one was given.
     pub(super) serving: Option<(Claimed, String)>,
     /// Gateways that are to finish what they have begun.
@@ -19,13 +21,21 @@ pub struct Entrance {
 }
 
 impl Entrance {
-    /// Listens on `address`, or goes on listening there with the inherited gateway's socket.
-    pub fn open(address: SocketAddr, inheritance: &mut Inheritance) -> Result<Self, ListenError> {
+    /// Listens on `address`, or goes on listening there with the inherited gateway's socket, or with the service manager's.
+    pub fn open(
+        address: SocketAddr,
+        activated: Option<Activated>,
+        inheritance: &mut Inheritance,
+    ) -> Result<Self, ListenError> {
+        let is_activated = activated.is_some();
         let outdated = std::mem::take(&mut inheritance.outdated);
         if let Some(ClaimedGateway { process, socket, listen, config }) = inheritance.gateway.take() {
-            return Ok(Self { socket, listen, serving: Some((process, config)), outdated });
+            return Ok(Self { socket, listen, is_activated, serving: Some((process, config)), outdated });
         }
-        let (socket, listen) = listen(address)?;
-        Ok(Self { socket, listen, serving: None, outdated })
+        let (socket, listen) = match activated {
+            Some(Activated { socket, listen }) => (socket, listen),
+            None => listen(address)?,
+        };
+        Ok(Self { socket, listen, is_activated, serving: None, outdated })
     }
 }

@@ -66,6 +66,23 @@ fn text_lines_carry_no_terminal_codes() {
 }
 
 #[test]
+fn each_line_for_the_journal_has_its_priority_and_neither_time_nor_level() {
+    let captured = Captured::default();
+    let writer = captured.clone();
+    let subscriber =
+        Registry::default().with(level::parse("trace").unwrap()).with(journalled(move || writer.clone()));
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::info_span!("worker", model = "tiny").in_scope(|| tracing::info!(n = 3, "up"));
+        tracing::error!(target: "a", "one\ntwo");
+        tracing::warn!(target: "a", "careful");
+        tracing::debug!(target: "a", "detail");
+    });
+    let expected = "<6>worker{model=\"tiny\"}: impetus_telemetry::subscriber::tests: up n=3\n\
+                    <3>a: one\n<3>two\n<4>a: careful\n<7>a: detail\n";
+    assert_eq!(captured.text(), expected);
+}
+
+#[test]
 fn directives_choose_by_target() {
     let act = || {
         tracing::info!(target: "loud", "loud");

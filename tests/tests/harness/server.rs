@@ -3,8 +3,9 @@
 use std::{
     fs::{self, File},
     net::SocketAddr,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
-    process::{Child, ExitStatus},
+    process::{Child, Command, ExitStatus},
     thread,
     time::{Duration, Instant},
 };
@@ -28,6 +29,8 @@ const STOP: Duration = Duration::from_secs(3);
 pub(crate) struct Server {
     dir: TempDir,
     sets: Vec<String>,
+    /// What its supervisors find at descriptor 3, as a service manager passes it.
+    activated: Option<OwnedFd>,
     child: Child,
     pub(crate) listen: SocketAddr,
     pub(crate) http: Http,
@@ -47,9 +50,19 @@ impl Server {
 
     /// The same, with more in the supervisor's environment.
     pub(crate) async fn start_in(dir: TempDir, sets: &[String], environment: &[(&str, &str)]) -> Self {
-        let mut child = spawn(dir.path(), sets, environment);
+        let child = spawn(command_for(dir.path(), sets, environment), dir.path());
+        Self::of(dir, sets, None, child).await
+    }
+
+    /// Starts it as a service manager does that listens on `socket` already.
+    pub(crate) async fn start_activated(dir: TempDir, sets: &[String], socket: OwnedFd) -> Self {
+        let child = spawn(activated(&command_for(dir.path(), sets, &[]), &socket), dir.path());
+        Self::of(dir, sets, Some(socket), child).await
+    }
+
+    async fn of(dir: TempDir, sets: &[String], activated: Option<OwnedFd>, mut child: Child) -> Self {
         let (listen, control) = serving(dir.path(), &mut child).await;
-        Self { dir, sets: sets.to_vec(), child, listen, http: Http::new(listen), control }
+        Self { dir, sets: sets.to_vec(), activated, child, listen, http: Http::new(listen), control }
     }
 
     /// Kills the supervisor, and nothing else.
@@ -62,7 +75,12 @@ impl Server {
     /// serves.
     pub(crate) async fn start_again(&mut self, sets: &[&str]) {
         self.sets.extend(sets.iter().map(ToString::to_string));
-        self.child = spawn(self.dir.path(), &self.sets, &[]);
+        let command = command_for(self.dir.path(), &self.sets, &[]);
+        let command = match &self.activated {
+            Some(socket) => activated(&command, socket),
+            None => command,
+        };
+        self.child = spawn(command, self.dir.path());
         (self.listen, self.control) = serving(self.dir.path(), &mut self.child).await;
         self.http = Http::new(self.listen);
     }
@@ -183,12 +201,30 @@ async fn serving(dir: &Path, child: &mut Child) -> (SocketAddr, Control) {
     (listen, Control::connect(&runtime_dir).await.expect("it answered a moment ago"))
 }
 
-fn spawn(dir: &Path, sets: &[String], environment: &[(&str, &str)]) -> Child {
-    let output = File::options().create(true).append(true).open(output_path(dir)).unwrap();
+/// How the supervisor of the server in `dir` is started.
+pub(crate) fn command_for(dir: &Path, sets: &[String], environment: &[(&str, &str)]) -> Command {
     let mut command = command(&program("supervisor"), dir);
     command.envs(environment.iter().copied()).arg("--config").arg(dir.join("impetus.toml"));
     for setting in sets {
         command.args(["--set", setting]);
     }
+    command
+}
+
+/// The same program with `socket` at descriptor 3, and told of it. Only the program itself knows its process id, so a shell
+/// says it and becomes the program.
+pub(crate) fn activated(program: &Command, socket: &OwnedFd) -> Command {
+    const SHELL: &str = r#"export LISTEN_PID=$$; exec "$@" 3<&0 </dev/null"#;
+    let home = program.get_current_dir().expect("a command has a home");
+    let mut command = command(Path::new("/bin/sh"), home);
+    command.args(["-c", SHELL, "sh"]).arg(program.get_program()).args(program.get_args());
+    command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.envs([("LISTEN_FDS", "1"), ("LISTEN_FDNAMES", "gateway")]);
+    command.stdin(socket.try_clone().expect("there are descriptors left"));
+    command
+}
+
+fn spawn(mut command: Command, dir: &Path) -> Child {
+    let output = File::options().create(true).append(true).open(output_path(dir)).unwrap();
     command.stdout(output.try_clone().unwrap()).stderr(output).spawn().expect("the supervisor can be started")
 }
