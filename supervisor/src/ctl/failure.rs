@@ -42,6 +42,7 @@ pub(super) enum Failure {
     Entrance(#[from] EntranceError),
     #[error("{0}")]
     Run(#[from] RunError),
+    #[error("{0}")]
     Service(#[from] ServiceError),
     #[error("cannot write {}: {source}", path.display())]
     Page { path: PathBuf, source: io::Error },
