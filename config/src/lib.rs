@@ -16,12 +16,14 @@ mod moment;
 mod network;
 mod place;
 mod prefixes;
+mod reference;
 mod responses;
 mod secret;
 mod size;
 mod slots;
 mod suggest;
 mod supervisor;
+mod telemetry;
 mod validate;
 mod workers;
 
@@ -31,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 pub use auth::{AuthConfig, KeyEntry, PRIORITIES, Scope, parse_digest};
 pub use budget::{BudgetConfig, Quota};
+pub use diff::starts_only;
 pub use error::{ConfigError, Hint};
 pub use gateway::{CorsConfig, GatewayConfig, TlsConfig};
 pub use layer::Origin;
@@ -40,10 +43,12 @@ pub use models::{ModelEntry, ModelsConfig};
 pub use moment::Moment;
 pub use network::Network;
 pub use prefixes::PrefixesConfig;
+pub use reference::reference;
 pub use responses::ResponsesConfig;
 pub use size::Size;
 pub use slots::Slots;
 pub use supervisor::SupervisorConfig;
+pub use telemetry::{OtlpProtocol, TelemetryConfig};
 pub use validate::{is_key_name, is_model_name};
 pub use workers::{Speculation, WorkerConfig};
 
@@ -69,6 +74,8 @@ pub struct Config {
     pub workers: BTreeMap<String, WorkerConfig>,
     /// Log files of all processes.
     pub log: LogConfig,
+    /// Traces of requests.
+    pub telemetry: TelemetryConfig,
     /// Settings of single models, by name.
     #[serde(default)]
     pub model: Vec<ModelEntry>,
@@ -86,6 +93,7 @@ impl Config {
         "prefixes",
         "workers",
         "log",
+        "telemetry",
         "model",
     ];
 
@@ -111,6 +119,7 @@ impl Default for Config {
             prefixes: PrefixesConfig::default(),
             workers: ["gguf", "candle", "onnx"].map(worker).into(),
             log: LogConfig::default(),
+            telemetry: TelemetryConfig::default(),
             model: Vec::new(),
         }
     }

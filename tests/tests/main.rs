@@ -38,4 +38,5 @@ mod startup;
 mod tokenize;
 mod tools;
 mod tools_endpoints;
+mod traces;
 mod tree;

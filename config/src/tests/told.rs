@@ -91,6 +91,9 @@ fn the_example_shows_every_setting_with_its_default() {
     known.supervisor.runtime_dir = "~/.local/state/impetus/run".into();
     known.log.dir = Some("~/.local/state/impetus/logs".into());
     known.models.default = Some("impetus-tiny".into());
+    known.telemetry.otlp_endpoint = Some("http://127.0.0.1:4317".into());
+    known.telemetry.otlp_headers = Some("~/.config/impetus/otlp-headers".into());
+    known.telemetry.otlp_ca = Some("~/certificates/collector.pem".into());
     known.gateway.tls.cert = Some("~/certificates/server.pem".into());
     known.gateway.tls.key = Some("~/certificates/server.key".into());
     known.auth.key.push(KeyEntry {
