@@ -24,6 +24,7 @@ mod links;
 mod logprobs;
 mod logs;
 mod models;
+mod observability;
 mod openai_python;
 mod parity;
 mod patience;
