@@ -6,6 +6,21 @@ use toml::Value;
 
 use crate::Loaded;
 
+/// Settings that only a start takes note of: what is open, locked or inherited by now stays as it is.
+const FROM_THE_START: &[&str] = &[
+    "budget.cgroups",
+    "log.",
+    "models.store",
+    "supervisor.orphan_grace_s",
+    "supervisor.runtime_dir",
+    "supervisor.state_dir",
+];
+
+/// Whether a changed value of the setting `key` counts from the supervisor's next start on, whatever is reloaded.
+pub fn starts_only(key: &str) -> bool {
+    FROM_THE_START.iter().any(|late| key.starts_with(late))
+}
+
 impl Loaded {
     /// The keys of all settings whose value differs from that in `former`, in alphabetical order. An entry of
     /// `[[model]]` is known by its name: `model[my-model].slots`.

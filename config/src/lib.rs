@@ -17,12 +17,14 @@ mod network;
 mod place;
 mod prefixes;
 mod pull;
+mod reference;
 mod responses;
 mod secret;
 mod size;
 mod slots;
 mod suggest;
 mod supervisor;
+mod telemetry;
 mod validate;
 mod workers;
 
@@ -32,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 pub use auth::{AuthConfig, KeyEntry, PRIORITIES, Scope, parse_digest};
 pub use budget::{BudgetConfig, Quota};
+pub use diff::starts_only;
 pub use error::{ConfigError, Hint};
 pub use gateway::{CorsConfig, GatewayConfig, TlsConfig};
 pub use layer::Origin;
@@ -46,6 +49,8 @@ pub use responses::ResponsesConfig;
 pub use size::Size;
 pub use slots::Slots;
 pub use supervisor::{OnBattery, SupervisorConfig};
+pub use reference::reference;
+pub use telemetry::{OtlpProtocol, TelemetryConfig};
 pub use validate::{is_key_name, is_model_name};
 pub use workers::{Speculation, WorkerConfig};
 
@@ -73,6 +78,8 @@ pub struct Config {
     pub workers: BTreeMap<String, WorkerConfig>,
     /// Log files of all processes.
     pub log: LogConfig,
+    /// Traces of requests.
+    pub telemetry: TelemetryConfig,
     /// Settings of single models, by name.
     #[serde(default)]
     pub model: Vec<ModelEntry>,
@@ -91,6 +98,7 @@ impl Config {
         "prefixes",
         "workers",
         "log",
+        "telemetry",
         "model",
     ];
 
@@ -122,6 +130,7 @@ impl Default for Config {
             prefixes: PrefixesConfig::default(),
             workers: ["gguf", "candle", "onnx"].map(worker).into(),
             log: LogConfig::default(),
+            telemetry: TelemetryConfig::default(),
             model: Vec::new(),
         }
     }

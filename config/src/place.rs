@@ -9,6 +9,8 @@ const PATHS: &[&[&str]] = &[
     &["supervisor", "runtime_dir"],
     &["supervisor", "state_dir"],
     &["log", "dir"],
+    &["telemetry", "otlp_headers"],
+    &["telemetry", "otlp_ca"],
     &["models", "dirs", "*"],
     &["models", "store"],
     &["pull", "ca_file"],

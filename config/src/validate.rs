@@ -23,6 +23,7 @@ const FILE: &str = "the path of a file";
 /// Times as long as without prompts; less would leave no time for any.
 const STRETCH: &str = "0, or a number from 1.0 to 1000.0";
 const ADDRESS: &str = "an address that begins with https:// or http://";
+const ENDPOINT: &str = "the address of a collector, such as \"http://127.0.0.1:4317\"";
 const AT_LEAST: &str = "at least \"1MiB\"";
 const NONE_OR_AT_LEAST: &str = "\"0B\" or at least \"1MiB\"";
 const MODEL_NAME: &str = "a name of at most 256 characters without spaces or control characters";
@@ -48,6 +49,7 @@ pub(crate) fn check(config: &Config) -> Checked {
     pull(config)?;
     prefixes(config)?;
     log(config)?;
+    telemetry(config)?;
     for (format, worker) in &config.workers {
         worker_of(format, worker)?;
     }
@@ -152,6 +154,23 @@ fn log(config: &Config) -> Checked {
     require(has_folder, key(&["log", "dir"]), "the path of a folder")?;
     require(!log.level.trim().is_empty(), key(&["log", "level"]), "off, error, warn, info, debug or trace")?;
     within(log.keep as u64, 1..=10_000, key(&["log", "keep"]))
+}
+
+fn telemetry(config: &Config) -> Checked {
+    let telemetry = &config.telemetry;
+    let at = |name: &str| key(&["telemetry", name]);
+    let is_address = |text: &str| {
+        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+        rest.is_some_and(|rest| !rest.starts_with(['/', ':']) && !rest.is_empty() && !rest.contains(' '))
+    };
+    require(telemetry.otlp_endpoint.as_deref().is_none_or(is_address), at("otlp_endpoint"), ENDPOINT)?;
+    for (path, name) in [(&telemetry.otlp_headers, "otlp_headers"), (&telemetry.otlp_ca, "otlp_ca")] {
+        require(path.as_ref().is_none_or(|path| !path.as_os_str().is_empty()), at(name), FILE)?;
+    }
+    within(telemetry.otlp_timeout_s, 1..=3600, at("otlp_timeout_s"))?;
+    let is_part = (0.0..=1.0).contains(&telemetry.sample_ratio);
+    require(is_part, at("sample_ratio"), "a number from 0.0 to 1.0")?;
+    within(telemetry.max_queue as u64, 1..=100_000, at("max_queue"))
 }
 
 fn worker_of(format: &str, worker: &WorkerConfig) -> Checked {

@@ -17,9 +17,15 @@
 
 mod openai;
 
-pub(crate) use openai::{Refusal, Responses, no_such_method, no_such_path, written};
+pub(crate) use openai::{ErrorCode, Refusal, Responses, no_such_method, no_such_path, written};
 
 use crate::server::Routes;
+
+/// What models do for a request to this path, in the words of OpenTelemetry's conventions for generative AI, and in ours
+/// where these have none.
+pub(crate) fn operation(path: &str) -> Option<&'static str> {
+    openai::operation(path)
+}
 
 /// The paths of all dialects.
 pub(crate) fn routes() -> Routes {

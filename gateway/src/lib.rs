@@ -16,6 +16,7 @@ mod metrics;
 mod record;
 mod server;
 mod start;
+mod trace;
 mod upstream;
 
 use std::{num::NonZero, process::ExitCode, thread, time::Duration};

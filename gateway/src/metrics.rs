@@ -42,6 +42,8 @@ const COMPLETION_TOKENS: &str = "impetus_completion_tokens_total";
 const KEY_REQUESTS: &str = "impetus_key_requests_total";
 const KEY_TOKENS: &str = "impetus_key_tokens_total";
 const REFUSALS: &str = "impetus_refusals_total";
+const ERRORS: &str = "impetus_errors_total";
+const SPANS: &str = "impetus_trace_spans_total";
 
 /// Seconds; from a cached answer to a long completion.
 const REQUEST_BUCKETS: &[f64] =
@@ -95,6 +97,12 @@ fn describe() {
     describe_counter!(COMPLETION_TOKENS, "Tokens generated.");
     describe_counter!(KEY_REQUESTS, "Requests that have ended and came with a key, by key and HTTP status.");
     describe_counter!(KEY_TOKENS, "Tokens of prompts and answers of requests that came with a key, by key.");
+    describe_counter!(ERRORS, "Requests that ended in an error, by endpoint and the error's code.");
+    describe_counter!(
+        SPANS,
+        "Spans of traced requests, by what became of them: exported, or dropped because the queue was full, a request \
+         had too many, the collector rejected them or the gateway ended."
+    );
     describe_counter!(REFUSALS, "Requests and connections that were not let in, by why.");
 }
 
@@ -171,6 +179,18 @@ pub(crate) fn ended_of_key(key: &str, status: u16, n_tokens: u64) {
 /// A request or a connection was not let in.
 pub(crate) fn refused(reason: &'static str) {
     counter!(REFUSALS, "reason" => reason).increment(1);
+}
+
+/// A request ended in an error.
+pub(crate) fn failed(endpoint: &'static str, code: &'static str) {
+    counter!(ERRORS, "endpoint" => endpoint, "code" => code).increment(1);
+}
+
+/// So many spans have come to this end.
+pub(crate) fn spans(outcome: &'static str, n_spans: u64) {
+    if n_spans > 0 {
+        counter!(SPANS, "outcome" => outcome).increment(n_spans);
+    }
 }
 
 /// The tokens of one request.

@@ -10,7 +10,7 @@ use std::{
 
 use axum::http::StatusCode;
 use futures::{Stream, StreamExt};
-use impetus_proto::Error;
+use impetus_proto::{Error, worker::FinishReason};
 use tokio::time::Instant;
 use tracing::{Span, debug, info};
 
@@ -19,6 +19,7 @@ use crate::{
     clock,
     error::Failure,
     metrics::{self, Stage, Timed},
+    trace::{RequestId, Value},
     upstream::{Asked, Embedded, Event, Events, Ranked},
 };
 
@@ -31,7 +32,7 @@ pub(crate) struct Record(Arc<Account>);
 
 #[derive(Debug)]
 struct Account {
-    id: Arc<str>,
+    id: RequestId,
     endpoint: &'static str,
     span: Span,
     started: Instant,
@@ -43,6 +44,8 @@ struct Account {
 struct Progress {
     /// Of the response's head.
     status: Option<StatusCode>,
+    /// What the head says went wrong.
+    code: Option<&'static str>,
     inference: Option<Inference>,
 }
 
@@ -120,14 +123,14 @@ impl Whole for Ranked {
 
 impl Record {
     /// Opens the account of a request that has just come in, within its span.
-    pub(crate) fn open(id: Arc<str>, endpoint: &'static str, span: Span) -> Self {
+    pub(crate) fn open(id: RequestId, endpoint: &'static str, span: Span) -> Self {
         metrics::began(endpoint);
         let (caller, progress) = (OnceLock::new(), Mutex::default());
         Self(Arc::new(Account { id, endpoint, span, started: Instant::now(), caller, progress }))
     }
 
     /// The request's id.
-    pub(crate) fn id(&self) -> &Arc<str> {
+    pub(crate) fn id(&self) -> &RequestId {
         &self.0.id
     }
 
@@ -135,6 +138,7 @@ impl Record {
     pub(crate) fn identify(&self, caller: Caller) {
         if !caller.name.is_empty() {
             self.0.span.record("key", &*caller.name);
+            self.0.id.trace().set("impetus.key", &*caller.name);
         }
         self.0.caller.get_or_init(|| caller);
     }
@@ -160,6 +164,11 @@ impl Record {
     /// The response's head is on its way.
     pub(crate) fn answered(&self, status: StatusCode) {
         self.0.progress().status = Some(status);
+    }
+
+    /// The response is an error of this code.
+    pub(crate) fn refused(&self, code: &'static str) {
+        self.0.progress().code = Some(code);
     }
 
     /// Passes on the events of one choice, which continues the prompt of that place in the request, and takes account
@@ -207,18 +216,26 @@ impl Inference {
         match event {
             Event::Accepted { model, prompt_tokens } => {
                 account.span.record("model", &**model);
+                account.id.trace().set("gen_ai.response.model", &**model);
                 self.inter_token = Some(metrics::inter_token(model));
                 self.model = Some(model.clone());
                 self.prompts.entry(choice.prompt).or_default().tokens = (*prompt_tokens).into();
             }
-            Event::Delta(delta) => self.tokens(delta.n_tokens, choice, account.started),
+            Event::Delta(delta) => self.tokens(delta.n_tokens, choice, account),
             Event::Prompt(_) => {}
             Event::Finished(finished) => {
-                self.tokens(finished.rest.n_tokens, choice, account.started);
+                self.tokens(finished.rest.n_tokens, choice, account);
                 let cached: u64 = finished.usage.cached_tokens.into();
                 let prompt = self.prompts.entry(choice.prompt).or_default();
                 prompt.tokens = finished.usage.prompt_tokens.into();
                 prompt.cached_tokens = Some(prompt.cached_tokens.map_or(cached, |least| least.min(cached)));
+                let reason = match finished.reason {
+                    FinishReason::Length => "length",
+                    FinishReason::ToolCalls => "tool_calls",
+                    FinishReason::Stop | FinishReason::Unspecified => "stop",
+                };
+                let reason = Value::Texts(vec![reason.to_owned()]);
+                account.id.trace().set("gen_ai.response.finish_reasons", reason);
                 self.completion_tokens -= choice.completion_tokens;
                 self.completion_tokens += u64::from(finished.usage.completion_tokens);
                 self.n_running -= 1;
@@ -231,12 +248,13 @@ impl Inference {
 
     fn whole(&mut self, whole: &impl Whole, account: &Account) {
         account.span.record("model", &**whole.model());
+        account.id.trace().set("gen_ai.response.model", &**whole.model());
         self.model = Some(whole.model().clone());
         self.prompts.entry(0).or_default().tokens = whole.tokens();
         self.outcome = Outcome::Finished;
     }
 
-    fn tokens(&mut self, count: usize, choice: &mut Choice, started: Instant) {
+    fn tokens(&mut self, count: usize, choice: &mut Choice, account: &Account) {
         if count == 0 {
             return;
         }
@@ -248,7 +266,8 @@ impl Inference {
         }
         if let (None, Some(model)) = (self.first_token, &self.model) {
             self.first_token = Some(now);
-            metrics::first_token(model, now - started);
+            metrics::first_token(model, now - account.started);
+            account.id.trace().event("gen_ai.first_token", Vec::new());
         }
     }
 
@@ -277,6 +296,15 @@ impl Inference {
 }
 
 impl Account {
+    /// The request is over, for the metrics of errors and for its trace.
+    fn trace_end(&self, status: u16, code: Option<&'static str>) {
+        let code = code.or((status == CLIENT_LEFT).then_some("client_left"));
+        if let Some(code) = code {
+            metrics::failed(self.endpoint, code);
+        }
+        self.id.trace().end(status, code);
+    }
+
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -293,6 +321,7 @@ impl Drop for Account {
         let Some(mut inference) = progress.inference else {
             metrics::ended_of_key(&key, head, 0);
             metrics::ended(endpoint, "", head, took);
+            self.trace_end(head, progress.code);
             debug!(endpoint, status = head, ms = whole_ms(took), "request ended");
             drop(entered);
             return;
@@ -305,11 +334,17 @@ impl Drop for Account {
         };
         let model = inference.model.as_deref().unwrap_or_default();
         metrics::ended(endpoint, model, status, took);
+        let failed = (code != "finished").then_some(code);
         metrics::ended_of_key(&key, status, inference.prompt_tokens() + inference.completion_tokens);
         if !model.is_empty() {
             let (prompt, cached) = (inference.prompt_tokens(), inference.cached_tokens());
             metrics::tokens(model, prompt, cached, inference.completion_tokens);
+            let trace = self.id.trace();
+            trace.set("gen_ai.usage.input_tokens", prompt);
+            trace.set("gen_ai.usage.cache_read.input_tokens", cached);
+            trace.set("gen_ai.usage.output_tokens", inference.completion_tokens);
         }
+        self.trace_end(status, failed);
         info!(
             endpoint,
             status,

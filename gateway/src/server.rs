@@ -21,7 +21,7 @@ use axum::{
     response::IntoResponse,
 };
 use futures::FutureExt;
-use impetus_config::Config;
+use impetus_config::{Config, Scope};
 use impetus_proto::key::KeySet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
@@ -30,7 +30,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 use tower::{Layer, ServiceExt, service_fn};
-use tracing::{Instrument, error, field::Empty, info_span};
+use tracing::{Instrument, Span, error, field::Empty, info_span};
 
 pub(crate) use body::read as read_body;
 pub(crate) use course::Course;
@@ -40,20 +40,24 @@ pub(crate) use crate::access::Caller;
 
 use connection::Door;
 use refusal::Seen;
-use routes::Table;
+use routes::{Route, Table};
 use tls::{Tls, TlsError};
 
 use crate::{
     access::{self, Access, Addresses, Need},
-    dialect::{self, Responses},
+    dialect::{self, ErrorCode, Responses},
     error::Failure,
     metrics::{self, MetricsError},
     record::Record,
+    trace::{RequestId, Trace, TraceError, Tracer},
     upstream::Upstream,
 };
 
 /// How often metrics are condensed when nobody scrapes them.
 const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
+
+/// How long the last traces may take when the process ends.
+const LAST_TRACES: Duration = Duration::from_secs(2);
 
 /// What logs and metrics call a path that nothing is served at.
 const OTHER: &str = "other";
@@ -69,6 +73,7 @@ pub(crate) struct Gateway {
     access: Arc<Access>,
     addresses: Arc<Addresses>,
     tls: Option<Tls>,
+    tracer: Tracer,
     /// Of the supervisor.
     socket: Arc<str>,
     metrics: PrometheusHandle,
@@ -81,6 +86,8 @@ pub(crate) enum GatewayError {
     Metrics(#[from] MetricsError),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Trace(#[from] TraceError),
 }
 
 /// What requests go through: who may come in, then the handlers.
@@ -89,6 +96,7 @@ struct App {
     router: Router,
     table: Table,
     access: Arc<Access>,
+    tracer: Tracer,
 }
 
 /// Numbers that bind a client.
@@ -116,6 +124,7 @@ impl Gateway {
         let access = Arc::new(Access::new(config));
         let responses = Responses::new(config);
         let addresses = Arc::new(Addresses::new(&config.auth));
+        let tracer = Tracer::new(&config.telemetry)?;
         let config = &config.gateway;
         let seconds = |value: u64| Duration::from_secs(value.max(1));
         Ok(Self {
@@ -137,6 +146,7 @@ impl Gateway {
             access,
             addresses,
             tls: Tls::load(&config.tls)?,
+            tracer,
             socket: socket.into(),
             metrics: metrics::install()?,
         })
@@ -149,6 +159,23 @@ impl Gateway {
 }
 
 impl App {
+    /// The trace of a request for what models do; the rest would only be noise.
+    fn trace(&self, request: &Request<Body>, id: &str, route: Option<Route>, span: &Span) -> Trace {
+        let Some(route) = route.filter(|route| route.need == Need::Scope(Scope::Inference)) else {
+            return Trace::default();
+        };
+        let trace = self.tracer.begin(request.method(), route.path, request.headers());
+        if let Some(trace_id) = trace.id() {
+            span.record("trace_id", trace_id);
+        }
+        trace.set("impetus.request_id", id);
+        if let Some(operation) = dialect::operation(route.path) {
+            trace.set("gen_ai.operation.name", operation);
+            trace.set("gen_ai.provider.name", "impetus");
+        }
+        trace
+    }
+
     async fn handle(&self, request: Request<Body>, need: Need, record: &Record) -> Response<Body> {
         let (head, body) = request.into_parts();
         match self.access.check_origin(&head) {
@@ -182,7 +209,9 @@ impl App {
 /// Serves as long as `course` says so, then until every request that has begun is finished, those included that nobody
 /// waits for.
 pub(crate) async fn serve(listener: TcpListener, gateway: Gateway, course: watch::Receiver<Course>) {
-    let Gateway { limits, addresses, tls, access, socket, responses, metrics, .. } = gateway.clone();
+    let Gateway { limits, addresses, tls, access, socket, responses, metrics, tracer, .. } = gateway.clone();
+    let (stop, stopped) = watch::channel(false);
+    let exporting = tracer.exporter().map(|exporter| tokio::spawn(exporter.run(stopped)));
     let door = Door { limits, addresses, tls: tls.clone() };
     let app = app(gateway);
     let finished = async {
@@ -201,24 +230,31 @@ pub(crate) async fn serve(listener: TcpListener, gateway: Gateway, course: watch
         () = access::follow(access, socket.to_string()) => {}
         () = certificates => {}
     }
+    if let Some(exporting) = exporting {
+        stop.send_replace(true);
+        // A collector that does not listen must not keep the process.
+        let _ = tokio::time::timeout(LAST_TRACES, exporting).await;
+    }
 }
 
 fn app(gateway: Gateway) -> App {
     let (router, table) = dialect::routes().merge(probe::routes()).into_parts();
-    let access = gateway.access.clone();
+    let (access, tracer) = (gateway.access.clone(), gateway.tracer.clone());
     let router = router
         .fallback(dialect::no_such_path)
         .method_not_allowed_fallback(dialect::no_such_method)
         .with_state(gateway);
-    App { router, table, access }
+    App { router, table, access, tracer }
 }
 
 /// One request through the router. Whatever happens, there is an answer, and it carries the request's id.
 async fn answer(app: App, request: Request<Body>) -> Result<Response<Body>, Infallible> {
     let id = request_id::of(request.headers());
-    let span = info_span!("request", request_id = &*id, key = Empty, model = Empty);
+    let span = info_span!("request", request_id = &*id, trace_id = Empty, key = Empty, model = Empty);
     let route = app.table.find(request.uri().path());
-    let record = Record::open(id.clone(), route.map_or(OTHER, |route| route.path), span.clone());
+    let trace = app.trace(&request, &id, route, &span);
+    let name = RequestId::new(id.clone(), trace);
+    let record = Record::open(name, route.map_or(OTHER, |route| route.path), span.clone());
     // What nothing is served at is nobody's business without a key either.
     let need = route.map_or(Need::Key, |route| route.need);
 
@@ -231,6 +267,9 @@ async fn answer(app: App, request: Request<Body>) -> Result<Response<Body>, Infa
         response.headers_mut().insert(request_id::HEADER, value);
     }
     record.answered(response.status());
+    if let Some(ErrorCode(code)) = response.extensions().get() {
+        record.refused(code);
+    }
     Ok(response)
 }
 

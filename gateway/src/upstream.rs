@@ -14,6 +14,7 @@ mod parts;
 mod poison;
 mod queue;
 mod ranking;
+mod stint;
 mod supervisor;
 mod suspicion;
 mod unary;
@@ -31,7 +32,9 @@ pub(crate) use generation::{Events, generate};
 pub(crate) use ranking::{Ranked, RankingRequest, rerank};
 pub(crate) use unary::{Caller, describe, detokenize, stats, tokenize};
 
+use crate::trace::RequestId;
 use connection::Connections;
+
 use poison::PoisonMemory;
 use queue::Queue;
 
@@ -42,7 +45,7 @@ const SUPERVISOR_START: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     /// Follows the request through every process.
-    pub(crate) id: Arc<str>,
+    pub(crate) id: RequestId,
     /// The name of the key that it came with, or empty.
     pub(crate) owner: Arc<str>,
     /// Of that key: requests of who has more go first.

@@ -138,6 +138,27 @@ impl ExitCause {
         }
     }
 
+    /// The cause in a word, for metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::LoadFailed(_) => "load_failed",
+            Self::NotStarted(_) => "not_started",
+            Self::Hung { .. } => "hang",
+            Self::Garbled(_) => "protocol",
+            Self::OutOfMemory { .. } | Self::Signalled { memory_ran_out: true, .. } => "memory",
+            Self::Exited { .. } => "crash",
+            Self::Signalled { signal, .. } => {
+                if is_crash(*signal) {
+                    "crash"
+                } else {
+                    "outside"
+                }
+            }
+            Self::Unseen { .. } | Self::Unknown => "unknown",
+        }
+    }
+
     /// Whether somebody other than the worker and the supervisor ended it, which is nothing to hold against it. A
     /// process that falls silent as a whole was stopped by somebody, or starved.
     pub fn is_from_outside(&self) -> bool {

@@ -28,6 +28,9 @@ struct Arguments {
     /// Prints every setting with where its value comes from, and exits.
     #[arg(long)]
     print_config: bool,
+    /// Prints the page on all settings, docs/configuration.md, and exits.
+    #[arg(long, conflicts_with = "print_config")]
+    print_config_reference: bool,
 }
 
 /// What the program can be asked for.
@@ -53,6 +56,10 @@ pub fn run() -> ExitCode {
 }
 
 fn serve(arguments: &Arguments) -> Result<()> {
+    if arguments.print_config_reference {
+        io::stdout().write_all(impetus_config::reference().as_bytes())?;
+        return Ok(());
+    }
     let loaded = impetus_config::load(arguments.config.as_deref(), &arguments.sets)?;
     if arguments.print_config {
         io::stdout().write_all(loaded.describe().as_bytes())?;

@@ -38,7 +38,7 @@ pub use adoption::Inherited;
 pub use handle::{FleetHandle, KeepAlive, Restarted, Wanted};
 pub use seat::Role;
 pub use settings::{FleetSettings, FormatSettings, Manifest, Width};
-pub use snapshot::{ModelRow, Snapshot, WorkerRow};
+pub use snapshot::{Exit, ModelRow, Snapshot, WorkerRow};
 pub use way::LoadTimes;
 
 use self::{ahead::Ahead, handle::Command, pool::Pool, rooms::Room, seat::Resident, way::Way};
@@ -81,6 +81,8 @@ struct Fleet<N> {
     leases: BTreeMap<LeaseId, LeaseEntry>,
     /// Models that wait, whose weights are read meanwhile.
     ahead: BTreeMap<String, Ahead>,
+    /// How often workers ended, by whose and why.
+    exits: BTreeMap<Exit, u64>,
     next_lease: u64,
     next_worker: u64,
     restraint: Restraint,
@@ -164,6 +166,7 @@ pub fn start<N: Nursery>(
         next_lease: 0,
         next_worker: 0,
         restraint: Restraint::None,
+        exits: BTreeMap::new(),
         is_stopping: false,
     };
     fleet.adopt(legacy.workers, Instant::now());

@@ -94,6 +94,9 @@ fn the_example_shows_every_setting_with_its_default() {
     known.models.store = Some("~/.local/state/impetus/models".into());
     known.pull.proxy = Some("http://proxy.example.org:3128".into());
     known.pull.ca_file = Some("~/certificates/authority.pem".into());
+    known.telemetry.otlp_endpoint = Some("http://127.0.0.1:4317".into());
+    known.telemetry.otlp_headers = Some("~/.config/impetus/otlp-headers".into());
+    known.telemetry.otlp_ca = Some("~/certificates/collector.pem".into());
     known.gateway.tls.cert = Some("~/certificates/server.pem".into());
     known.gateway.tls.key = Some("~/certificates/server.key".into());
     known.auth.key.push(KeyEntry {

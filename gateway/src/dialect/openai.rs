@@ -35,7 +35,7 @@ use axum::{
     routing::{get, post},
 };
 
-pub(crate) use error::{Refusal, written};
+pub(crate) use error::{ErrorCode, Refusal, written};
 pub(crate) use responses::Responses;
 
 use chat_completions::ChatCompletions;
@@ -59,6 +59,17 @@ pub(super) fn routes() -> Routes {
         .merge(llama::routes())
         .route("/openapi.json", get(openapi::read))
         .merge(responses::routes())
+}
+
+/// What models do for a request to this path.
+pub(super) fn operation(path: &str) -> Option<&'static str> {
+    Some(match path {
+        "/v1/chat/completions" | "/v1/responses" => "chat",
+        "/v1/completions" | "/completion" | "/infill" => "text_completion",
+        "/v1/embeddings" => "embeddings",
+        "/v1/rerank" | "/rerank" | "/v1/reranking" | "/reranking" => "rerank",
+        _ => return None,
+    })
 }
 
 /// The answer on a path that nothing serves.

@@ -80,6 +80,17 @@ fn write(out: &mut String, status: Option<&StatusReply>) -> fmt::Result {
             writeln!(out, ",stage=\"{stage}\"}} {:.6}", us as f64 / 1e6)?;
         }
     }
+    head(
+        out,
+        "impetus_worker_exits_total",
+        "counter",
+        "Ends of workers since the supervisor's start, by why; standbys have no model.",
+    )?;
+    for exit in &status.exits {
+        let [format, model, cause] = [&exit.format, &exit.model, &exit.cause].map(|value| escape(value));
+        out.push_str("impetus_worker_exits_total{");
+        writeln!(out, "model=\"{model}\",format=\"{format}\",cause=\"{cause}\"}} {}", exit.count)?;
+    }
     for (name, help, value) in POOL_VALUES {
         head(out, name, "gauge", help)?;
         for pool in &status.pools {
@@ -121,7 +132,7 @@ fn escape(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use impetus_proto::supervisor::GatewayStatus;
+    use impetus_proto::supervisor::{ExitCount, GatewayStatus};
 
     use super::*;
 
@@ -143,7 +154,9 @@ mod tests {
         };
         let gateway = Some(GatewayStatus { restarts: 1, ..GatewayStatus::default() });
         let pools = vec![PoolStatus { name: "ram".into(), limit_bytes: 1 << 30, ..PoolStatus::default() }];
-        let status = StatusReply { workers: vec![worker], gateway, pools, ..StatusReply::default() };
+        let (format, model, cause) = ("gguf".into(), "tiny".into(), "crash".into());
+        let exits = vec![ExitCount { format, model, cause, count: 2 }];
+        let status = StatusReply { workers: vec![worker], gateway, pools, exits, ..StatusReply::default() };
         insta::assert_snapshot!(render(Some(&status)));
     }
 

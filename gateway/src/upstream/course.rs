@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use impetus_proto::{Code, Error};
+use impetus_proto::{Code, Error, worker::Timings};
 use tokio::{
     sync::watch,
     time::{Instant, sleep},
@@ -15,9 +15,13 @@ use super::{
     lease::{End, Lease, Wish},
     poison::Fingerprint,
     queue::Place,
+    stint::Stint,
     suspicion::{Explained, Suspicion, Verdict},
 };
-use crate::metrics::{self, Stage, Stopwatch};
+use crate::{
+    metrics::{self, Stage, Stopwatch},
+    trace::{Kind, Open, Process, RequestId},
+};
 
 /// How long the supervisor gets to say how a worker ended whose connection broke. It says so at once; only a worker
 /// that lives on keeps a request waiting for all of it.
@@ -42,7 +46,7 @@ const ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// What a request asks of its workers, whatever it is for.
 #[derive(Debug, Clone)]
 pub(super) struct Errand {
-    pub(super) id: Arc<str>,
+    pub(super) id: RequestId,
     /// What the client named, until a worker was lent. From then on the model's canonical name: an alias may mean
     /// another model meanwhile, which could not go on with the tokens of this one.
     pub(super) model: String,
@@ -52,6 +56,8 @@ pub(super) struct Errand {
     /// It takes a worker's slots or batches, which are given out in turn.
     pub(super) needs_turn: bool,
     pub(super) fingerprint: Fingerprint,
+    /// The call to the worker, as traces name it.
+    pub(super) rpc: &'static str,
 }
 
 /// A request between its beginning and its end.
@@ -68,6 +74,8 @@ pub(super) struct Course {
     n_before: usize,
     /// The worker has seen the request.
     dispatched: bool,
+    /// The present worker's part.
+    stint: Option<Stint>,
     loss: Option<Loss>,
     unexplained: u32,
     untrue: u32,
@@ -96,6 +104,7 @@ impl Course {
     /// Takes a place in the queue for the model; refuses a request that is known to crash workers.
     pub(super) fn begin(upstream: &Arc<Upstream>, errand: Errand) -> Result<Self, Error> {
         let (queue, model) = (&upstream.queue, &errand.model);
+        errand.id.trace().set("gen_ai.request.model", model.as_str());
         upstream.poison.check(&queue.resolve(model), errand.fingerprint)?;
         let is_part = errand.is_part;
         Ok(Self {
@@ -108,6 +117,7 @@ impl Course {
             suspicion: Suspicion::default(),
             n_before: 0,
             dispatched: false,
+            stint: None,
             loss: None,
             unexplained: 0,
             untrue: 0,
@@ -118,7 +128,12 @@ impl Course {
     pub(super) async fn lease(&mut self) -> Result<Lease, Error> {
         let begun = Instant::now();
         let _counted = Stopwatch::of(Stage::Lease);
-        let lease = self.wait().await;
+        let span = self.errand.id.trace().open(Process::Gateway, Kind::Internal, "lease");
+        let lease = self.wait(&span).await;
+        match &lease {
+            Ok(lease) => span.set("impetus.worker.id", lease.worker_id.as_str()),
+            Err(error) => span.refused(error),
+        }
         if self.loss.as_ref().is_none_or(|loss| loss.n_done == 0) {
             self.waited += begun.elapsed();
         }
@@ -130,7 +145,7 @@ impl Course {
         self.waited
     }
 
-    async fn wait(&mut self) -> Result<Lease, Error> {
+    async fn wait(&mut self, span: &Open) -> Result<Lease, Error> {
         self.dispatched = false;
         let mut explained = self.upstream.poison.explained();
         let since = Instant::now();
@@ -147,7 +162,7 @@ impl Course {
                 self.place.step_aside();
             }
             let Errand { id, model, keep_alive, .. } = &self.errand;
-            let wish = Wish { model, request_id: id, alone, keep_alive: *keep_alive };
+            let wish = Wish { model, request_id: id, alone, keep_alive: *keep_alive, span };
             let lease = tokio::select! {
                 lease = self.upstream.lease(wish) => lease,
                 () = another_was_it(&mut explained, &self.suspicion), if alone => continue,
@@ -169,7 +184,9 @@ impl Course {
                 return Ok(lease);
             }
             let patience = if self.begun { NO_END } else { self.upstream.limits.queue_timeout };
+            let turn = span.open(Process::Gateway, Kind::Internal, "turn");
             self.place.turn(patience).await?;
+            drop(turn);
             self.begun = true;
             // The turn may have been long in coming.
             if !lease.has_ended() {
@@ -184,9 +201,24 @@ impl Course {
     }
 
     /// The worker is about to see the request, of which `n_done` is done.
-    pub(super) fn dispatched(&mut self, n_done: usize) {
+    pub(super) fn dispatched(&mut self, worker: &str, n_done: usize) {
         self.dispatched = true;
         self.n_before = n_done;
+        self.stint = Some(Stint::begin(self.errand.id.trace(), self.errand.rpc, worker, n_done));
+    }
+
+    /// The worker has the request.
+    pub(super) fn accepted(&mut self) {
+        if let Some(stint) = &mut self.stint {
+            stint.accepted();
+        }
+    }
+
+    /// The worker is done, and says what it took.
+    pub(super) fn finished(&mut self, timings: &Timings) {
+        if let Some(stint) = self.stint.take() {
+            stint.finished(timings);
+        }
     }
 
     /// The request got further, after a loss or without.
@@ -216,11 +248,26 @@ impl Course {
             self.upstream.connections.forget(&lease.endpoint);
         }
         let (worker, model) = (lease.worker_id.clone(), lease.model.clone());
-        let (error, fate) = fate(lease, failure).await?;
+        let stint = self.stint.take();
+        let (error, fate) = match fate(lease, failure).await {
+            Ok(known) => known,
+            Err(error) => {
+                if let Some(stint) = stint {
+                    stint.refused(&error);
+                }
+                return Err(error);
+            }
+        };
         let (cause, detail) = match &fate {
             Fate::Ended(end) => (Cause::of(end), end.cause.clone()),
             Fate::Unknown(cause) => (*cause, error.message.clone()),
         };
+        if let Some(stint) = stint {
+            stint.lost(cause, &detail);
+        }
+        let what =
+            [("impetus.worker.id", worker.as_str().into()), ("impetus.lost.cause", cause.name().into())];
+        self.errand.id.trace().event("impetus.worker.lost", what.into());
         let n_workers = self.loss.as_ref().map_or(1, |loss| loss.n_workers + 1);
         let first = self.loss.as_ref().map_or(at, |loss| loss.at);
         match fate {

@@ -13,12 +13,15 @@ use super::{
     course::Errand,
     parts::{self, Job},
 };
+use crate::trace::RequestId;
+
+const RPC: &str = "impetus.worker.v1.Worker/Embed";
 
 /// Inputs on their way to a worker.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EmbeddingRequest {
     /// Follows the request through every process.
-    pub(crate) id: Arc<str>,
+    pub(crate) id: RequestId,
     /// What the client named; empty means the default model.
     pub(crate) model: String,
     pub(crate) inputs: Vec<EmbedInput>,
@@ -106,7 +109,7 @@ impl Job for Embed {
 pub(crate) async fn embed(upstream: &Arc<Upstream>, request: EmbeddingRequest) -> Result<Embedded, Error> {
     let EmbeddingRequest { id, model, inputs, dimensions, truncate, keep_alive } = request;
     let fingerprint = upstream.poison.of_inputs(&inputs);
-    let errand = Errand { id, model, keep_alive, is_part: false, needs_turn: true, fingerprint };
+    let errand = Errand { id, model, keep_alive, is_part: false, needs_turn: true, fingerprint, rpc: RPC };
     let job = Embed { dimensions, truncate };
     let (model, embeddings) = parts::work(upstream, errand, job, inputs).await?;
     Ok(Embedded { model, embeddings })

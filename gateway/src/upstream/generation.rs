@@ -26,6 +26,8 @@ use crate::metrics;
 /// The events of one completion; they end after `Finished` or with the first error. Dropping it cancels.
 pub(crate) type Events = Pin<Box<dyn Stream<Item = Result<Event, Error>> + Send>>;
 
+const RPC: &str = "impetus.worker.v1.Worker/Generate";
+
 /// What is known of a completion, whichever worker makes it.
 #[derive(Debug)]
 struct Generation {
@@ -94,6 +96,7 @@ impl Generation {
             is_part: request.generate.choice > 0,
             needs_turn: true,
             fingerprint: upstream.poison.of_generation(&request.generate),
+            rpc: RPC,
         };
         let course = Course::begin(upstream, errand)?;
         Ok(Self {
@@ -119,7 +122,7 @@ impl Generation {
         let (owner, priority, asked_unix_s) = (asked.owner.to_string(), asked.priority, asked.unix_s);
         let message = GenerateRequest { model, resume, owner, priority, asked_unix_s, ..generate.clone() };
         let request = with_id(message, &asked.id);
-        self.course.dispatched(self.received.len());
+        self.course.dispatched(&lease.worker_id, self.received.len());
         let mut client = WorkerClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let reply = tokio::select! {
             reply = client.generate(request) => reply.map_err(|status| Failure::of(&status)),
@@ -141,6 +144,7 @@ impl Generation {
         }
         match event.event {
             Some(generate_event::Event::Accepted(accepted)) => {
+                self.course.accepted();
                 let is_first = self.accepted.is_none();
                 if self.first_token.is_none() {
                     self.accepted = Some(Instant::now());
@@ -152,6 +156,7 @@ impl Generation {
             Some(generate_event::Event::Finished(finished)) => {
                 self.course.went_on();
                 let timings = finished.timings.unwrap_or_default();
+                self.course.finished(&timings);
                 Some(Event::Finished(Finished {
                     reason: finished.reason(),
                     stop: finished.stop,

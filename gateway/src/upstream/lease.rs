@@ -30,7 +30,10 @@ use tracing::debug;
 use self::keeper::{Keeper, Kept};
 pub(super) use self::pool::Pool;
 use super::Upstream;
-use crate::metrics;
+use crate::{
+    metrics,
+    trace::{Kind, Open, Process},
+};
 
 /// The pauses between tries to reach the supervisor; each is twice the one before.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -42,6 +45,8 @@ const LONELY_PATIENCE: Duration = Duration::from_hours(24);
 /// How long a worker that the supervisor says is gone may be silent; what it has said before is still on its way.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
+const RPC: &str = "impetus.supervisor.v1.Supervisor/Acquire";
+
 /// What is asked of the supervisor.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wish<'a> {
@@ -52,6 +57,8 @@ pub(super) struct Wish<'a> {
     pub(super) alone: bool,
     /// Seconds that the model stays loaded afterwards.
     pub(super) keep_alive: Option<i64>,
+    /// The wait, in the request's trace.
+    pub(super) span: &'a Open,
 }
 
 /// A request's part in a hold.
@@ -174,8 +181,10 @@ impl Upstream {
         let is_shared = !wish.alone && wish.keep_alive.is_none();
         if is_shared && let Some(lease) = self.pool.take(wish.model) {
             metrics::lease_wait(&lease.model, Duration::ZERO);
+            wish.span.set("impetus.lease.shared", true);
             return Ok(lease);
         }
+        let span = wish.span.open(Process::Supervisor, Kind::Server, RPC);
         let _waiting = metrics::Waiting::start();
         let started = Instant::now();
         let request = AcquireRequest {
@@ -188,10 +197,10 @@ impl Upstream {
         // Who is tried alone waits for all that are tried before.
         let patience = if wish.alone { LONELY_PATIENCE } else { self.limits.acquire_timeout };
         let deadline = started + patience;
-        let (ready, events) = match timeout_at(deadline, self.lent(&request)).await {
-            Ok(lent) => lent?,
-            Err(_) => return Err(self.too_late(wish.model)),
-        };
+        let lent = timeout_at(deadline, self.lent(&request, &span)).await;
+        let lent = lent.unwrap_or_else(|_| Err(self.too_late(wish.model)));
+        let (ready, events) = lent.inspect_err(|error| span.refused(error))?;
+        drop(span);
         metrics::lease_wait(&ready.model, started.elapsed());
         let (sender, standing) = watch::channel(Standing::Current);
         // The name that the client used may mean another model by then.
@@ -211,11 +220,11 @@ impl Upstream {
     }
 
     /// Asks until a worker is lent or refused. A supervisor that is away is waited for, but not for ever.
-    async fn lent(&self, request: &AcquireRequest) -> Result<(Ready, Told), Error> {
+    async fn lent(&self, request: &AcquireRequest, span: &Open) -> Result<(Ready, Told), Error> {
         let mut heard = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
-            let error = match self.acquire(request, &mut heard).await {
+            let error = match self.acquire(request, &mut heard, span).await {
                 Ok(Answer::Lent(ready, events)) => return Ok((ready, events)),
                 Ok(Answer::Ended(end)) => Error::new(
                     Code::Unavailable,
@@ -234,8 +243,13 @@ impl Upstream {
         }
     }
 
-    /// Asks once. `heard` is set to when the supervisor last said something.
-    async fn acquire(&self, request: &AcquireRequest, heard: &mut Instant) -> Result<Answer, Error> {
+    /// Asks once. `heard` is set to when the supervisor last said something; `span` is told what it says.
+    async fn acquire(
+        &self,
+        request: &AcquireRequest,
+        heard: &mut Instant,
+        span: &Open,
+    ) -> Result<Answer, Error> {
         let message = with_id(request.clone(), &request.request_id);
         let channel = self.connections.get(&self.supervisor, "the supervisor").await?;
         let mut events = SupervisorClient::new(channel).acquire(message).await?.into_inner();
@@ -243,12 +257,18 @@ impl Upstream {
             *heard = Instant::now();
             match event.event {
                 Some(acquire_event::Event::Ready(ready)) => {
+                    span.set("impetus.worker.id", ready.worker_id.as_str());
                     return Ok(Answer::Lent(ready, Box::new(events)));
                 }
                 Some(acquire_event::Event::Ended(ended)) => return Ok(Answer::Ended(ended.into())),
-                Some(acquire_event::Event::Queued(queued)) => debug!(reason = queued.reason, "queued"),
+                Some(acquire_event::Event::Queued(queued)) => {
+                    debug!(reason = queued.reason, "queued");
+                    span.event("impetus.queued", vec![("impetus.queued.reason", queued.reason.into())]);
+                }
                 Some(acquire_event::Event::Loading(loading)) => {
                     debug!(progress = loading.progress, "loading");
+                    let percent = (loading.progress * 100.0) as u32;
+                    span.event("impetus.loading", vec![("impetus.load.percent", percent.into())]);
                 }
                 Some(acquire_event::Event::Retired(_)) | None => {}
             }

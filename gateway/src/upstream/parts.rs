@@ -16,6 +16,7 @@ use super::{
     failure::Failure,
     lease::{Lease, with_id},
 };
+use crate::trace::RequestId;
 
 /// Items of one part. Their answers, vectors of at most tens of thousands of numbers, fit a message.
 const MAX_PART_ITEMS: usize = 256;
@@ -55,7 +56,7 @@ pub(super) trait Job: Sync {
 /// What is known of a request, whichever worker answers it.
 struct Progress<J: Job> {
     job: J,
-    id: Arc<str>,
+    id: RequestId,
     parts: Vec<Part<J::Item>>,
     /// Parts whose outputs have been received.
     n_done: usize,
@@ -110,7 +111,7 @@ impl<J: Job> Progress<J> {
     ) -> Result<(), Failure> {
         let channel =
             upstream.connections.get(&lease.endpoint, "the worker").await.map_err(Failure::Broken)?;
-        course.dispatched(self.n_done);
+        course.dispatched(&lease.worker_id, self.n_done);
         let client = WorkerClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let mut asked = FuturesOrdered::new();
         let mut next = self.n_done;

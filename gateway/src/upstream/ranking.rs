@@ -13,12 +13,15 @@ use super::{
     course::Errand,
     parts::{self, Job},
 };
+use crate::trace::RequestId;
+
+const RPC: &str = "impetus.worker.v1.Worker/Rerank";
 
 /// Documents on their way to a worker.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RankingRequest {
     /// Follows the request through every process.
-    pub(crate) id: Arc<str>,
+    pub(crate) id: RequestId,
     /// What the client named; empty means the default model.
     pub(crate) model: String,
     pub(crate) query: String,
@@ -97,7 +100,7 @@ impl Job for Rank {
 pub(crate) async fn rerank(upstream: &Arc<Upstream>, request: RankingRequest) -> Result<Ranked, Error> {
     let RankingRequest { id, model, query, documents, truncate, raw, keep_alive } = request;
     let fingerprint = upstream.poison.of_documents(&query, &documents);
-    let errand = Errand { id, model, keep_alive, is_part: false, needs_turn: true, fingerprint };
+    let errand = Errand { id, model, keep_alive, is_part: false, needs_turn: true, fingerprint, rpc: RPC };
     let (model, scores) = parts::work(upstream, errand, Rank { query, truncate, raw }, documents).await?;
     Ok(Ranked { model, scores })
 }

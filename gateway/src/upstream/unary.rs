@@ -20,12 +20,13 @@ use super::{
     failure::Failure,
     lease::{Lease, with_id},
 };
+use crate::trace::RequestId;
 
 /// Who asks, and of which model.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Caller {
     /// Follows the request through every process.
-    pub(crate) id: Arc<str>,
+    pub(crate) id: RequestId,
     /// What the client named; empty means the default model.
     pub(crate) model: String,
     /// Seconds that the model stays loaded after its last request, as the supervisor takes them; absent: as
@@ -36,6 +37,9 @@ pub(crate) struct Caller {
 /// A question that one message answers.
 trait Question: Message + Clone + 'static {
     type Reply: Send;
+
+    /// The call, as traces name it.
+    const RPC: &'static str;
 
     /// The same question to the worker of `model`.
     fn to(&self, model: &str) -> Self;
@@ -80,6 +84,8 @@ pub(crate) async fn stats(upstream: &Arc<Upstream>, caller: Caller) -> Result<St
 impl Question for TokenizeRequest {
     type Reply = TokenizeReply;
 
+    const RPC: &'static str = "impetus.worker.v1.Worker/Tokenize";
+
     fn to(&self, model: &str) -> Self {
         Self { model: model.to_owned(), ..self.clone() }
     }
@@ -98,6 +104,8 @@ impl Question for TokenizeRequest {
 
 impl Question for DetokenizeRequest {
     type Reply = DetokenizeReply;
+
+    const RPC: &'static str = "impetus.worker.v1.Worker/Detokenize";
 
     fn to(&self, model: &str) -> Self {
         Self { model: model.to_owned(), ..self.clone() }
@@ -118,6 +126,8 @@ impl Question for DetokenizeRequest {
 impl Question for DescribeRequest {
     type Reply = Description;
 
+    const RPC: &'static str = "impetus.worker.v1.Worker/Describe";
+
     fn to(&self, _model: &str) -> Self {
         Self {}
     }
@@ -136,6 +146,8 @@ impl Question for DescribeRequest {
 
 impl Question for StatsRequest {
     type Reply = Stats;
+
+    const RPC: &'static str = "impetus.worker.v1.Worker/Stats";
 
     fn to(&self, _model: &str) -> Self {
         Self {}
@@ -171,6 +183,7 @@ async fn run<Q: Question>(upstream: &Arc<Upstream>, caller: Caller, question: Q)
         is_part: false,
         needs_turn: false,
         fingerprint: upstream.poison.of_message(&question),
+        rpc: Q::RPC,
     };
     let mut course = Course::begin(upstream, errand)?;
     loop {
@@ -190,7 +203,7 @@ async fn ask<Q: Question>(
     id: &str,
 ) -> Result<Q::Reply, Failure> {
     let channel = upstream.connections.get(&lease.endpoint, "the worker").await.map_err(Failure::Broken)?;
-    course.dispatched(0);
+    course.dispatched(&lease.worker_id, 0);
     let client = WorkerClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let question = with_id(question.to(&lease.model), id);
     let reply = tokio::select! {

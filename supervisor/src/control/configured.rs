@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use impetus_config::{Config, ConfigError, Loaded};
+use impetus_config::{Config, ConfigError, Loaded, starts_only};
 use impetus_proto::{Code, Error};
 use tokio::{
     sync::{Mutex, MutexGuard, watch},
@@ -12,16 +12,6 @@ use tokio::{
 use crate::{
     aliases::AliasFile, keys::Keys, places::Places, prefixes::PrefixFiles, settings, worker::Timeouts,
 };
-
-/// Settings that only a start takes note of: what is open, locked or inherited by now stays as it is.
-const FROM_THE_START: &[&str] = &[
-    "budget.cgroups",
-    "log.",
-    "models.store",
-    "supervisor.orphan_grace_s",
-    "supervisor.runtime_dir",
-    "supervisor.state_dir",
-];
 
 /// What the server runs with.
 #[derive(Debug)]
@@ -98,7 +88,7 @@ impl Configured {
         let sources = former.clone();
         let loaded =
             carried_through(spawn_blocking(move || sources.again().map_err(|error| refused(&error)))).await?;
-        let is_late = |key: &String| FROM_THE_START.iter().any(|late| key.starts_with(late));
+        let is_late = |key: &String| starts_only(key);
         let config = Arc::new(self.without_late_settings(&loaded.config));
         Ok(Change {
             changed: loaded.changes_from(former).into_iter().filter(|key| !is_late(key)).collect(),

@@ -87,7 +87,7 @@ impl Control {
 
 /// Whether the gateway is told something else in other sections than its own.
 fn is_other_door(former: &Config, config: &Config) -> bool {
-    former.auth != config.auth || former.responses != config.responses
+    former.auth != config.auth || former.responses != config.responses || former.telemetry != config.telemetry
 }
 
 fn refused(why: &str) -> Error {

@@ -4,14 +4,14 @@ use std::{collections::BTreeSet, time::Duration};
 
 use impetus_proto::{
     Error,
-    supervisor::{self, GatewayStatus, PoolStatus, StatusReply, WorkerStatus},
+    supervisor::{self, ExitCount, GatewayStatus, PoolStatus, StatusReply, WorkerStatus},
 };
 use tokio::time::Instant;
 
 use super::Control;
 use crate::{
     budget::RAM,
-    fleet::{LoadTimes, Snapshot, WorkerRow},
+    fleet::{Exit, LoadTimes, Snapshot, WorkerRow},
     memory::rss_bytes,
 };
 
@@ -27,6 +27,7 @@ impl Control {
             supervisor_pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
             pools: pool_statuses(&snapshot),
+            exits: exit_counts(&snapshot),
         })
     }
 
@@ -63,6 +64,16 @@ fn pool_statuses(snapshot: &Snapshot) -> Vec<PoolStatus> {
         .collect();
     statuses.sort_by_key(|pool| pool.name != RAM);
     statuses
+}
+
+fn exit_counts(snapshot: &Snapshot) -> Vec<ExitCount> {
+    let count = |(exit, count): (&Exit, &u64)| ExitCount {
+        format: exit.format.clone(),
+        model: exit.model.clone().unwrap_or_default(),
+        cause: exit.cause.to_owned(),
+        count: *count,
+    };
+    snapshot.exits.iter().map(count).collect()
 }
 
 fn worker_status(row: &WorkerRow, now: Instant) -> WorkerStatus {

@@ -6,7 +6,7 @@ use rand::random;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    Entry, Fleet, FleetSettings, FormatSettings, LoadTimes, Manifest, Placed, Restarted,
+    Entry, Exit, Fleet, FleetSettings, FormatSettings, LoadTimes, Manifest, Placed, Restarted,
     leasing::refusal,
     order,
     pool::Pool,
@@ -171,6 +171,9 @@ impl<N: Nursery> Fleet<N> {
 
     pub(super) fn on_exit(&mut self, id: &WorkerId, cause: &ExitCause, now: Instant) {
         let Some(entry) = self.workers.remove(id) else { return };
+        let model = entry.placed.as_ref().map(|placed| placed.model.clone());
+        let exit = Exit { format: entry.format.clone(), model, cause: cause.name() };
+        *self.exits.entry(exit).or_default() += 1;
         let Some(placed) = entry.placed.clone() else {
             return self.on_standby_exit(id, &entry.format, entry.useful_since, cause, now);
         };

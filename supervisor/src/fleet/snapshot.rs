@@ -26,6 +26,19 @@ pub struct Snapshot {
     pub pools: Pools,
     /// What the budget counts for all workers.
     pub placed: Memory,
+    /// How often workers ended.
+    pub exits: BTreeMap<Exit, u64>,
+}
+
+/// An end of a worker, as far as it is counted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Exit {
+    /// The format that it served.
+    pub format: String,
+    /// Its model; a standby has none.
+    pub model: Option<String>,
+    /// Why it ended, in a word.
+    pub cause: &'static str,
 }
 
 /// One worker, alive or about to be.
@@ -110,7 +123,8 @@ impl<N: Nursery> Fleet<N> {
             .iter()
             .map(|(name, resident)| (name.clone(), self.model_row(resident, now)))
             .collect();
-        Snapshot { workers, models, pools: self.memory.borrow().clone(), placed: self.placed() }
+        let (pools, placed, exits) = (self.memory.borrow().clone(), self.placed(), self.exits.clone());
+        Snapshot { workers, models, pools, placed, exits }
     }
 
     fn living_row(&self, id: &WorkerId) -> Option<WorkerRow> {

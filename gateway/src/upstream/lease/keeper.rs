@@ -16,7 +16,7 @@ use tonic::Streaming;
 use tracing::debug;
 
 use super::{Answer, End, FIRST_PAUSE, LONGEST_PAUSE, Standing, Told, pool::LINGER};
-use crate::upstream::Upstream;
+use crate::{trace::Open, upstream::Upstream};
 
 /// The task; it ends with this.
 #[derive(Debug)]
@@ -96,7 +96,7 @@ impl Upstream {
         let mut pause = FIRST_PAUSE;
         loop {
             self.connections.forget(&self.supervisor);
-            match self.acquire(request, &mut Instant::now()).await {
+            match self.acquire(request, &mut Instant::now(), &Open::default()).await {
                 Ok(Answer::Lent(ready, events)) if ready.worker_id == request.worker_id => return Ok(events),
                 Ok(Answer::Lent(..)) => return Err(End::by_order("unknown to the new supervisor")),
                 Ok(Answer::Ended(end)) => return Err(end),

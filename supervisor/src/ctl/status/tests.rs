@@ -86,6 +86,7 @@ fn reply() -> StatusReply {
         uptime_s: 3_700,
         supervisor_pid: 4709,
         version: "0.1.0".into(),
+        exits: Vec::new(),
         pools: vec![
             PoolStatus {
                 name: "ram".into(),

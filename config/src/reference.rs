@@ -1,0 +1,176 @@
+//! The page on all settings, made of the example file: its comments, keys and defaults. A test holds the example to the
+//! settings that there are, and another one the page to this.
+
+use std::fmt::Write;
+
+use toml::Value;
+
+use crate::starts_only;
+
+const EXAMPLE: &str = include_str!("../impetus.example.toml");
+
+const HEAD: &str = "\
+# Configuration
+
+<!-- Made by `supervisor --print-config-reference`; a test compares. The texts are those of config/impetus.example.toml. -->
+
+Settings come from, each winning over those before it: the defaults, the configuration file (`supervisor --config FILE`, or
+`$XDG_CONFIG_HOME/impetus/config.toml`, or `~/.config/impetus/config.toml`), environment variables
+(`IMPETUS_LOG__LEVEL=debug`) and arguments (`--set log.level=debug`). The values of the last two are TOML; what is none is a
+string. `supervisor --print-config` shows what holds and where each value comes from. A setting that does not exist, or a
+value that it does not take, is refused with its place and what was probably meant.
+
+Relative paths are relative to the file that names them, else to the working directory; `~/` is the home folder.
+
+`supervisorctl reload`, or SIGHUP, reads all sources again; a configuration that cannot be used changes nothing. The column
+*reload* says what it does with a changed value:
+
+- **yes**: it is in force when `reload` answers. For `gateway`, `auth`, `responses` and `telemetry` another gateway takes over
+  while the present one finishes its requests. For `workers` and `model` the workers that the change is about are replaced, each by
+  a successor that is ready before it takes over, where both fit into memory. The rest changes nothing but itself.
+- **restart**: it counts from the supervisor's next start on; `reload` says so.
+
+Names that end in `_s` are seconds, `_ms` milliseconds, `_bytes` bytes, `_tokens` tokens. A *size* is a number with a unit, such
+as `\"512MiB\"` or `\"1.5GB\"`. A dash stands where there is no default, or where the text says what it is.
+";
+
+/// What stands before and about one key of the example.
+struct Entry {
+    key: String,
+    default: Value,
+    text: String,
+    is_example: bool,
+}
+
+/// The page.
+pub fn reference() -> String {
+    let mut page = HEAD.to_owned();
+    let mut text = String::new();
+    let mut entries = Vec::new();
+    let mut header: Option<(String, String)> = None;
+    for line in EXAMPLE.lines() {
+        let setting = line
+            .strip_prefix('#')
+            .filter(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '['));
+        match setting.unwrap_or(line) {
+            "" => text.clear(),
+            line if line.starts_with('[') => {
+                section(&mut page, header.take(), &mut entries);
+                header = Some((line.to_owned(), std::mem::take(&mut text)));
+            }
+            line if line.starts_with('#') => {
+                let line = line.trim_start_matches('#');
+                // The options of a format are a list, which is indented.
+                let is_item = line.starts_with("   ");
+                text.push_str(if text.is_empty() {
+                    ""
+                } else if is_item {
+                    "<br>"
+                } else {
+                    " "
+                });
+                text.push_str(line.trim());
+            }
+            line => {
+                let table: toml::Table = line.parse().expect("a test reads the example as TOML");
+                let (key, default) = table.into_iter().next().expect("a line of the example is one setting");
+                let said = std::mem::take(&mut text);
+                entries.push(Entry {
+                    is_example: is_example(&said, &key, header.as_ref()),
+                    key,
+                    default,
+                    text: said,
+                });
+            }
+        }
+    }
+    section(&mut page, header.take(), &mut entries);
+    page
+}
+
+/// Whether the example's value is no default: the text says what holds without one.
+fn is_example(text: &str, key: &str, header: Option<&(String, String)>) -> bool {
+    let is_list = header.is_some_and(|(header, _)| header.starts_with("[["));
+    let shares_its_text = ["name", "key_sha256", "tokens_per_minute", "step_stretch", "draft_tokens"];
+    let is_private_key = key == "key" && header.is_some_and(|(header, _)| header == "[gateway.tls]");
+    text.contains("Default:") || is_list && shares_its_text.contains(&key) || is_private_key
+}
+
+fn section(page: &mut String, header: Option<(String, String)>, entries: &mut Vec<Entry>) {
+    let Some((header, text)) = header else { return };
+    let (name, is_list) = match header.strip_prefix("[[").and_then(|rest| rest.strip_suffix("]]")) {
+        Some(name) => (name, true),
+        None => (header.trim_matches(['[', ']']), false),
+    };
+    let head =
+        "| key | type | default | reload | what it does | environment variable |\n|---|---|---|---|---|---|";
+    let text = if text.is_empty() { text } else { format!("{text}\n\n") };
+    write!(page, "\n## `{header}`\n\n{text}{head}\n").expect("writing to a String cannot fail");
+    for Entry { key, default, text, is_example } in entries.drain(..) {
+        let full = format!("{name}.{key}");
+        let value = default;
+        let default = if is_example { "–".to_owned() } else { format!("`{value}`") };
+        let variable = if is_list { String::new() } else { variable(&full) };
+        let reload = if starts_only(&full) { "restart" } else { "yes" };
+        let kind = kind(name, &key, &value);
+        let text = if text.is_empty() { "As above.".into() } else { text.replace('|', "\\|") };
+        writeln!(page, "| `{key}` | {kind} | {default} | {reload} | {text} | {variable} |")
+            .expect("writing to a String cannot fail");
+    }
+}
+
+fn variable(key: &str) -> String {
+    format!("`IMPETUS_{}`", key.to_uppercase().replace('.', "__"))
+}
+
+/// The type of a setting, for people.
+fn kind(section: &str, key: &str, value: &Value) -> &'static str {
+    match (section, key, value) {
+        ("budget", "ram" | "gpu", _) => "size or `auto`",
+        (_, "ram" | "file" | "disk" | "memory" | "max_bytes" | "ram_reserve" | "gpu_reserve", _) => "size",
+        (_, "slots", _) => "integer or `auto`",
+        (_, _, Value::String(_) | Value::Datetime(_)) => "text",
+        (_, _, Value::Integer(_)) => "integer",
+        (_, _, Value::Float(_)) => "number",
+        (_, _, Value::Boolean(_)) => "`true` or `false`",
+        (_, _, Value::Array(_)) => "list of texts",
+        (_, _, Value::Table(_)) => "table of texts",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_that_of_this_example() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            kept == reference(),
+            "write it again: supervisor --print-config-reference > docs/configuration.md"
+        );
+    }
+
+    #[test]
+    fn every_setting_has_a_line() {
+        let page = reference();
+        let n_settings = EXAMPLE.lines().filter(is_setting).count();
+        let n_lines = page.lines().filter(|line| line.starts_with("| `")).count();
+        assert_eq!(n_lines, n_settings);
+        let check = |line: &str| assert!(page.contains(line), "{line} is not in\n{page}");
+        check("| `listen` | text | `\"127.0.0.1:8080\"` | yes |");
+        check("| `level` | text | `\"info\"` | restart |");
+        check("| `slots` | integer or `auto` | `\"auto\"` | yes |");
+        check(
+            "| `max_header_bytes` | integer | `65536` | yes | As above. | `IMPETUS_GATEWAY__MAX_HEADER_BYTES` |",
+        );
+        check("| `key` | text | – | yes | As above. | `IMPETUS_GATEWAY__TLS__KEY` |");
+    }
+
+    fn is_setting(line: &&str) -> bool {
+        line.starts_with('#')
+            && line.contains(" = ")
+            && line[1..].starts_with(|c: char| c.is_ascii_lowercase())
+    }
+}
