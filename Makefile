@@ -8,7 +8,7 @@ ARGS ?=
 # The engines' build scripts need the tools that tools/setup fetched.
 with_tools = tools/setup && . .tools/env &&
 programs = -p impetus-supervisor -p impetus-gateway -p impetus-worker-gguf -p impetus-worker-candle \
-	-p impetus-worker-onnx
+	-p impetus-worker-onnx -p impetus-fetcher
 
 # Programs and tests in one selection: with another one, features of shared crates differ and engines compile anew.
 all = --release --locked --workspace --bins --tests

@@ -15,6 +15,7 @@
 //!
 //! Cancelling needs nothing: a client that leaves drops the response, which drops the events.
 
+mod admin;
 mod openai;
 
 pub(crate) use openai::{ErrorCode, Refusal, Responses, no_such_method, no_such_path, written};
@@ -29,5 +30,5 @@ pub(crate) fn operation(path: &str) -> Option<&'static str> {
 
 /// The paths of all dialects.
 pub(crate) fn routes() -> Routes {
-    openai::routes()
+    openai::routes().merge(admin::routes())
 }

@@ -15,6 +15,7 @@ mod poison;
 mod queue;
 mod ranking;
 mod stint;
+mod store;
 mod supervisor;
 mod suspicion;
 mod unary;

@@ -16,12 +16,12 @@ class Impetus < Formula
 
   def install
     ENV["LIBCLANG_PATH"] = Formula["llvm"].opt_lib
-    packages = %w[supervisor gateway worker-gguf worker-candle worker-onnx]
+    packages = %w[supervisor gateway worker-gguf worker-candle worker-onnx fetcher]
     selection = packages.flat_map { |package| ["-p", "impetus-#{package}"] }
     system "cargo", "build", "--release", "--locked", *selection
 
     # The programs look for each other beside themselves, for libraries in ../lib and for models in ../models.
-    programs = %w[supervisor supervisorctl gateway worker-gguf worker-candle worker-onnx]
+    programs = %w[supervisor supervisorctl gateway worker-gguf worker-candle worker-onnx fetcher]
     (libexec/"bin").install programs.map { |program| "target/release/#{program}" }
     (libexec/"lib").install_symlink Dir[Formula["onnxruntime"].opt_lib/"libonnxruntime*.dylib"]
     (libexec/"models").install Dir["bundled/*/*.gguf"], Dir["bundled/*/impetus-*"].select { |path| File.directory?(path) }

@@ -39,6 +39,7 @@ scenarios! {
     swaps_and_reloads_are_not_noticed: "swap-and-reload",
     a_killed_supervisors_successor_takes_over: "supervisor-killed",
     without_a_supervisor_everything_ends: "supervisor-gone",
+    the_catalogue_survives_kills_at_any_moment: "catalogue",
     a_worker_cannot_leave_its_sandbox: "sandbox",
     requests_are_served_while_another_model_loads: "head-of-line",
     what_hangs_is_replaced: "hang",

@@ -1,6 +1,7 @@
 //! The scenarios.
 
 mod budget;
+mod catalogue;
 mod hangs;
 mod kills;
 mod memory;
@@ -43,6 +44,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "swap-and-reload", run: |plan, report| swaps::run(plan, report).boxed() },
     Scenario { name: "supervisor-killed", run: |plan, report| orphans::adopted(plan, report).boxed() },
     Scenario { name: "supervisor-gone", run: |plan, report| orphans::abandoned(plan, report).boxed() },
+    Scenario { name: "catalogue", run: |plan, report| catalogue::run(plan, report).boxed() },
     Scenario { name: "sandbox", run: |plan, report| sandbox::run(plan, report).boxed() },
     Scenario { name: "head-of-line", run: |plan, report| queue::run(plan, report).boxed() },
     Scenario { name: "hang", run: |plan, report| hangs::run(plan, report).boxed() },

@@ -118,3 +118,87 @@ async fn models_of_other_programs_are_served_from_where_they_are() {
     assert_eq!(fs::read(blob).unwrap(), model);
     assert!(server.stored().await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_is_sent_over_http() {
+    let server = Setup::new().set("pull.reserve='0B'").start().await;
+    let model = fs::read(bundled_model()).unwrap();
+    let digest = impetus_tests::hub::sha256(&model);
+    let send = async |query: &str, body: Vec<u8>| {
+        let path = format!("/admin/models?{query}");
+        let sent = server.http.request(reqwest::Method::POST, &path).body(body).send().await.unwrap();
+        (sent.status().as_u16(), sent.json::<serde_json::Value>().await.unwrap())
+    };
+    let (status, sent) = send(&format!("name=sent&sha256={digest}"), model.clone()).await;
+    assert_eq!((status, &sent["origin"]), (200, &"uploaded".into()), "{sent}");
+    assert!(server.counts("sent").await.contains("1 2 3"));
+
+    let refused = |(status, body): (u16, serde_json::Value)| (status, body["error"]["param"].clone());
+    assert_eq!(refused(send("name=sent", model.clone()).await), (409, "name".into()));
+    assert_eq!(refused(send("name=../x", model.clone()).await), (400, "name".into()));
+    assert_eq!(refused(send("name=x&file=../../x.gguf", model.clone()).await), (400, "file".into()));
+    assert_eq!(refused(send(&format!("name=x&sha256={}", "0".repeat(64)), model).await), (400, "sha256".into()));
+    let (status, body) = send("name=x", b"GGUF and nothing more".to_vec()).await;
+    assert!(status == 422 && body["error"]["message"].as_str().unwrap().contains("x cannot be served"), "{body}");
+    assert_eq!(server.stored().await, ["sent"]);
+    assert!(!server.has_staged());
+
+    let listed = server.http.get_json("/admin/models").await;
+    assert_eq!(listed["models"][0]["files"][0]["sha256"], digest);
+    let path = "/admin/models/sent";
+    let removed = server.http.request(reqwest::Method::DELETE, path).send().await.unwrap();
+    assert_eq!(removed.status(), 200);
+    assert!(server.stored().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_is_sent_as_a_form() {
+    let server = Setup::new().set("pull.reserve='0B'").start().await;
+    let mut form = Vec::new();
+    for entry in fs::read_dir(bundled("impetus-tiny-safetensors")).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        let head = format!("--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n");
+        form.extend([head.into_bytes(), fs::read(entry.path()).unwrap(), b"\r\n".to_vec()].concat());
+    }
+    form.extend(b"--edge--\r\n");
+    let request = server.http.request(reqwest::Method::POST, "/admin/models?name=folder");
+    let request = request.header("content-type", "multipart/form-data; boundary=edge").body(form);
+    let sent: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
+    assert_eq!(sent["format"], "candle", "{sent}");
+    assert!(server.counts("folder").await.contains("1 2 3"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_over_http_tells_how_it_goes() {
+    let hub = Hub::start().await;
+    hub.put("owner/tiny", tiny());
+    let server = setup(&hub).start().await;
+    let post = |body: serde_json::Value| server.http.request(reqwest::Method::POST, "/admin/pulls").json(&body);
+    let plan = post(serde_json::json!({ "model": "owner/tiny", "dry_run": true })).send().await.unwrap();
+    let plan: serde_json::Value = plan.json().await.unwrap();
+    assert_eq!((&plan["event"], &plan["name"]), (&"plan".into(), &"tiny-Q8_0".into()));
+    let pulled = post(serde_json::json!({ "model": "owner/tiny" })).send().await.unwrap().text().await.unwrap();
+    let events: Vec<&str> = pulled.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+    assert!(events[0].contains("\"event\":\"plan\""), "{pulled}");
+    assert!(events.last().unwrap().contains("\"event\":\"done\""), "{pulled}");
+    assert!(server.counts("tiny-Q8_0").await.contains("1 2 3"));
+
+    let address = format!("{}/cdn/owner/tiny/tiny-Q8_0.gguf", hub.url());
+    let refused = post(serde_json::json!({ "model": address, "stream": false })).send().await.unwrap();
+    assert_eq!(refused.status(), 403, "an address is for the owner alone");
+    let odd = post(serde_json::json!({ "model": "owner/tiny", "where": "/tmp" })).send().await.unwrap();
+    assert_eq!(odd.status(), 400);
+    let none = post(serde_json::json!({ "model": "owner/none" })).send().await.unwrap().text().await.unwrap();
+    assert!(none.contains("\"event\":\"error\"") && none.contains("owner/none is not there"), "{none}");
+
+    hub.allow(Some(hub.served() + 3_000_000));
+    hub.put("owner/other", Repository::default().with("other-Q8_0.gguf", fs::read(bundled_model()).unwrap()));
+    let begun = post(serde_json::json!({ "model": "owner/other", "stream": false })).send().await.unwrap();
+    assert_eq!(begun.status(), 200);
+    let pulls = server.http.get_json("/admin/pulls").await;
+    let id = pulls["pulls"][0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/admin/pulls/{id}?discard=true");
+    let stopped = server.http.request(reqwest::Method::DELETE, &path).send().await.unwrap();
+    assert_eq!(stopped.status(), 200);
+    assert_eq!(server.http.get_json("/admin/pulls").await["pulls"], serde_json::json!([]));
+}
