@@ -83,11 +83,14 @@ impl Terminal {
 
     /// Waits until `text` is written behind what was waited for before.
     pub(crate) async fn shows(&mut self, text: &str) {
-        let found = eventually_or(&self.written, || format!("the terminal shows {text:?}"), |written| {
-            let at = written[self.read..].windows(text.len()).position(|window| window == text.as_bytes());
-            at.map(|at| self.read + at + text.len())
+        let what = format!("the terminal shows {text:?}");
+        let (written, read) = (&self.written, self.read);
+        let end = eventually(&what, || {
+            let written = written.lock().unwrap();
+            let at = written[read..].windows(text.len()).position(|window| window == text.as_bytes());
+            std::future::ready(at.map(|at| read + at + text.len()))
         });
-        self.read = found.await;
+        self.read = end.await;
     }
 
     /// Everything written so far.
@@ -124,12 +127,4 @@ impl Drop for Terminal {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-async fn eventually_or<T>(
-    written: &Mutex<Vec<u8>>,
-    what: impl Fn() -> String,
-    look: impl Fn(&[u8]) -> Option<T>,
-) -> T {
-    eventually(&what(), || std::future::ready(look(&written.lock().unwrap()))).await
 }

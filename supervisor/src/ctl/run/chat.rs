@@ -2,11 +2,14 @@
 
 mod told;
 
-use std::{future::Future, process::ExitCode};
+use std::{future::Future, pin::pin, process::ExitCode, time::Duration};
 
 use impetus_proto::supervisor::{LoadRequest, supervisor_client::SupervisorClient};
 use serde_json::Value;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
 use tonic::transport::Channel;
 
 use super::{
@@ -29,6 +32,9 @@ use crate::ctl::{
 
 const PROMPT: &str = ">>> ";
 const MORE_PROMPT: &str = "... ";
+
+/// A load that takes longer is told of.
+const SOON: Duration = Duration::from_secs(1);
 
 /// What was said, and with whom.
 pub(super) struct Chat {
@@ -145,13 +151,23 @@ impl Chat {
 
     /// Has a model loaded and goes on with it.
     async fn load(&mut self, model: String) -> Result<Waited<Result<(), Failure>>, Failure> {
-        let loading = self.supervisor.load(LoadRequest { model: model.clone() });
-        Ok(match wait(&mut self.ends, loading).await? {
-            Waited::Over(Ok(_)) => {
-                self.wish.model = model;
-                Waited::Over(Ok(()))
+        let (supervisor, screen) = (&mut self.supervisor, &mut self.screen);
+        let loading = async {
+            let mut loading = pin!(supervisor.load(LoadRequest { model: model.clone() }));
+            if let Ok(loaded) = timeout(SOON, &mut loading).await {
+                return Ok(loaded);
             }
-            Waited::Over(Err(status)) => Waited::Over(Err(status.into())),
+            screen.note(&format!("loading {model}"))?;
+            Ok::<_, Failure>(loading.await)
+        };
+        Ok(match wait(&mut self.ends, loading).await? {
+            Waited::Over(loaded) => Waited::Over(match loaded? {
+                Ok(_) => {
+                    self.wish.model = model;
+                    Ok(())
+                }
+                Err(status) => Err(status.into()),
+            }),
             Waited::Stopped => Waited::Stopped,
             Waited::Ended(number) => Waited::Ended(number),
         })

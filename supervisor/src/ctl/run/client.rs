@@ -29,7 +29,6 @@ const ERROR_BYTES: usize = 16 << 10;
 const ANSWER_BYTES: usize = 64 << 20;
 
 /// Asks one gateway.
-#[derive(Debug)]
 pub(super) struct Client {
     authority: String,
     key: Option<String>,

@@ -87,8 +87,7 @@ impl Command {
 /// What /help says.
 pub(super) fn help() -> String {
     format!(
-        "\
-  /clear             forgets the conversation
+        "  /clear             forgets the conversation
   /system TEXT       instructions for the model; without TEXT none
   /set KEY VALUE     a parameter; without VALUE as the server has it
   /show              model, instructions, parameters
