@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     chat::with,
-    crash::kill_worker,
-    harness::{Setup, chat},
+    harness::{Setup, Signal, chat, signal},
 };
 
 /// What is in `/metrics` only once something has happened that this test does not bring about.
@@ -36,7 +35,9 @@ fn names(text: &str) -> BTreeSet<String> {
         names.insert(bare.unwrap_or(&name).to_owned());
     }
     // Names of crates, of which the sources are.
-    names.retain(|name| !matches!(&**name, "impetus_config" | "impetus_proto" | "impetus_gateway" | "impetus_runtime"));
+    names.retain(|name| {
+        !matches!(&**name, "impetus_config" | "impetus_proto" | "impetus_gateway" | "impetus_runtime")
+    });
     names
 }
 
@@ -51,15 +52,22 @@ fn known() -> BTreeSet<String> {
 #[tokio::test]
 async fn a_server_shows_the_metrics_that_the_sources_and_the_page_name() {
     let server = Setup::new().start().await;
-    let mut stream = server.http.stream(&chat("count from 1 to 100")).await;
-    stream.read_texts(4).await;
-    kill_worker(&server, "impetus-tiny").await;
-    stream.whole().await;
+    server.http.ask(&chat("Say PONG")).await;
+    // Stopped, it holds the request without answering it.
+    let pid = server.worker().await.pid;
+    signal(pid, Signal::SIGSTOP);
+    let kill = async {
+        server.worker_when("the request holds the worker", |worker| worker.leases == 1).await;
+        signal(pid, Signal::SIGKILL);
+    };
+    let body = chat("count from 1 to 10");
+    tokio::join!(server.http.ask(&body), kill);
     server.http.refused(&with(chat("Say PONG"), &json!({"model": "nobody"}))).await;
     let shown = server.http.get("/metrics").await.text().await.unwrap();
     let expected: BTreeSet<_> = known().into_iter().filter(|name| !RARE.contains(&&**name)).collect();
     let kinds = shown.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-    let shown_names: BTreeSet<_> = kinds.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
+    let shown_names: BTreeSet<_> =
+        kinds.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
     assert_eq!(shown_names, expected);
     for line in [
         r#"impetus_errors_total{endpoint="/v1/chat/completions",code="model_not_found"} 1"#,
@@ -98,7 +106,8 @@ fn dashboard_and_alerts_name_metrics_that_there_are() {
     let mut n_alerts = 0;
     while let Some(line) = lines.next() {
         let Some(name) = line.trim().strip_prefix("- alert: ") else { continue };
-        let mut expression = lines.next().and_then(|line| line.trim().strip_prefix("expr: ")).unwrap().to_owned();
+        let mut expression =
+            lines.next().and_then(|line| line.trim().strip_prefix("expr: ")).unwrap().to_owned();
         if expression == ">-" {
             expression.clear();
             while let Some(more) = lines.next_if(|line| line.starts_with("          ")) {

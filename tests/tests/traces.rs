@@ -24,8 +24,8 @@ use tonic::{Request, Response, Status, metadata::MetadataMap, transport::server:
 
 use crate::{
     chat::with,
-    crash::kill_worker,
-    harness::{Server, Setup, chat, eventually},
+    crash::{endless, kill_worker},
+    harness::{EventStream, Server, Setup, chat, eventually},
 };
 
 const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -196,12 +196,11 @@ async fn a_request_is_one_tree_of_three_processes_within_its_clients_trace() {
 async fn a_lost_worker_and_its_successor_are_in_the_trace_of_the_request() {
     let mut collector = Collector::start();
     let server = collector.setup().start().await;
-    let mut body = with(chat("count from 1 to 100"), &json!({"stream": true}));
-    body["stream_options"] = json!({"include_usage": true});
-    let mut stream = crate::harness::EventStream::of(ask(&server, "trace-2", &body).await);
+    let body = with(endless(), &json!({"stream": true, "stream_options": {"include_usage": true}}));
+    let mut stream = EventStream::of(ask(&server, "trace-2", &body).await);
     stream.read_texts(8).await;
     kill_worker(&server, "impetus-tiny").await;
-    assert_eq!(stream.whole().await.finish_reason, "stop");
+    assert_eq!(stream.whole().await.finish_reason, "length");
 
     let spans = collector.request("trace-2").await;
     let root = only(&spans, "impetus-gateway", "POST /v1/chat/completions");
@@ -274,6 +273,34 @@ async fn a_collector_that_is_not_there_costs_no_request_anything() {
         (n > 0).then_some(n)
     };
     assert_eq!(eventually("the log says so", warnings).await, 1);
+}
+
+#[tokio::test]
+async fn a_reload_turns_traces_on() {
+    let mut collector = Collector::start();
+    let server = Setup::new().start().await;
+    assert_eq!(ask(&server, "untraced", &chat("Say PONG")).await.status(), 200);
+    let path = server.path("impetus.toml");
+    let mut config = std::fs::read_to_string(&path).unwrap();
+    config.push_str(&format!("\n[telemetry]\notlp_endpoint = 'http://{}'\n", collector.address));
+    std::fs::write(&path, config).unwrap();
+    let reload = server.ctl(&["reload"]).await;
+    assert_eq!(
+        (reload.code, reload.out.as_str()),
+        (0, "telemetry.otlp_endpoint is in force\n"),
+        "{reload:?}"
+    );
+    // The connection is the former gateway's, which answers on it once more.
+    assert_eq!(ask(&server, "last", &chat("Say PONG")).await.status(), 200);
+    assert_eq!(ask(&server, "traced", &chat("Say PONG")).await.status(), 200);
+    let spans = collector.request("traced").await;
+    only(&spans, "impetus-gateway", "POST /v1/chat/completions");
+    assert!(
+        collector
+            .spans
+            .iter()
+            .all(|told| told.attribute("impetus.request_id").as_deref() != Some("untraced"))
+    );
 }
 
 #[tokio::test]

@@ -159,6 +159,16 @@ fn values_that_no_server_can_run_with_are_refused() {
     check("prefixes.file=1B", "\"0B\" or at least \"1MiB\"");
     check("prefixes.disk=0B", "at least \"1MiB\"");
     check("prefixes.disk=8", size::EXPECTED);
+    let collector = "the address of a collector, such as \"http://127.0.0.1:4317\"";
+    for address in ["", "127.0.0.1:4317", "http://", "http:///path", "grpc://a", "http://a b"] {
+        check(&format!("telemetry.otlp_endpoint={address}"), collector);
+    }
+    check("telemetry.otlp_protocol=tcp", "grpc or http/protobuf");
+    check("telemetry.otlp_headers=", "the path of a file");
+    check("telemetry.otlp_timeout_s=0", "a number from 1 to 3600");
+    check("telemetry.sample_ratio=1.1", "a number from 0.0 to 1.0");
+    check("telemetry.sample_ratio=nan", "a number from 0.0 to 1.0");
+    check("telemetry.max_queue=0", "a number from 1 to 100000");
     check("workers.gguf.speculation=draft", "lookup or off");
     check("workers.gguf.speculation=true", "lookup or off");
     check("model=[{name=\"a\",speculation=\"Lookup\"}]", "lookup or off");
