@@ -18,7 +18,7 @@ mod source;
 mod transfer;
 mod web;
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{fs::File, path::Path, process::ExitCode, sync::Arc};
 
 use impetus_proto::fetch::{FetchSpec, Fetched};
 use impetus_telemetry::{Format, init};
@@ -28,6 +28,9 @@ use crate::{error::FetchError, link::Link, plan::Planned, progress::Progress, tr
 
 /// The program was not started by a supervisor.
 const EXIT_USAGE: u8 = 2;
+
+/// The file, within the staging folder, that who uses it has locked.
+const LOCK: &str = "lock";
 
 /// Threads for connections; what is computed of files is computed on others.
 const THREADS: usize = 2;
@@ -67,6 +70,7 @@ fn log_as_told(spec: &FetchSpec) {
 fn fetch(link: &Link, spec: &FetchSpec) -> Result<Option<Fetched>, FetchError> {
     let staging = Path::new(&spec.staging);
     sandbox::enter(staging);
+    let _turn = turn(staging)?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder
         .worker_threads(THREADS)
@@ -85,6 +89,15 @@ fn fetch(link: &Link, spec: &FetchSpec) -> Result<Option<Fetched>, FetchError> {
     // What has not been written by now is fetched again.
     runtime.shutdown_background();
     done
+}
+
+/// Waits until no other fetcher, as one that is about to end, uses the folder.
+fn turn(staging: &Path) -> Result<File, FetchError> {
+    let path = staging.join(LOCK);
+    let disk = |source| FetchError::disk(&path, source);
+    let file = File::create(&path).map_err(disk)?;
+    file.lock().map_err(disk)?;
+    Ok(file)
 }
 
 async fn bring(link: &Link, spec: &FetchSpec, staging: &Path) -> Result<Fetched, FetchError> {

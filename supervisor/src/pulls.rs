@@ -5,24 +5,23 @@
 mod course;
 mod fetcher;
 mod spec;
+mod task;
 
 use std::{
     collections::HashMap,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use impetus_models::{ModelName, Reference};
 use impetus_proto::{
     Code, Error,
-    fetch::{FetchSpec, Fetched, File, Plan},
+    fetch::{FetchSpec, Plan},
 };
 use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::{mpsc, watch},
     task::spawn_blocking,
-    time::sleep,
 };
 
 use self::{
@@ -35,13 +34,8 @@ pub use self::{
 };
 use crate::{
     catalog::Library,
-    store::{Arrival, Digest, Kept, KeptFile, Origin, PullRow, PullState, Store, StoreError},
+    store::{Arrival, Kept, PullRow, PullState, Store, StoreError},
 };
-
-/// Deaths of a fetcher in a row, without anything having come, after which a pull has failed.
-const MAX_DEATHS: u32 = 5;
-/// The delay after the first of them; each further one doubles.
-const FIRST_DELAY: Duration = Duration::from_millis(100);
 
 /// Pulls that may run at once.
 const MAX_RUNNING: usize = 16;
@@ -89,13 +83,6 @@ pub struct Wanted {
     pub format: String,
     /// Whether it goes on when nobody follows it.
     pub detach: bool,
-}
-
-/// How a pull ended.
-enum End {
-    Done(Box<Kept>),
-    Failed(Error),
-    Stopped(Stop),
 }
 
 impl Pulls {
@@ -196,9 +183,7 @@ impl Pulls {
         let running = self.running();
         let now = |row: PullRow| match running.get(&row.id) {
             Some(pull) => {
-                let course = pull.states.borrow();
-                let bytes = course.progress.as_ref().map_or(row.bytes, |progress| progress.bytes);
-                let total_bytes = course.plan.as_ref().map_or(row.total_bytes, |plan| plan.total_bytes);
+                let (bytes, total_bytes) = pull.states.borrow().bytes_of(&row);
                 PullRow {
                     state: PullState::Running,
                     detached: pull.itself.is_some(),
@@ -250,7 +235,11 @@ impl Pulls {
         Some(Follower::new(pull.states.clone(), interest))
     }
 
+    /// Begins a pull, unless somebody has begun it meanwhile.
     fn begin(&self, row: PullRow, by_itself: bool) -> Follower {
+        if let Some(follower) = self.join(&row.id, row.detached) {
+            return follower;
+        }
         let (tell, states) = watch::channel(Course::default());
         let (interest, interested) = mpsc::channel(1);
         let (stop, stopped) = watch::channel(None);
@@ -259,161 +248,6 @@ impl Pulls {
         self.running().insert(row.id.clone(), running);
         tokio::spawn(self.clone().run(row, tell, interested, stopped));
         Follower::new(states, interest)
-    }
-
-    /// One pull from its beginning to its end.
-    async fn run(
-        self,
-        row: PullRow,
-        tell: watch::Sender<Course>,
-        mut interested: mpsc::Receiver<Interest>,
-        mut stopped: watch::Receiver<Option<Stop>>,
-    ) {
-        let end = tokio::select! {
-            end = self.fetch(&row, &tell) => end,
-            // Nobody sends anything: that there is nothing to come means that nobody follows.
-            _ = interested.recv() => End::Stopped(Stop::Keep),
-            stop = stopped.wait_for(Option::is_some) => End::Stopped(stop.ok().and_then(|stop| *stop).unwrap_or(Stop::Keep)),
-        };
-        let (bytes, total_bytes) = {
-            let course = tell.borrow();
-            let bytes = course.progress.as_ref().map_or(row.bytes, |progress| progress.bytes);
-            (bytes, course.plan.as_ref().map_or(row.total_bytes, |plan| plan.total_bytes))
-        };
-        let stopped = PullRow { bytes, total_bytes, ..row.clone() };
-        let told = match end {
-            End::Done(kept) => {
-                tracing::info!(reference = row.reference, model = %kept.name, "pulled");
-                self.give_up_quietly(&row.id).await;
-                Ok(kept)
-            }
-            End::Failed(error) => {
-                tracing::warn!(reference = row.reference, %error, "not pulled");
-                self.note(PullRow { state: PullState::Failed, detail: error.message.clone(), ..stopped })
-                    .await;
-                Err(error)
-            }
-            End::Stopped(Stop::Discard) => {
-                self.give_up_quietly(&row.id).await;
-                Err(Error::new(Code::Conflict, "the pull was stopped, and what had come was given up"))
-            }
-            End::Stopped(Stop::Keep) => {
-                self.note(PullRow { state: PullState::Stopped, detail: "it was stopped".into(), ..stopped })
-                    .await;
-                Err(Error::new(Code::Conflict, "the pull was stopped; the same command goes on from there"))
-            }
-        };
-        self.running().remove(&row.id);
-        tell.send_modify(|course| course.end = Some(told));
-    }
-
-    async fn fetch(&self, row: &PullRow, tell: &watch::Sender<Course>) -> End {
-        let mut deaths = 0;
-        loop {
-            let before = tell.borrow().bytes();
-            match self.fetch_once(row, tell).await {
-                Ok(End::Failed(error)) if error.code() == Code::Unspecified => {
-                    deaths = if tell.borrow().bytes() > before { 0 } else { deaths + 1 };
-                    if deaths >= MAX_DEATHS {
-                        return End::Failed(died(&error.message));
-                    }
-                    tracing::warn!(
-                        reference = row.reference,
-                        cause = error.message,
-                        "the fetcher died; going on with another"
-                    );
-                    sleep(FIRST_DELAY * (1 << deaths)).await;
-                }
-                Ok(end) => return end,
-                Err(error) => return End::Failed(error),
-            }
-        }
-    }
-
-    /// What one fetcher makes of it; an error without a code is that it died.
-    async fn fetch_once(&self, row: &PullRow, tell: &watch::Sender<Course>) -> Result<End, Error> {
-        let spec = self.spec(&row.id, &row.reference, &row.format, false).await?;
-        let (settle, mut settled) = mpsc::channel(1);
-        let fetching = self.0.fetcher.run(spec, |said| match said {
-            Said::Plan(plan) => {
-                // There is one plan, and room for it.
-                let _ = settle.try_send(plan.clone());
-                tell.send_modify(|course| course.plan = Some(plan));
-            }
-            Said::Progress(progress) => tell.send_modify(|course| course.progress = Some(progress)),
-        });
-        tokio::pin!(fetching);
-        let mut plan = None;
-        loop {
-            tokio::select! {
-                outcome = &mut fetching => {
-                    let plan = plan.take().or_else(|| settled.try_recv().ok());
-                    return Ok(match (outcome, plan) {
-                        (Outcome::Fetched(fetched), Some(plan)) => self.arrive(row, &plan, fetched).await,
-                        (Outcome::Fetched(_), None) => End::Failed(died("it had no plan")),
-                        (Outcome::Failed(error), _) => End::Failed(error),
-                        (Outcome::Died(cause), _) => End::Failed(Error::new(Code::Unspecified, cause)),
-                    });
-                }
-                Some(planned) = settled.recv() => {
-                    if let Some(kept) = self.present(row, &planned).await? {
-                        return Ok(End::Done(Box::new(kept)));
-                    }
-                    plan = Some(planned);
-                }
-            }
-        }
-    }
-
-    /// The model of this plan when it is here already. An error: its name is another's.
-    async fn present(&self, row: &PullRow, plan: &Plan) -> Result<Option<Kept>, Error> {
-        let name = name_of(row, plan)?;
-        let (store, wanted) = (self.0.store.clone(), name.to_string());
-        let kept = blocking(move || match store.find(&wanted) {
-            Err(StoreError::Absent { .. }) => Ok(None),
-            found => found.map(Some),
-        })
-        .await?;
-        let taken = |by: &str| {
-            let message = format!("{name} is the name of {by} already; give this one another with --name");
-            Error::new(Code::Conflict, message).with_param("name")
-        };
-        let Some(kept) = kept else {
-            let catalog = self.0.library.catalog();
-            return match catalog.get(&name) {
-                Some(model) => Err(taken(&format!("the model at {}", model.path.display()))),
-                None => Ok(None),
-            };
-        };
-        if kept.damage.is_none() && is_same(&kept, &plan.files) {
-            return Ok(Some(kept));
-        }
-        let is_kin = match (kept.source.parse::<Reference>(), row.reference.parse::<Reference>()) {
-            (Ok(a), Ok(b)) => a.is_kin(&b),
-            _ => false,
-        };
-        if is_kin { Ok(None) } else { Err(taken(&format!("a model of the store ({})", kept.source))) }
-    }
-
-    /// Makes what has come a model.
-    async fn arrive(&self, row: &PullRow, plan: &Plan, fetched: Fetched) -> End {
-        let arrival = name_of(row, plan).and_then(|name| {
-            let files: Result<Vec<KeptFile>, Error> = fetched.files.into_iter().map(kept_file).collect();
-            Ok(Arrival {
-                name,
-                origin: Origin::Pulled,
-                source: row.reference.clone(),
-                revision: plan.revision.clone(),
-                files: files?,
-            })
-        });
-        match arrival {
-            Ok(arrival) => match self.publish(row.id.clone(), arrival).await {
-                Ok(kept) => End::Done(Box::new(kept)),
-                Err(error) => End::Failed(error),
-            },
-            Err(error) => End::Failed(error),
-        }
     }
 
     /// Makes what is staged a model that can be served.
@@ -467,12 +301,6 @@ impl Pulls {
         blocking(move || store.forget_pull(&id).and_then(|()| store.discard(&id))).await
     }
 
-    async fn give_up_quietly(&self, id: &str) {
-        if let Err(error) = self.give_up(id).await {
-            tracing::error!(%error, id, "what is left of a pull is not removed");
-        }
-    }
-
     async fn note(&self, row: PullRow) {
         let store = self.0.store.clone();
         if let Err(error) = blocking(move || store.put_pull(&row)).await {
@@ -489,29 +317,6 @@ impl Pulls {
 fn id_of(reference: &str, name: &str, format: &str) -> String {
     let digest = Sha256::digest(format!("{reference}\0{name}\0{format}"));
     digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
-}
-
-fn name_of(row: &PullRow, plan: &Plan) -> Result<ModelName, Error> {
-    let name = if row.name.is_empty() { &plan.name } else { &row.name };
-    ModelName::new(name).map_err(|error| Error::invalid("name", error.to_string()))
-}
-
-/// Whether these are the files that a server has, as far as it tells their content.
-fn is_same(kept: &Kept, files: &[File]) -> bool {
-    kept.files.len() == files.len()
-        && files.iter().all(|file| {
-            let own = kept.files.iter().find(|own| own.path == Path::new(&file.path));
-            let is_content = |own: &KeptFile| {
-                file.sha256.is_empty() || own.sha256.is_some_and(|digest| digest.to_string() == file.sha256)
-            };
-            own.is_some_and(|own| own.bytes == file.bytes && is_content(own))
-        })
-}
-
-fn kept_file(file: File) -> Result<KeptFile, Error> {
-    let digest: Result<Digest, _> = file.sha256.parse();
-    let sha256 = digest.map_err(|_| Error::internal("the fetcher told no digest of a file"))?;
-    Ok(KeptFile { path: file.path.into(), bytes: file.bytes, sha256: Some(sha256), modified_ns: 0 })
 }
 
 fn died(cause: &str) -> Error {

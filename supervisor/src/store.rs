@@ -152,7 +152,7 @@ impl Store {
 
     /// Gives up what has come.
     pub fn discard(&self, id: &str) -> Result<(), StoreError> {
-        Folder::remove(&self.folder.staging(id))
+        self.folder.discard(id)
     }
 
     /// Makes what has come a model, in place of the one that had its name, or says why it is none; that is given up.

@@ -8,7 +8,7 @@ use impetus_proto::{
 };
 use tokio::sync::{mpsc, watch};
 
-use crate::store::Kept;
+use crate::store::{Kept, PullRow};
 
 /// Nothing is ever sent; a sender is the wish that the pull goes on.
 pub(super) type Interest = Infallible;
@@ -34,6 +34,12 @@ pub struct Follower {
 impl Course {
     pub(super) fn bytes(&self) -> u64 {
         self.progress.as_ref().map_or(0, |progress| progress.bytes)
+    }
+
+    /// Bytes that are here and bytes in all, as far as is known; else as they were.
+    pub(super) fn bytes_of(&self, row: &PullRow) -> (u64, u64) {
+        let bytes = self.progress.as_ref().map_or(row.bytes, |progress| progress.bytes);
+        (bytes, self.plan.as_ref().map_or(row.total_bytes, |plan| plan.total_bytes))
     }
 }
 

@@ -81,14 +81,21 @@ impl Folder {
     pub(super) fn retire(&self, name: &ModelName) -> Result<u64, StoreError> {
         let place = self.of(name);
         let freed = self.files(name)?.iter().map(|file| file.bytes).sum();
-        let number = self.retired.fetch_add(1, Ordering::Relaxed);
-        let target = self.root.join(TRASH).join(format!("{}-{number}", std::process::id()));
-        match fs::rename(&place, &target) {
+        match fs::rename(&place, self.next_in_trash()) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
             renamed => renamed.map_err(failed("move away", &place))?,
         }
         sync_folder(&self.root)?;
         Ok(freed)
+    }
+
+    /// Removes what was staged, whoever may still write into it: a folder that is elsewhere gets no new files.
+    pub(super) fn discard(&self, id: &str) -> Result<(), StoreError> {
+        let staged = self.staging(id);
+        match fs::rename(&staged, self.next_in_trash()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            renamed => renamed.map_err(failed("move away", &staged)).and_then(|()| self.empty_trash()),
+        }
     }
 
     /// Removes what was taken out of sight. Processes that have it open keep it until they end.
@@ -129,6 +136,12 @@ impl Folder {
     /// The files of a model as they are, without digests.
     pub(super) fn files(&self, name: &ModelName) -> Result<Vec<KeptFile>, StoreError> {
         files(&self.of(name))
+    }
+
+    /// A name in the trash that nothing has had.
+    fn next_in_trash(&self) -> PathBuf {
+        let number = self.retired.fetch_add(1, Ordering::Relaxed);
+        self.root.join(TRASH).join(format!("{}-{number}", std::process::id()))
     }
 
     pub(super) fn free_bytes(&self) -> u64 {

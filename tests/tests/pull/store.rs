@@ -137,9 +137,15 @@ async fn a_model_is_sent_over_http() {
     assert_eq!(refused(send("name=sent", model.clone()).await), (409, "name".into()));
     assert_eq!(refused(send("name=../x", model.clone()).await), (400, "name".into()));
     assert_eq!(refused(send("name=x&file=../../x.gguf", model.clone()).await), (400, "file".into()));
-    assert_eq!(refused(send(&format!("name=x&sha256={}", "0".repeat(64)), model).await), (400, "sha256".into()));
+    assert_eq!(
+        refused(send(&format!("name=x&sha256={}", "0".repeat(64)), model).await),
+        (400, "sha256".into())
+    );
     let (status, body) = send("name=x", b"GGUF and nothing more".to_vec()).await;
-    assert!(status == 422 && body["error"]["message"].as_str().unwrap().contains("x cannot be served"), "{body}");
+    assert!(
+        status == 422 && body["error"]["message"].as_str().unwrap().contains("x cannot be served"),
+        "{body}"
+    );
     assert_eq!(server.stored().await, ["sent"]);
     assert!(!server.has_staged());
 
@@ -157,7 +163,8 @@ async fn a_folder_is_sent_as_a_form() {
     let mut form = Vec::new();
     for entry in fs::read_dir(bundled("impetus-tiny-safetensors")).unwrap().flatten() {
         let name = entry.file_name().into_string().unwrap();
-        let head = format!("--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n");
+        let head =
+            format!("--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n");
         form.extend([head.into_bytes(), fs::read(entry.path()).unwrap(), b"\r\n".to_vec()].concat());
     }
     form.extend(b"--edge--\r\n");
@@ -173,11 +180,13 @@ async fn a_pull_over_http_tells_how_it_goes() {
     let hub = Hub::start().await;
     hub.put("owner/tiny", tiny());
     let server = setup(&hub).start().await;
-    let post = |body: serde_json::Value| server.http.request(reqwest::Method::POST, "/admin/pulls").json(&body);
+    let post =
+        |body: serde_json::Value| server.http.request(reqwest::Method::POST, "/admin/pulls").json(&body);
     let plan = post(serde_json::json!({ "model": "owner/tiny", "dry_run": true })).send().await.unwrap();
     let plan: serde_json::Value = plan.json().await.unwrap();
     assert_eq!((&plan["event"], &plan["name"]), (&"plan".into(), &"tiny-Q8_0".into()));
-    let pulled = post(serde_json::json!({ "model": "owner/tiny" })).send().await.unwrap().text().await.unwrap();
+    let pulled =
+        post(serde_json::json!({ "model": "owner/tiny" })).send().await.unwrap().text().await.unwrap();
     let events: Vec<&str> = pulled.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
     assert!(events[0].contains("\"event\":\"plan\""), "{pulled}");
     assert!(events.last().unwrap().contains("\"event\":\"done\""), "{pulled}");

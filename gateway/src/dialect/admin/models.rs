@@ -15,7 +15,8 @@ use crate::{dialect::Refusal, server::Gateway};
 
 /// The models of the store, and the room that there is.
 pub(super) async fn list(State(gateway): State<Gateway>) -> Result<Json<Value>, Refusal> {
-    let listed = gateway.upstream.store().await?.list(ListRequest {}).await.map_err(Error::from)?.into_inner();
+    let listed =
+        gateway.upstream.store().await?.list(ListRequest {}).await.map_err(Error::from)?.into_inner();
     Ok(Json(json!({
         "models": listed.models.iter().map(stored).collect::<Vec<_>>(),
         "disk_bytes": listed.disk_bytes,

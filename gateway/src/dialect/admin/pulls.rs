@@ -60,7 +60,10 @@ pub(super) async fn list(State(gateway): State<Gateway>) -> Result<Json<Value>, 
 }
 
 /// Fetches a model. A client that goes away stops what it has not asked to go on by itself.
-pub(super) async fn create(State(gateway): State<Gateway>, request: Request<Body>) -> Result<Response, Refusal> {
+pub(super) async fn create(
+    State(gateway): State<Gateway>,
+    request: Request<Body>,
+) -> Result<Response, Refusal> {
     let body = read_body(request, gateway.limits).await?;
     let wish: Wish = serde_json::from_slice(&body)
         .map_err(|error| Error::invalid("", format!("the body is no wish for a model: {error}")))?;

@@ -88,8 +88,10 @@ async fn take(
         if named.file.is_some() || named.sha256.is_some() {
             return Err(Error::invalid("file", "a form names its files itself; leave out file and sha256"));
         }
-        let form: Multipart =
-            request.extract().await.map_err(|error| Error::invalid("", format!("the form cannot be read: {error}")))?;
+        let form: Multipart = request
+            .extract()
+            .await
+            .map_err(|error| Error::invalid("", format!("the form cannot be read: {error}")))?;
         take_form(folder, form, limits).await?;
         return Ok(HashMap::new());
     }
@@ -163,7 +165,8 @@ fn broken(cause: &str) -> Error {
 }
 
 fn disk(error: &std::io::Error) -> Error {
-    let code = if error.kind() == std::io::ErrorKind::StorageFull { Code::NoCapacity } else { Code::Internal };
+    let code =
+        if error.kind() == std::io::ErrorKind::StorageFull { Code::NoCapacity } else { Code::Internal };
     Error::new(code, format!("the model cannot be written: {error}; check the disk of models.store"))
 }
 

@@ -69,7 +69,7 @@ async fn churn(mut store: StoreClient<Channel>, first: usize, changes: &mut usiz
         while events.message().await?.is_some() {}
         *changes += 1;
         // Every second one goes again.
-        if *changes % 2 == 0 {
+        if (*changes).is_multiple_of(2) {
             store.remove(RemoveRequest { model: (*name).into() }).await?;
             *changes += 1;
         }
@@ -83,8 +83,10 @@ async fn check(site: &Site) -> anyhow::Result<()> {
     let listed = client(site).await?.list(ListRequest {}).await?.into_inner().models;
     let names: BTreeSet<String> = listed.iter().map(|model| model.name.clone()).collect();
     let entries = fs::read_dir(site.path("state/models"))?.flatten();
-    let folders: BTreeSet<String> =
-        entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| !name.starts_with('.')).collect();
+    let folders: BTreeSet<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| !name.starts_with('.'))
+        .collect();
     ensure!(names == folders, "the catalogue has {names:?}, and there are {folders:?}");
     listed.iter().try_for_each(is_whole)
 }

@@ -1,0 +1,223 @@
+//! One pull from its beginning to its end.
+
+use std::{path::Path, time::Duration};
+
+use impetus_models::{ModelName, Reference};
+use impetus_proto::{
+    Code, Error,
+    fetch::{Fetched, File, Plan},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time::sleep,
+};
+
+use super::{
+    Course, Pulls, Stop, blocking,
+    course::Interest,
+    died,
+    fetcher::{Outcome, Said},
+};
+use crate::store::{Arrival, Digest, Kept, KeptFile, Origin, PullRow, PullState, StoreError};
+
+/// Deaths of a fetcher in a row, without anything having come, after which a pull has failed.
+const MAX_DEATHS: u32 = 5;
+/// The delay after the first of them; each further one doubles.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+
+/// How a pull ended.
+enum End {
+    Done(Box<Kept>),
+    Failed(Error),
+    Stopped(Stop),
+}
+
+/// What one fetcher made of it.
+enum Attempt {
+    Done(Box<Kept>),
+    Died(String),
+}
+
+impl Pulls {
+    /// Fetches until it is done, cannot be, or is to stop, and tells what became of it.
+    pub(super) async fn run(
+        self,
+        row: PullRow,
+        tell: watch::Sender<Course>,
+        mut interested: mpsc::Receiver<Interest>,
+        mut stopped: watch::Receiver<Option<Stop>>,
+    ) {
+        let end = tokio::select! {
+            fetched = self.fetch(&row, &tell) => fetched.map_or_else(End::Failed, End::Done),
+            // Nobody sends anything: that there is nothing to come means that nobody follows.
+            _ = interested.recv() => End::Stopped(Stop::Keep),
+            stop = stopped.wait_for(Option::is_some) => {
+                End::Stopped(stop.ok().and_then(|stop| *stop).unwrap_or(Stop::Keep))
+            }
+        };
+        let (bytes, total_bytes) = tell.borrow().bytes_of(&row);
+        let stopped = PullRow { bytes, total_bytes, ..row.clone() };
+        let told = match end {
+            End::Done(kept) => {
+                tracing::info!(reference = row.reference, model = %kept.name, "pulled");
+                self.forget(&row.id).await;
+                Ok(kept)
+            }
+            End::Failed(error) => {
+                tracing::warn!(reference = row.reference, %error, "not pulled");
+                let detail = error.message.clone();
+                self.note(PullRow { state: PullState::Failed, detail, ..stopped }).await;
+                Err(error)
+            }
+            End::Stopped(Stop::Discard) => {
+                self.forget(&row.id).await;
+                Err(Error::new(Code::Conflict, "the pull was stopped, and what had come was given up"))
+            }
+            End::Stopped(Stop::Keep) => {
+                let detail = "it was stopped".to_owned();
+                self.note(PullRow { state: PullState::Stopped, detail, ..stopped }).await;
+                Err(Error::new(Code::Conflict, "the pull was stopped; the same command goes on from there"))
+            }
+        };
+        self.running().remove(&row.id);
+        tell.send_modify(|course| course.end = Some(told));
+    }
+
+    /// One fetcher after the other, as long as each brings something.
+    async fn fetch(&self, row: &PullRow, tell: &watch::Sender<Course>) -> Result<Box<Kept>, Error> {
+        let mut deaths = 0;
+        loop {
+            let before = tell.borrow().bytes();
+            match self.fetch_once(row, tell).await? {
+                Attempt::Done(kept) => return Ok(kept),
+                Attempt::Died(cause) => {
+                    deaths = if tell.borrow().bytes() > before { 0 } else { deaths + 1 };
+                    if deaths >= MAX_DEATHS {
+                        return Err(died(&cause));
+                    }
+                    tracing::warn!(
+                        reference = row.reference,
+                        cause,
+                        "the fetcher died; going on with another"
+                    );
+                    sleep(FIRST_DELAY * (1 << deaths)).await;
+                }
+            }
+        }
+    }
+
+    async fn fetch_once(&self, row: &PullRow, tell: &watch::Sender<Course>) -> Result<Attempt, Error> {
+        let spec = self.spec(&row.id, &row.reference, &row.format, false).await?;
+        let (settle, mut settled) = mpsc::channel(1);
+        let fetching = self.0.fetcher.run(spec, |said| match said {
+            Said::Plan(plan) => {
+                // There is one plan, and room for it.
+                let _ = settle.try_send(plan.clone());
+                tell.send_modify(|course| course.plan = Some(plan));
+            }
+            Said::Progress(progress) => tell.send_modify(|course| course.progress = Some(progress)),
+        });
+        tokio::pin!(fetching);
+        let mut plan = None;
+        loop {
+            tokio::select! {
+                Some(planned) = settled.recv() => {
+                    if let Some(kept) = self.present(row, &planned).await? {
+                        return Ok(Attempt::Done(Box::new(kept)));
+                    }
+                    plan = Some(planned);
+                }
+                outcome = &mut fetching => {
+                    return match outcome {
+                        Outcome::Fetched(fetched) => {
+                            let unchecked = settled.try_recv().ok();
+                            if let Some(planned) = &unchecked
+                                && let Some(kept) = self.present(row, planned).await?
+                            {
+                                return Ok(Attempt::Done(Box::new(kept)));
+                            }
+                            let plan = plan.or(unchecked).ok_or_else(|| died("it had no plan"))?;
+                            let kept = self.arrive(row, &plan, fetched).await?;
+                            Ok(Attempt::Done(Box::new(kept)))
+                        }
+                        Outcome::Failed(error) => Err(error),
+                        Outcome::Died(cause) => Ok(Attempt::Died(cause)),
+                    };
+                }
+            }
+        }
+    }
+
+    /// The model of this plan when it is here already. An error: its name is another's.
+    async fn present(&self, row: &PullRow, plan: &Plan) -> Result<Option<Kept>, Error> {
+        let name = name_of(row, plan)?;
+        let (store, wanted) = (self.0.store.clone(), name.to_string());
+        let kept = blocking(move || match store.find(&wanted) {
+            Err(StoreError::Absent { .. }) => Ok(None),
+            found => found.map(Some),
+        })
+        .await?;
+        let taken = |by: &str| {
+            let message = format!("{name} is the name of {by} already; give this one another with --name");
+            Error::new(Code::Conflict, message).with_param("name")
+        };
+        let Some(kept) = kept else {
+            let catalog = self.0.library.catalog();
+            return match catalog.get(&name) {
+                Some(model) => Err(taken(&format!("the model at {}", model.path.display()))),
+                None => Ok(None),
+            };
+        };
+        if kept.damage.is_none() && is_same(&kept, &plan.files) {
+            return Ok(Some(kept));
+        }
+        let is_kin = match (kept.source.parse::<Reference>(), row.reference.parse::<Reference>()) {
+            (Ok(a), Ok(b)) => a.is_kin(&b),
+            _ => false,
+        };
+        if is_kin { Ok(None) } else { Err(taken(&format!("a model of the store ({})", kept.source))) }
+    }
+
+    /// Makes what has come a model.
+    async fn arrive(&self, row: &PullRow, plan: &Plan, fetched: Fetched) -> Result<Kept, Error> {
+        let files: Result<Vec<KeptFile>, Error> = fetched.files.into_iter().map(kept_file).collect();
+        let arrival = Arrival {
+            name: name_of(row, plan)?,
+            origin: Origin::Pulled,
+            source: row.reference.clone(),
+            revision: plan.revision.clone(),
+            files: files?,
+        };
+        self.publish(row.id.clone(), arrival).await
+    }
+
+    /// The pull is over; what is left of it is of no use to anybody.
+    async fn forget(&self, id: &str) {
+        if let Err(error) = self.give_up(id).await {
+            tracing::error!(%error, id, "what is left of a pull is not removed");
+        }
+    }
+}
+
+fn name_of(row: &PullRow, plan: &Plan) -> Result<ModelName, Error> {
+    let name = if row.name.is_empty() { &plan.name } else { &row.name };
+    ModelName::new(name).map_err(|error| Error::invalid("name", error.to_string()))
+}
+
+/// Whether these are the files that a server has, as far as it tells their content.
+fn is_same(kept: &Kept, files: &[File]) -> bool {
+    kept.files.len() == files.len()
+        && files.iter().all(|file| {
+            let own = kept.files.iter().find(|own| own.path == Path::new(&file.path));
+            let is_content = |own: &KeptFile| {
+                file.sha256.is_empty() || own.sha256.is_some_and(|digest| digest.to_string() == file.sha256)
+            };
+            own.is_some_and(|own| own.bytes == file.bytes && is_content(own))
+        })
+}
+
+fn kept_file(file: File) -> Result<KeptFile, Error> {
+    let digest: Result<Digest, _> = file.sha256.parse();
+    let sha256 = digest.map_err(|_| Error::internal("the fetcher told no digest of a file"))?;
+    Ok(KeptFile { path: file.path.into(), bytes: file.bytes, sha256: Some(sha256), modified_ns: 0 })
+}
