@@ -18,7 +18,11 @@ async fn doctor(dir: &Path, arguments: &[&str]) -> Output {
 /// The finding about `what`.
 fn finding(report: &Value, what: &str) -> Value {
     let checks = report["checks"].as_array().unwrap_or_else(|| panic!("no checks: {report}"));
-    checks.iter().find(|check| check["what"] == what).unwrap_or_else(|| panic!("no {what}: {report:#}")).clone()
+    checks
+        .iter()
+        .find(|check| check["what"] == what)
+        .unwrap_or_else(|| panic!("no {what}: {report:#}"))
+        .clone()
 }
 
 #[tokio::test]
@@ -45,9 +49,21 @@ async fn a_server_that_runs_is_well() {
     check("worker of gguf", "ok", "llama.cpp");
     check("worker of candle", "ok", "candle");
     check("worker of onnx", "ok", "ONNX Runtime");
-    for what in ["cores", "ram", "swap", "GPU", "open files", "processes", "locked memory", "control groups", "keys",
-        "room for state", "room for models", "clock", "service manager"]
-    {
+    for what in [
+        "cores",
+        "ram",
+        "swap",
+        "GPU",
+        "open files",
+        "processes",
+        "locked memory",
+        "control groups",
+        "keys",
+        "room for state",
+        "room for models",
+        "clock",
+        "service manager",
+    ] {
         finding(&report, what);
     }
     let text = server.ctl(&["doctor"]).await;
@@ -98,7 +114,11 @@ async fn what_is_loaded_is_listed_with_how_long_it_stays() {
     let listed = server.ctl(&["ps", "--json"]).await.json();
     let model = |name: &str| {
         let models = listed["models"].as_array().unwrap();
-        models.iter().find(|model| model["model"] == name).unwrap_or_else(|| panic!("{name}: {listed:#}")).clone()
+        models
+            .iter()
+            .find(|model| model["model"] == name)
+            .unwrap_or_else(|| panic!("{name}: {listed:#}"))
+            .clone()
     };
     assert_eq!(listed["models"].as_array().unwrap().len(), 2);
     let tiny = model("impetus-tiny");

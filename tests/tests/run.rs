@@ -57,9 +57,16 @@ async fn one_answer_goes_through_pipes() {
     let told = check(&["--verbose", "--max-tokens", "4", "count from 1 to 20"], "", "1, 2\n").await;
     assert!(told.starts_with("prompt: ") && told.contains("answer: 4 tokens"), "{told}");
     let schema = r#"{"type":"object","properties":{"age":{"type":"integer"}},"required":["age"],"additionalProperties":false}"#;
-    let arguments = [MODEL, "--temperature", "0", &format!("--json={schema}"), "Give me a person named Ada aged 36 as JSON."];
+    let arguments = [
+        MODEL,
+        "--temperature",
+        "0",
+        &format!("--json={schema}"),
+        "Give me a person named Ada aged 36 as JSON.",
+    ];
     let output = piped(&server, &arguments, &[], "").await;
-    let answer: Value = serde_json::from_str(&output.out).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let answer: Value =
+        serde_json::from_str(&output.out).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     assert!(answer["age"].is_i64(), "{answer}");
 }
 
@@ -187,8 +194,7 @@ async fn commands_steer_a_chat() {
     terminal.keys("/bye\r");
     assert_eq!(terminal.ended().await.code(), Some(0));
     let saved: Value = serde_json::from_slice(&fs::read(server.path("chat.json")).unwrap()).unwrap();
-    let messages =
-        json!([{"role": "user", "content": "count from 1 to 5"}, {"role": "assistant", "content": counted(5)}]);
+    let messages = json!([{"role": "user", "content": "count from 1 to 5"}, {"role": "assistant", "content": counted(5)}]);
     assert_eq!((&saved["model"], &saved["messages"]), (&json!(MODEL), &messages));
     assert_eq!(saved["settings"], json!({"seed": 7, "temperature": 0.0}));
     assert!(server.find_worker("twin").await.is_some());

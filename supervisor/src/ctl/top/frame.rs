@@ -138,7 +138,16 @@ fn pool(pool: &PoolStatus) -> String {
 fn table(view: &View, name: usize, is_wide: bool) -> String {
     let wide = |text: &'static str| if is_wide { text } else { "" };
     let mut table = Table::new(&[
-        "WORKER", "MODEL", "STATE", "SLOTS", "WAIT", "OUT/S", "IN/S", "MEMORY", "RESTARTS", wide("LAST EXIT"),
+        "WORKER",
+        "MODEL",
+        "STATE",
+        "SLOTS",
+        "WAIT",
+        "OUT/S",
+        "IN/S",
+        "MEMORY",
+        "RESTARTS",
+        wide("LAST EXIT"),
     ]);
     for worker in view.workers() {
         let speed = view.speed(worker);
