@@ -3,7 +3,8 @@
 #
 #   packaging/deb/try.sh PACKAGE.deb NEWER.deb [SUITE [MIRROR]]
 #
-# Needs debootstrap and curl. No systemd runs in the fresh system, so the supervisor is started by hand as its unit would:
+# Needs debootstrap, curl and python3. BASE=DIR names a fresh system that debootstrap made before; it is copied.
+# No systemd runs in the fresh system, so the supervisor is started by hand as its unit would:
 # as the user impetus, with a socket that this script's python3 holds and the folders that the unit names.
 set -euo pipefail
 package=$(realpath "$1") newer=$(realpath "$2") suite=${3:-bookworm} mirror=${4:-http://deb.debian.org/debian}
@@ -39,7 +40,8 @@ start() {
     install -d -m 0700 "$root/run/impetus"
     inside chown impetus:impetus /run/impetus
     python3 - "$root" "$port" <<'PYTHON' &
-import os, socket, sys
+# All that is needed of this Python, before its files are out of reach.
+import os, pwd, socket, sys
 root, port = sys.argv[1], int(sys.argv[2])
 listener = socket.socket()
 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -48,7 +50,6 @@ listener.listen(1024)
 os.chroot(root)
 os.chdir("/")
 os.dup2(listener.fileno(), 3, inheritable=True)
-import pwd
 user = pwd.getpwnam("impetus")
 os.setgroups([]), os.setgid(user.pw_gid), os.setuid(user.pw_uid)
 environment = {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid()), "HOME": user.pw_dir, "PATH": "/usr/bin:/bin"}
@@ -78,13 +79,18 @@ serves() {
 }
 
 say "a fresh $suite"
-debootstrap --variant=minbase "$suite" "$root" "$mirror" >"$root.log" 2>&1 || { tail "$root.log" >&2; exit 1; }
-rm -f "$root.log"
+if [ -n "${BASE:-}" ]; then
+    cp -a "$BASE/." "$root"
+else
+    debootstrap --variant=minbase "$suite" "$root" "$mirror" >"$root.log" 2>&1 || { tail "$root.log" >&2; exit 1; }
+    rm -f "$root.log"
+fi
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
 cp "$package" "$newer" "$root/root"
 
 say "install $(basename "$package")"
+inside apt-get update >/dev/null
 inside apt-get install -y --no-install-recommends "/root/$(basename "$package")" 2>&1 | tail -n 3 | sed 's/^/   | /'
 check "the user impetus is there" has_user
 check "units are enabled" enabled
