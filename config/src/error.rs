@@ -157,6 +157,7 @@ fn expected(key: &Key, kind: Kind) -> Cow<'static, str> {
         "gateway.listen" => return "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".into(),
         "log.format" => return "json or text".into(),
         "log.rotation" => return "minutely, hourly, daily or never".into(),
+        "telemetry.otlp_protocol" => return "grpc or http/protobuf".into(),
         "budget.ram" | "budget.gpu" => return size::EXPECTED_OR_AUTO.into(),
         "budget.ram_reserve" | "budget.gpu_reserve" | "prefixes.ram" | "prefixes.file" | "prefixes.disk" => {
             return size::EXPECTED.into();
