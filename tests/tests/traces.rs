@@ -281,9 +281,9 @@ async fn a_reload_turns_traces_on() {
     let server = Setup::new().start().await;
     assert_eq!(ask(&server, "untraced", &chat("Say PONG")).await.status(), 200);
     let path = server.path("impetus.toml");
-    let mut config = std::fs::read_to_string(&path).unwrap();
-    config.push_str(&format!("\n[telemetry]\notlp_endpoint = 'http://{}'\n", collector.address));
-    std::fs::write(&path, config).unwrap();
+    let config = std::fs::read_to_string(&path).unwrap();
+    let telemetry = format!("\n[telemetry]\notlp_endpoint = 'http://{}'\n", collector.address);
+    std::fs::write(&path, config + &telemetry).unwrap();
     let reload = server.ctl(&["reload"]).await;
     assert_eq!(
         (reload.code, reload.out.as_str()),
