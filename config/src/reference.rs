@@ -59,17 +59,7 @@ pub fn reference() -> String {
                 header = Some((line.to_owned(), std::mem::take(&mut text)));
             }
             line if line.starts_with('#') => {
-                let line = line.trim_start_matches('#');
-                // The options of a format are a list, which is indented.
-                let is_item = line.starts_with("   ");
-                text.push_str(if text.is_empty() {
-                    ""
-                } else if is_item {
-                    "<br>"
-                } else {
-                    " "
-                });
-                text.push_str(line.trim());
+                add(&mut text, line.trim_start_matches('#'));
             }
             line => {
                 let table: toml::Table = line.parse().expect("a test reads the example as TOML");
@@ -113,9 +103,31 @@ fn section(page: &mut String, header: Option<(String, String)>, entries: &mut Ve
         let variable = if is_list { String::new() } else { variable(&full) };
         let reload = if starts_only(&full) { "restart" } else { "yes" };
         let kind = kind(name, &key, &value);
-        let text = if text.is_empty() { "As above.".into() } else { text.replace('|', "\\|") };
+        let text = if text.is_empty() { "As above.".into() } else { finished(text, &value) };
         writeln!(page, "| `{key}` | {kind} | {default} | {reload} | {text} | {variable} |")
             .expect("writing to a String cannot fail");
+    }
+}
+
+/// Goes on with another line of a comment. The options of a format are a list, which is indented.
+fn add(text: &mut String, line: &str) {
+    if !text.is_empty() {
+        text.push_str(if line.starts_with("   ") { "<br>" } else { " " });
+    }
+    text.push_str(&marked(line.trim()));
+}
+
+/// Plain text as Markdown shows it.
+fn marked(text: &str) -> String {
+    text.replace('<', "&lt;").replace('*', "\\*").replace('|', "\\|")
+}
+
+/// The text of a setting; what it says of the default may be the line below it.
+fn finished(text: String, value: &Value) -> String {
+    if text.ends_with("or else this:") {
+        format!("{text} `{}`", value.as_str().unwrap_or_default())
+    } else {
+        text
     }
 }
 

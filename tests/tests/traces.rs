@@ -1,9 +1,17 @@
 //! What a collector of OpenTelemetry gets to see: one tree of spans for each request, whatever became of its workers, and
 //! nothing of what was said in it.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use futures::future::join_all;
+use futures::{future::join_all, stream};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{
         ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -13,14 +21,21 @@ use opentelemetry_proto::tonic::{
     trace::v1::Span,
 };
 use prost::Message;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
 use reqwest::Method;
+use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    net::{TcpListener, TcpStream},
     sync::mpsc,
 };
-use tonic::{Request, Response, Status, metadata::MetadataMap, transport::server::TcpIncoming};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tonic::{
+    Request, Response, Status,
+    metadata::MetadataMap,
+    transport::server::{Connected, TcpIncoming},
+};
 
 use crate::{
     chat::with,
@@ -54,6 +69,39 @@ struct Collector {
     exports: mpsc::Receiver<Export>,
     headers: MetadataMap,
     spans: Vec<Told>,
+}
+
+/// A connection with TLS, as tonic takes one.
+struct Secure(TlsStream<TcpStream>);
+
+impl Connected for Secure {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) {}
+}
+
+impl AsyncRead for Secure {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Secure {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
 }
 
 /// A span, and the service that it is of.
@@ -91,6 +139,33 @@ impl Collector {
         let (sender, exports) = mpsc::channel(64);
         let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = incoming.local_addr().unwrap();
+        let server =
+            tonic::transport::Server::builder().add_service(TraceServiceServer::new(Service(sender)));
+        tokio::spawn(server.serve_with_incoming(incoming));
+        Self { address, exports, headers: MetadataMap::new(), spans: Vec::new() }
+    }
+
+    /// One that is spoken to with TLS, by a certificate for localhost that it writes to `cert`.
+    async fn start_with_tls(cert: &Path) -> Self {
+        let CertifiedKey { cert: own, signing_key } =
+            generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(cert, own.pem()).unwrap();
+        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![own.der().clone()], key)
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let incoming = stream::unfold((listener, acceptor), |(listener, acceptor)| async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            Some((acceptor.accept(stream).await.map(Secure), (listener, acceptor)))
+        });
+        let (sender, exports) = mpsc::channel(64);
         let server =
             tonic::transport::Server::builder().add_service(TraceServiceServer::new(Service(sender)));
         tokio::spawn(server.serve_with_incoming(incoming));
@@ -281,9 +356,9 @@ async fn a_reload_turns_traces_on() {
     let server = Setup::new().start().await;
     assert_eq!(ask(&server, "untraced", &chat("Say PONG")).await.status(), 200);
     let path = server.path("impetus.toml");
-    let mut config = std::fs::read_to_string(&path).unwrap();
-    config.push_str(&format!("\n[telemetry]\notlp_endpoint = 'http://{}'\n", collector.address));
-    std::fs::write(&path, config).unwrap();
+    let config = std::fs::read_to_string(&path).unwrap();
+    let telemetry = format!("\n[telemetry]\notlp_endpoint = 'http://{}'\n", collector.address);
+    std::fs::write(&path, config + &telemetry).unwrap();
     let reload = server.ctl(&["reload"]).await;
     assert_eq!(
         (reload.code, reload.out.as_str()),
@@ -301,6 +376,24 @@ async fn a_reload_turns_traces_on() {
             .iter()
             .all(|told| told.attribute("impetus.request_id").as_deref() != Some("untraced"))
     );
+}
+
+#[tokio::test]
+async fn a_collector_is_known_by_its_certificate() {
+    let setup = Setup::new();
+    let mut collector = Collector::start_with_tls(&setup.path("collector.pem")).await;
+    std::fs::write(setup.path("headers"), "# of the collector\nx-team: seven\n").unwrap();
+    let server = setup
+        .table(&format!(
+            "[telemetry]\notlp_endpoint = 'https://localhost:{}'\notlp_ca = 'collector.pem'\notlp_headers = 'headers'",
+            collector.address.port()
+        ))
+        .start()
+        .await;
+    assert_eq!(ask(&server, "secure", &chat("Say PONG")).await.status(), 200);
+    let spans = collector.request("secure").await;
+    only(&spans, "impetus-worker", "impetus.worker.v1.Worker/Generate");
+    assert_eq!(collector.headers.get("x-team").unwrap(), "seven");
 }
 
 #[tokio::test]
