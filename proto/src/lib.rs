@@ -3,7 +3,7 @@
 //! supervisor, and the settings every client shares.
 //!
 //! `worker` is what a worker serves, `supervisor` what the supervisor serves, `key` what it serves of keys,
-//! `cache` of kept prefixes, `launch` what travels on the descriptor that a child inherits.
+//! `cache` of kept prefixes, `upgrade` of other programs, `event` of what has happened, `level` of how much is logged, `launch` what travels on the descriptor that a child inherits.
 
 pub mod adoption;
 pub mod channel;
@@ -13,9 +13,13 @@ pub mod passing;
 
 pub use error::{Code, Error};
 pub use impetus::{
-    cache::v1 as cache, key::v1 as key, launch::v1 as launch, supervisor::v1 as supervisor,
-    worker::v1 as worker,
+    cache::v1 as cache, event::v1 as event, key::v1 as key, launch::v1 as launch, level::v1 as level,
+    supervisor::v1 as supervisor, upgrade::v1 as upgrade, worker::v1 as worker,
 };
+
+/// What our processes say to each other, as a number: it grows when those of before would not understand it. Children
+/// can be handed to a supervisor that speaks the same.
+pub const PROTOCOL: u32 = 1;
 
 /// The metadata key under which a request's id follows it through the processes.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -37,6 +41,11 @@ mod impetus {
             tonic::include_proto!("impetus.error.v1");
         }
     }
+    pub mod event {
+        pub mod v1 {
+            tonic::include_proto!("impetus.event.v1");
+        }
+    }
     pub mod key {
         pub mod v1 {
             tonic::include_proto!("impetus.key.v1");
@@ -47,9 +56,19 @@ mod impetus {
             tonic::include_proto!("impetus.launch.v1");
         }
     }
+    pub mod level {
+        pub mod v1 {
+            tonic::include_proto!("impetus.level.v1");
+        }
+    }
     pub mod supervisor {
         pub mod v1 {
             tonic::include_proto!("impetus.supervisor.v1");
+        }
+    }
+    pub mod upgrade {
+        pub mod v1 {
+            tonic::include_proto!("impetus.upgrade.v1");
         }
     }
     pub mod worker {

@@ -23,5 +23,7 @@ pub(crate) use setup::{Setup, bundled, bundled_model};
 pub(crate) use sse::{Event, EventStream};
 pub(crate) use wait::eventually;
 
-pub(crate) use impetus_tests::process::{command, is_alive, processes_in, program, signal};
+pub(crate) use impetus_tests::process::{
+    INSTALLATION, command, install, is_alive, processes_in, program, signal, zombies_of,
+};
 pub(crate) use nix::sys::signal::Signal;

@@ -14,10 +14,12 @@ use crate::{
     footprints::Footprints,
     keys::Keys,
     leases::Lease,
-    logs::LogSettings,
+    logs::{LogSettings, Logs},
     places::Places,
     settings,
     shutdown::Phase,
+    upgrade::Upgrades,
+    witness::Witness,
     worker::{Adopted, Birth, Event, Leave, Nursery, Orders, State, What},
 };
 
@@ -73,7 +75,9 @@ impl Server {
             gateway: GatewayHandle::agreeable(),
             library,
             configured: Arc::new(Configured::new(loaded, places, Keys::load(dir.path()).unwrap())),
-            logs: Logs::start(logs).unwrap(),
+            witness: Witness::new(Logs::start(logs).unwrap(), dir.path()),
+            launcher: Launcher::new("/nonexistent"),
+            upgrades: Arc::new(Upgrades::new(None).0),
             started: Instant::now(),
         };
         Self { control, dir, _phase: phase, _memory: memory }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use impetus_proto::supervisor::{StatusReply, WorkerStatus};
-use impetus_tests::process::{command, processes_in, program, signal};
+use impetus_tests::process::{command, processes_in, signal, supervisor_of};
 use tempfile::TempDir;
 
 use super::{control::Control, http::Http, setup::Setup, wait::eventually};
@@ -185,7 +185,7 @@ async fn serving(dir: &Path, child: &mut Child) -> (SocketAddr, Control) {
 
 fn spawn(dir: &Path, sets: &[String], environment: &[(&str, &str)]) -> Child {
     let output = File::options().create(true).append(true).open(output_path(dir)).unwrap();
-    let mut command = command(&program("supervisor"), dir);
+    let mut command = command(&supervisor_of(dir), dir);
     command.envs(environment.iter().copied()).arg("--config").arg(dir.join("impetus.toml"));
     for setting in sets {
         command.args(["--set", setting]);
