@@ -47,7 +47,7 @@ pub fn run() -> ExitCode {
 }
 
 fn serve() -> Result<(), StartError> {
-    let start = Start::inherit()?;
+    let Some(start) = Start::inherit()? else { return Ok(()) };
     let n_threads = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(n_threads).enable_all().build().map_err(StartError::Runtime)?;

@@ -17,7 +17,7 @@ use impetus_proto::{
     adoption::Adoption,
     channel::{self, CHANNEL_FD},
     key::KeySet,
-    launch::{GatewaySpec, LogSpec, Report, Serving, report},
+    launch::{GatewaySpec, LogSpec, Report, Serving, Trial, report},
 };
 use impetus_telemetry::{Format, Guard, Rotation, TelemetryError, file::RotatedFile};
 use tokio::{
@@ -65,13 +65,15 @@ pub(crate) struct Start {
     supervisor_socket: String,
     keys: KeySet,
     adoption: Option<Adoption>,
+    level: String,
     /// Of the audit log.
     guard: Option<Guard>,
 }
 
 impl Start {
-    /// Takes over the inherited descriptors and sets up logging. Called once, first thing in the process.
-    pub(crate) fn inherit() -> Result<Self, StartError> {
+    /// Takes over the inherited descriptors and sets up logging; `None` when it was only to be tried whether this program
+    /// starts. Called once, first thing in the process.
+    pub(crate) fn inherit() -> Result<Option<Self>, StartError> {
         for fd in [CHANNEL_FD, LISTENER_FD] {
             is_open(fd).map_err(StartError::Channel)?;
         }
@@ -82,8 +84,13 @@ impl Start {
         let spec: GatewaySpec =
             channel::read(&mut channel).map_err(StartError::Channel)?.ok_or(StartError::NoSpec)?;
         let config: Config = serde_json::from_str(&spec.config_json)?;
+        if spec.trial {
+            let trial = Trial { version: env!("CARGO_PKG_VERSION").to_owned() };
+            let report = Report { message: Some(report::Message::Trial(trial)) };
+            return channel::write(&mut channel, &report).map(|()| None).map_err(StartError::Channel);
+        }
         let guard = init_telemetry(&spec.log.clone().unwrap_or_default(), &config)?;
-        Ok(Self { guard, ..Self::new(channel, listener, spec)? })
+        Ok(Some(Self { guard, ..Self::new(channel, listener, spec)? }))
     }
 
     fn new(channel: UnixStream, listener: TcpListener, spec: GatewaySpec) -> Result<Self, StartError> {
@@ -92,7 +99,8 @@ impl Start {
         let adoption = spec.adoption.as_ref().map(Adoption::listen).transpose();
         let adoption = adoption.map_err(StartError::Adoption)?;
         let (supervisor_socket, keys) = (spec.supervisor_socket, spec.keys.unwrap_or_default());
-        Ok(Self { channel, listener, config, supervisor_socket, keys, adoption, guard: None })
+        let level = level(&spec.log.unwrap_or_default()).to_owned();
+        Ok(Self { channel, listener, config, supervisor_socket, keys, adoption, level, guard: None })
     }
 
     /// Serves until SIGTERM, or until SIGUSR1 says that another gateway serves now, then until the last request has
@@ -109,7 +117,7 @@ impl Start {
 
         let serving = Report { message: Some(report::Message::Serving(Serving::default())) };
         channel::write(&mut self.channel, &serving).map_err(StartError::Channel)?;
-        let lifeline = lifeline::spawn(self.channel, self.adoption, Arc::downgrade(&lent))
+        let lifeline = lifeline::spawn(self.channel, self.adoption, Arc::downgrade(&lent), self.level)
             .map_err(StartError::Runtime)?;
 
         let address = listener.local_addr().map_err(StartError::Listener)?;
@@ -152,10 +160,14 @@ fn is_open(fd: RawFd) -> io::Result<()> {
     Ok(())
 }
 
+fn level(log: &LogSpec) -> &str {
+    if log.level.is_empty() { "info" } else { &log.level }
+}
+
 /// A gateway that cannot write its audit log serves all the same, as it does when the disk is full later.
 fn init_telemetry(log: &LogSpec, config: &Config) -> Result<Option<Guard>, TelemetryError> {
     let format = if log.format == "text" { Format::Text } else { Format::Json };
-    let level = if log.level.is_empty() { "info" } else { &log.level };
+    let level = level(log);
     let rotation = match config.log.rotation {
         impetus_config::Rotation::Minutely => Rotation::Minutely,
         impetus_config::Rotation::Hourly => Rotation::Hourly,
@@ -198,6 +210,7 @@ mod tests {
             log: None,
             adoption: None,
             keys: None,
+            trial: false,
         }
     }
 

@@ -4,7 +4,10 @@
 use std::{
     fs::{self, Permissions},
     io,
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        net::UnixListener as StdListener,
+    },
     path::Path,
     pin::Pin,
     time::Duration,
@@ -36,12 +39,24 @@ pub type Incoming = Pin<Box<dyn Stream<Item = io::Result<UnixStream>> + Send>>;
 /// so, and each peer's user id is checked. Root is let in too; it could do everything anyway. Must be called within a
 /// tokio runtime.
 pub fn listen(path: &Path) -> io::Result<Incoming> {
+    accept(bind(path)?, path)
+}
+
+/// The socket alone, to be heard by [`accept`].
+pub fn bind(path: &Path) -> io::Result<StdListener> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(path)?;
+    let listener = StdListener::bind(path)?;
     fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// What comes in on a socket that was bound to `path`. Must be called within a tokio runtime.
+pub fn accept(listener: StdListener, path: &Path) -> io::Result<Incoming> {
+    listener.set_nonblocking(true)?;
+    let listener = UnixListener::from_std(listener)?;
     let owner = fs::metadata(path)?.uid();
     let is_welcome = move |accepted: &io::Result<UnixStream>| match accepted {
         Ok(stream) => stream.peer_cred().is_ok_and(|peer| peer.uid() == owner || peer.uid() == 0),

@@ -3,8 +3,9 @@
 //! supervisor, and the settings every client shares.
 //!
 //! `worker` is what a worker serves, `supervisor` what the supervisor serves, `key` what it serves of keys,
-//! `cache` of kept prefixes, `store` of the models that it has fetched, `launch` what travels on the descriptor that a child
-//! inherits, `fetch` what travels there of models that are fetched.
+//! `cache` of kept prefixes, `store` of the models that it has fetched, `upgrade` of other programs, `event` of what has
+//! happened, `level` of how much is logged, `launch` what travels on the descriptor that a child inherits, `fetch` what
+//! travels there of models that are fetched.
 
 pub mod adoption;
 pub mod channel;
@@ -14,9 +15,14 @@ pub mod passing;
 
 pub use error::{Code, Error};
 pub use impetus::{
-    cache::v1 as cache, fetch::v1 as fetch, key::v1 as key, launch::v1 as launch, store::v1 as store,
-    supervisor::v1 as supervisor, worker::v1 as worker,
+    cache::v1 as cache, event::v1 as event, fetch::v1 as fetch, key::v1 as key, launch::v1 as launch,
+    level::v1 as level, store::v1 as store, supervisor::v1 as supervisor, upgrade::v1 as upgrade,
+    worker::v1 as worker,
 };
+
+/// What our processes say to each other, as a number: it grows when those of before would not understand it. Children
+/// can be handed to a supervisor that speaks the same.
+pub const PROTOCOL: u32 = 1;
 
 /// The metadata key under which a request's id follows it through the processes.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -43,6 +49,11 @@ mod impetus {
             tonic::include_proto!("impetus.fetch.v1");
         }
     }
+    pub mod event {
+        pub mod v1 {
+            tonic::include_proto!("impetus.event.v1");
+        }
+    }
     pub mod key {
         pub mod v1 {
             tonic::include_proto!("impetus.key.v1");
@@ -58,9 +69,19 @@ mod impetus {
             tonic::include_proto!("impetus.store.v1");
         }
     }
+    pub mod level {
+        pub mod v1 {
+            tonic::include_proto!("impetus.level.v1");
+        }
+    }
     pub mod supervisor {
         pub mod v1 {
             tonic::include_proto!("impetus.supervisor.v1");
+        }
+    }
+    pub mod upgrade {
+        pub mod v1 {
+            tonic::include_proto!("impetus.upgrade.v1");
         }
     }
     pub mod worker {

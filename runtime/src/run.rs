@@ -105,7 +105,11 @@ fn live<B: Backend>(mut link: Link) -> Result<(), End> {
     let ended = engine.spawn(started_tx, placed, loaded_tx);
     let outcome = match started.recv() {
         Ok(Ok(version)) => {
-            let standby_report = Standby { engine: version.clone(), sandbox: sandbox.to_string() };
+            let standby_report = Standby {
+                engine: version.clone(),
+                sandbox: sandbox.to_string(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            };
             reporter.send(report::Message::Standby(standby_report));
             let worker = Ready { standby, sandbox, version, reporter: reporter.clone(), counters };
             serve_placed::<B>(link, worker, Engine { place, loaded, ended })
@@ -186,9 +190,15 @@ async fn serve<B: Backend>(
     }
 }
 
+/// What comes next, but for orders that are obeyed at once.
 fn receive(link: &mut Link) -> Option<(to_worker::Message, Option<File>)> {
-    let (ToWorker { message }, file) = link.receive().ok()??;
-    Some((message?, file))
+    loop {
+        let (ToWorker { message }, file) = link.receive().ok()??;
+        match message? {
+            to_worker::Message::LogLevel(level) => link.set_level(&level),
+            message => return Some((message, file)),
+        }
+    }
 }
 
 fn init_telemetry<B: Backend>(standby: &StandbySpec) {

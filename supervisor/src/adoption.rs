@@ -14,7 +14,7 @@ use std::{
 };
 
 pub use claim::{ClaimError, Claimed};
-pub use identity::Identity;
+pub use identity::{Fate, Identity};
 pub use record::{Kept, Kind, Record, Records};
 
 use crate::worker::{Adopted, WorkerId};
@@ -86,6 +86,13 @@ impl Inheritance {
         let waiting =
             workers.map(|worker| &worker.process).chain(gateways).map(|process| process.socket().to_owned());
         serving.chain(waiting).collect()
+    }
+
+    /// The processes that were taken over.
+    pub fn pids(&self) -> HashSet<u32> {
+        let gateways = self.gateway.iter().map(|gateway| &gateway.process).chain(&self.outdated);
+        let processes = self.workers.iter().map(|worker| &worker.process).chain(gateways);
+        processes.map(|process| process.kept.record().identity.pid).collect()
     }
 
     fn add(&mut self, kind: Kind, process: Claimed, listen: SocketAddr) {

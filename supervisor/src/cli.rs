@@ -1,7 +1,9 @@
 //! The command line of `supervisor`.
 
 use std::{
+    env,
     io::{self, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     process::ExitCode,
 };
@@ -12,6 +14,7 @@ use clap::{Command, CommandFactory, Parser};
 use crate::{
     launch::{SHIM_ARGUMENT, shim},
     server,
+    upgrade::{self, PROBE_ARGUMENT, Resumed},
 };
 
 /// Serves language models: starts, limits and restarts one process for each model, and a gateway that speaks
@@ -41,10 +44,16 @@ pub(crate) fn command() -> Command {
 /// Runs the program as its arguments say.
 pub fn run() -> ExitCode {
     // The shim comes first: it must see its process as the launch left it, before any thread exists.
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == SHIM_ARGUMENT) {
+    if is_first(SHIM_ARGUMENT) {
         return shim::run();
     }
-    match serve(&Arguments::parse()) {
+    let done = if is_first(PROBE_ARGUMENT) {
+        let arguments = env::args_os().enumerate().filter(|(idx, _)| *idx != 1);
+        probe(&Arguments::parse_from(arguments.map(|(_, argument)| argument)))
+    } else {
+        come_up(Resumed::find(), |resumed| serve(&Arguments::parse(), resumed))
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Standard error is the last place left; if it is closed, the exit code has to do.
@@ -55,7 +64,34 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn serve(arguments: &Arguments) -> Result<()> {
+fn is_first(argument: &str) -> bool {
+    env::args_os().nth(1).is_some_and(|first| first == argument)
+}
+
+/// Goes back to the supervisor before, where there is one, if this one cannot even begin to serve.
+fn come_up(resumed: Option<Resumed>, serve: impl FnOnce(Option<Resumed>) -> Result<()>) -> Result<()> {
+    let way_back = resumed.as_ref().and_then(|former| former.way_back.clone());
+    let Some(way_back) = way_back else { return serve(resumed) };
+    let done = catch_unwind(AssertUnwindSafe(|| serve(resumed)));
+    let reason = match &done {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => format!("{error:#}"),
+        Err(_) => "it panicked".to_owned(),
+    };
+    if let Some(error) = way_back.go(&format!("it does not come up: {reason}")) {
+        anyhow::bail!("{reason}; and the supervisor before cannot be executed again: {error}");
+    }
+    done.unwrap_or_else(|_| anyhow::bail!(reason))
+}
+
+fn probe(arguments: &Arguments) -> Result<()> {
+    let loaded = impetus_config::load(arguments.config.as_deref(), &arguments.sets)?;
+    let answer = upgrade::probe(&loaded)?;
+    io::stdout().write_all(answer.as_bytes())?;
+    Ok(())
+}
+
+fn serve(arguments: &Arguments, resumed: Option<Resumed>) -> Result<()> {
     if arguments.print_config_reference {
         io::stdout().write_all(impetus_config::reference().as_bytes())?;
         return Ok(());
@@ -65,5 +101,5 @@ fn serve(arguments: &Arguments) -> Result<()> {
         io::stdout().write_all(loaded.describe().as_bytes())?;
         return Ok(());
     }
-    server::run(loaded)
+    server::run(loaded, resumed)
 }

@@ -4,7 +4,10 @@ mod acquire;
 mod audit;
 mod caches;
 mod configured;
+mod crashes;
+mod events;
 mod keys;
+mod levels;
 mod load;
 mod logs;
 mod models;
@@ -15,11 +18,13 @@ mod status;
 mod store;
 mod swap;
 mod unload;
+mod upgrade;
 mod version;
 mod watch;
 
 use std::{
     io,
+    os::unix::net::UnixListener,
     path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
@@ -30,7 +35,9 @@ use impetus_proto::{
     MAX_MESSAGE_BYTES,
     cache::caches_server::CachesServer,
     endpoint::{self, Incoming},
+    event::{crashes_server::CrashesServer, events_server::EventsServer},
     key::keys_server::KeysServer,
+    level::levels_server::LevelsServer,
     store::store_server::StoreServer,
     supervisor::{
         AcquireEvent, AcquireRequest, LoadReply, LoadRequest, LogLines, LogsRequest, ModelsReply,
@@ -38,13 +45,17 @@ use impetus_proto::{
         SwapReply, SwapRequest, UnloadReply, UnloadRequest, VersionReply, VersionRequest, WatchRequest,
         supervisor_server::{Supervisor, SupervisorServer},
     },
+    upgrade::upgrades_server::UpgradesServer,
 };
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, transport::Server};
 
 pub use configured::Configured;
 
-use crate::{catalog::Library, fleet::FleetHandle, gateway::GatewayHandle, logs::Logs, pulls::Pulls};
+use crate::{
+    catalog::Library, events::Note, fleet::FleetHandle, gateway::GatewayHandle, launch::Launcher, pulls::Pulls,
+    upgrade::Upgrades, witness::Witness,
+};
 
 /// What a streaming verb answers.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -62,8 +73,12 @@ pub struct Control {
     pub configured: Arc<Configured>,
     /// Models that are fetched, and the store of those that were.
     pub pulls: Pulls,
-    /// The logs.
-    pub logs: Logs,
+    /// What is written down.
+    pub witness: Witness,
+    /// What starts processes.
+    pub launcher: Launcher,
+    /// The way to another supervisor.
+    pub upgrades: Arc<Upgrades>,
     /// When the server started.
     pub started: Instant,
 }
@@ -77,22 +92,34 @@ pub struct ControlError {
 }
 
 /// Opens the control socket, for this user alone.
-pub fn bind(path: &Path) -> Result<Incoming, ControlError> {
-    endpoint::listen(path).map_err(|source| ControlError { path: path.into(), source })
+pub fn bind(path: &Path) -> Result<UnixListener, ControlError> {
+    endpoint::bind(path).map_err(|source| ControlError { path: path.into(), source })
+}
+
+/// What comes in there. Needs a tokio runtime.
+pub fn accept(listener: &UnixListener, path: &Path) -> Result<Incoming, ControlError> {
+    let accept = |listener| endpoint::accept(listener, path);
+    listener.try_clone().and_then(accept).map_err(|source| ControlError { path: path.into(), source })
 }
 
 /// Serves until dropped.
 pub async fn serve(incoming: Incoming, control: Control) -> Result<(), tonic::transport::Error> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<SupervisorServer<Control>>().await;
-    let keys = KeysServer::new(keys::KeyService(control.configured.clone()))
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let keys =
+        KeysServer::new(keys::KeyService(control.clone())).max_encoding_message_size(MAX_MESSAGE_BYTES);
     let (configured, library) = (control.configured.clone(), control.library.clone());
     let caches = CachesServer::new(caches::CacheService { configured, library })
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let store = StoreServer::new(store::StoreService(control.clone()))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let witness = control.witness.clone();
+    let events = EventsServer::new(events::EventService(witness.events));
+    let crashes = CrashesServer::new(crashes::CrashService(witness.crashes))
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let levels = LevelsServer::new(levels::LevelService(control.clone()));
+    let upgrades = UpgradesServer::new(upgrade::UpgradeService(control.clone()));
     let service = SupervisorServer::new(control)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -102,8 +129,19 @@ pub async fn serve(incoming: Incoming, control: Control) -> Result<(), tonic::tr
         .add_service(keys)
         .add_service(caches)
         .add_service(store)
+        .add_service(events)
+        .add_service(crashes)
+        .add_service(levels)
+        .add_service(upgrades)
         .serve_with_incoming(incoming)
         .await
+}
+
+impl Control {
+    /// Remembers something that happened.
+    fn note(&self, note: Note) {
+        self.witness.events.note(note);
+    }
 }
 
 #[tonic::async_trait]

@@ -3,14 +3,17 @@
 mod bench;
 mod cache;
 mod connect;
+mod crashes;
 mod dedupe;
 mod doctor;
 mod entrance;
+mod events;
 mod failure;
 mod http;
 mod key;
 mod list;
 mod load;
+mod log_level;
 mod login;
 mod logs;
 mod manual;
@@ -31,6 +34,7 @@ mod table;
 mod terminal;
 mod top;
 mod unload;
+mod upgrade;
 mod verify;
 mod version;
 
@@ -133,8 +137,17 @@ enum Verb {
     Service(service::Verb),
     /// Has the server read its configuration again; only what changed is touched.
     Reload,
+    /// Goes over to other programs, one process after the other, without ending a request.
+    Upgrade(upgrade::Arguments),
     /// Shows what the processes log.
     Logs(logs::Arguments),
+    /// Shows, or changes until the next start, how much the processes log.
+    LogLevel(log_level::Arguments),
+    /// Shows what has happened to the server.
+    Events(events::Arguments),
+    /// Lists and shows the reports of deaths that nobody had asked for.
+    #[command(args_conflicts_with_subcommands = true)]
+    Crashes(crashes::Arguments),
     /// Prints a script that completes this program's verbs and options in a shell.
     Completions {
         /// The shell.
@@ -195,7 +208,11 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Verb::Bench(arguments) => Box::pin(bench::run(&server, *arguments)).await,
         Verb::Service(verb) => service::run(&server, verb).await,
         Verb::Reload => reload::run(&server).await,
+        Verb::Upgrade(arguments) => upgrade::run(&server, arguments).await,
         Verb::Logs(arguments) => logs::run(&server, arguments).await,
+        Verb::LogLevel(arguments) => log_level::run(&server, arguments).await,
+        Verb::Events(arguments) => events::run(&server, &arguments).await,
+        Verb::Crashes(arguments) => crashes::run(&server, arguments).await,
         Verb::Completions { shell } => manual::complete(shell),
         Verb::Man { folder } => manual::write(&folder),
         Verb::Version => version::run(&server).await,

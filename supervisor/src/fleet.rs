@@ -10,6 +10,7 @@ mod handle;
 mod handover;
 mod hindrance;
 mod leasing;
+mod notes;
 mod placement;
 mod pool;
 mod refusal;

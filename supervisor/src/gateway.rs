@@ -27,7 +27,8 @@ pub use port::{Holder, holder_of};
 pub use socket::{ListenError, listen};
 
 use crate::{
-    adoption::Records, keys::Keys, launch::Launcher, logs::Logs, policy::restart::Limits, shutdown::Phase,
+    adoption::Records, keys::Keys, launch::Launcher, policy::restart::Limits, shutdown::Phase,
+    witness::Witness,
 };
 
 /// The gateway's name wherever a process is named.
@@ -118,7 +119,7 @@ pub fn start(
     settings: GatewaySettings,
     entrance: Entrance,
     launcher: Launcher,
-    logs: &Logs,
+    witness: &Witness,
     phase: watch::Receiver<Phase>,
 ) -> (GatewayHandle, JoinHandle<()>) {
     let Entrance { socket, listen, is_activated, serving, outdated } = entrance;
@@ -126,7 +127,7 @@ pub fn start(
     let first = GatewayState { pid: None, stage: Stage::Starting, listen, restarts: 0, last_exit: None };
     let (state, watched) = watch::channel(first);
     let is_current = serving.as_ref().is_none_or(|(_, config)| *config == settings.spec.config_json);
-    let mut driver = driver::Driver::new(settings, launcher, logs, state, given, phase);
+    let mut driver = driver::Driver::new(settings, launcher, witness, state, given, phase);
     let adopted = serving.and_then(|(claimed, _)| driver.adopt(claimed));
     for claimed in outdated {
         driver.retire(claimed);

@@ -1,8 +1,12 @@
 //! Keeps two supervisors off one folder.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::fs::MetadataExt,
+    },
     path::{Path, PathBuf},
 };
 
@@ -14,7 +18,7 @@ use nix::{
 /// The lock on a folder, given up when dropped or when this process ends in whatever way.
 #[derive(Debug)]
 pub struct FolderLock {
-    _file: Flock<File>,
+    file: Flock<File>,
 }
 
 /// The folder cannot be locked.
@@ -53,13 +57,38 @@ impl FolderLock {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut file) => {
                 file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(io)?;
-                Ok(Self { _file: file })
+                Ok(Self { file })
             }
             Err((file, Errno::EWOULDBLOCK)) => {
                 Err(LockError::Held { dir: dir.into(), holder: holder(file), setting })
             }
             Err((_, error)) => Err(io(error.into())),
         }
+    }
+
+    /// Goes on with the lock that `held` is, or takes another one where that is not on this folder.
+    pub fn keep(
+        held: Option<File>,
+        dir: &Path,
+        name: &str,
+        setting: &'static str,
+    ) -> Result<Self, LockError> {
+        let is_same = |held: &File| {
+            let (held, wanted) = (held.metadata().ok()?, fs::metadata(dir.join(name)).ok()?);
+            Some((held.dev(), held.ino()) == (wanted.dev(), wanted.ino()))
+        };
+        let held = held.filter(|held| is_same(held).unwrap_or_default());
+        // It is held by whoever has the open file, so this waits for nobody.
+        match held.map(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock)) {
+            Some(Ok(file)) => Ok(Self { file }),
+            _ => Self::take(dir, name, setting),
+        }
+    }
+}
+
+impl AsFd for FolderLock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 
@@ -82,5 +111,20 @@ mod tests {
         assert!(message.contains(&format!("pid {}", std::process::id())), "{message}");
         drop(first);
         FolderLock::take(dir.path(), "lock", "supervisor.state_dir").unwrap();
+    }
+
+    #[test]
+    fn what_is_held_is_kept_and_never_free_meanwhile() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let take = |dir: &Path| FolderLock::take(dir, "lock", "supervisor.state_dir");
+        let first = take(dir.path()).unwrap();
+        let passed = || Some(File::from(first.as_fd().try_clone_to_owned().unwrap()));
+        let kept = FolderLock::keep(passed(), dir.path(), "lock", "supervisor.state_dir").unwrap();
+        let elsewhere = FolderLock::keep(passed(), other.path(), "lock", "supervisor.state_dir").unwrap();
+        drop((first, elsewhere));
+        assert!(take(dir.path()).is_err());
+        assert!(take(other.path()).is_ok());
+        drop(kept);
+        assert!(take(dir.path()).is_ok());
     }
 }

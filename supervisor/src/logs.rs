@@ -3,9 +3,11 @@
 
 mod capture;
 mod files;
+mod pipes;
 mod ring;
 
 use std::{
+    os::fd::{AsFd, OwnedFd},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -14,7 +16,8 @@ use impetus_telemetry::Rotation;
 use tokio::{io::AsyncRead, sync::broadcast, task::JoinHandle};
 
 pub(crate) use self::files::WORKER_PREFIX;
-use self::{files::Files, ring::Rings};
+pub use self::pipes::Pipe;
+use self::{files::Files, pipes::Pipes, ring::Rings};
 
 /// Lines that a slow follower may lag behind before it misses some.
 const FOLLOWED_LINES: usize = 1024;
@@ -61,13 +64,19 @@ struct Inner {
     rings: Mutex<Rings>,
     followers: broadcast::Sender<Line>,
     files: Files,
+    pipes: Pipes,
 }
 
 impl Logs {
     /// Logs whose files lie as `settings` say, written by a thread of their own.
     pub fn start(settings: LogSettings) -> std::io::Result<Self> {
         let (followers, _) = broadcast::channel(FOLLOWED_LINES);
-        let inner = Inner { rings: Mutex::default(), followers, files: Files::start(settings)? };
+        let inner = Inner {
+            rings: Mutex::default(),
+            followers,
+            files: Files::start(settings)?,
+            pipes: Pipes::default(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -89,6 +98,19 @@ impl Logs {
     /// Whether anything of `source` is kept.
     pub fn knows(&self, source: &str) -> bool {
         self.inner.rings.lock().unwrap_or_else(PoisonError::into_inner).knows(source)
+    }
+
+    /// Reads no pipe any more, and answers with all of them, for another supervisor to go on reading.
+    pub async fn hand_over(&self) -> Vec<Pipe> {
+        self.inner.pipes.hand_over().await
+    }
+
+    /// Goes on reading a pipe of a former supervisor. Needs a tokio runtime.
+    pub fn go_on(&self, pipe: Pipe) -> std::io::Result<()> {
+        let source = self.source(&pipe.source, pipe.file.as_deref());
+        // What it says from now on comes by another pipe; this one ends with what is in it.
+        drop(source.capture(tokio::net::unix::pipe::Receiver::from_owned_fd(pipe.end)?));
+        Ok(())
     }
 
     /// Writes out what waits. Lines that come later are not written to files any more.
@@ -124,8 +146,21 @@ impl Source {
     }
 
     /// Reads a pipe to its end, line by line, in a task of its own.
-    pub fn capture(&self, pipe: impl AsyncRead + Unpin + Send + 'static) -> JoinHandle<()> {
-        tokio::spawn(capture::run(pipe, self.clone()))
+    pub fn capture(&self, pipe: impl AsyncRead + AsFd + Unpin + Send + 'static) -> JoinHandle<()> {
+        // Without a duplicate, for want of descriptors, it is read all the same, as long as this process lasts.
+        let end: Option<OwnedFd> = pipe.as_fd().try_clone_to_owned().ok();
+        let source = self.clone();
+        let kept = end.map(|end| Pipe {
+            source: self.name.to_string(),
+            file: self.file.as_deref().map(ToOwned::to_owned),
+            end,
+        });
+        let mut reading = self.logs.inner.pipes.begin(kept);
+        tokio::spawn(async move {
+            if capture::run(pipe, source.clone(), reading.over()).await {
+                source.logs.inner.pipes.ended(&reading);
+            }
+        })
     }
 
     /// The process has ended: its file may be closed.

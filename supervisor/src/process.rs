@@ -9,7 +9,7 @@ use std::{
 
 use impetus_proto::{
     Error,
-    launch::{AdoptionSpec, Report},
+    launch::{AdoptionSpec, LogLevel, Report, ToWorker, to_worker},
 };
 use nix::{
     sys::signal::{Signal, kill, killpg},
@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    adoption::{Claimed, Identity, Kept, Kind, Records},
+    adoption::{Claimed, Fate, Identity, Kept, Kind, Records},
     attribution::{self, ExitCause, Facts, Intent},
     cgroup::Cgroup,
     channel::{self, Reader, Writer},
@@ -54,6 +54,8 @@ pub struct Process {
     memory_kills: Option<u64>,
     /// What the next supervisor would find of it.
     kept: Option<Kept>,
+    /// How much it was told to log; absent: as it was started.
+    level: Option<String>,
 }
 
 /// How the process is held.
@@ -67,7 +69,10 @@ enum Body {
 
 /// Ended, like a child, when this is dropped.
 #[derive(Debug)]
-struct Adopted(Identity);
+struct Adopted {
+    identity: Identity,
+    fate: Fate,
+}
 
 /// What a child does.
 #[derive(Debug)]
@@ -92,21 +97,45 @@ impl Process {
         let pid = started.child.id().unwrap_or_default();
         let (reports, writer) = channel::split(started.channel);
         let (body, guard) = (Body::Child(started.child), Guard::default());
-        Ok(Self { body, pid, guard, reports, writer, source, first_line, captures, memory_kills, kept: None })
+        Ok(Self {
+            body,
+            pid,
+            guard,
+            reports,
+            writer,
+            source,
+            first_line,
+            captures,
+            memory_kills,
+            kept: None,
+            level: None,
+        })
     }
 
     /// Goes on with a child of a former supervisor, whose output goes to `source` from now on. An error ends it.
     pub fn adopt(claimed: Claimed, source: Source) -> io::Result<Self> {
         let Claimed { kept, channel, outputs: [stdout, stderr], .. } = claimed;
         let identity = kept.record().identity;
-        let body = Body::Adopted(Adopted(identity));
+        let body = Body::Adopted(Adopted { identity, fate: Fate::Runs });
         let (memory_kills, first_line) = (attribution::memory_kills(), source.next_number());
         channel.set_nonblocking(true)?;
         let (reports, writer) = channel::split(UnixStream::from_std(channel)?);
         let outputs = [pipe::Receiver::from_owned_fd(stdout)?, pipe::Receiver::from_owned_fd(stderr)?];
         let captures = outputs.map(|output| source.capture(output));
         let (pid, guard, kept) = (identity.pid, Guard::default(), Some(kept));
-        Ok(Self { body, pid, guard, reports, writer, source, first_line, captures, memory_kills, kept })
+        Ok(Self {
+            body,
+            pid,
+            guard,
+            reports,
+            writer,
+            source,
+            first_line,
+            captures,
+            memory_kills,
+            kept,
+            level: None,
+        })
     }
 
     /// Writes down, under `name`, what the next supervisor needs to adopt it, and answers with what it is to be told of
@@ -152,6 +181,16 @@ impl Process {
         self.writer.send_with(message, file.as_fd()).await
     }
 
+    /// Has it log at `level`, or as it was started, unless it does so already.
+    pub async fn set_level(&mut self, level: Option<&str>) -> io::Result<()> {
+        if self.level.as_deref() == level {
+            return Ok(());
+        }
+        self.level = level.map(ToOwned::to_owned);
+        let level = LogLevel { level: self.level.clone().unwrap_or_default() };
+        self.send(&ToWorker { message: Some(to_worker::Message::LogLevel(level)) }).await
+    }
+
     /// What it does next. May be dropped and called again without loss.
     pub async fn next(&mut self) -> Happening {
         let said = tokio::select! {
@@ -194,9 +233,11 @@ impl Process {
     pub async fn ended(&mut self) -> Option<ExitStatus> {
         match &mut self.body {
             Body::Child(child) => child.wait().await.ok(),
-            Body::Adopted(Adopted(identity)) => {
-                identity.ended().await;
-                None
+            Body::Adopted(Adopted { fate: Fate::Ended(status), .. }) => *status,
+            Body::Adopted(Adopted { identity, fate }) => {
+                let status = identity.ended().await;
+                *fate = Fate::Ended(status);
+                status
             }
         }
     }
@@ -252,13 +293,13 @@ impl Process {
     fn is_running(&self) -> bool {
         match &self.body {
             Body::Child(child) => child.id().is_some(),
-            Body::Adopted(Adopted(identity)) => identity.is_alive(),
+            Body::Adopted(Adopted { identity, .. }) => identity.is_alive(),
         }
     }
 }
 
 impl Drop for Adopted {
     fn drop(&mut self) {
-        self.0.kill();
+        self.identity.kill();
     }
 }

@@ -7,32 +7,47 @@ mod measure;
 mod notify;
 mod power;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    mem::ManuallyDrop,
+    os::{fd::AsFd, unix::net::UnixListener},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use impetus_config::Loaded;
-use tokio::{sync::mpsc, time::Instant};
+use impetus_proto::{Code, Error};
+use impetus_telemetry::Guard;
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 use self::notify::Notifier;
 use crate::{
-    adoption::{self, Claimed, Inheritance},
+    adoption::{self, Claimed, Identity, Inheritance},
     aliases::AliasFile,
     budget::Memory,
     catalog::Library,
     cgroup::Cgroups,
     control::{self, Configured, Control},
+    events::{Kind, Note},
     fleet::{self, Inherited, Legacy},
     footprints::Footprints,
     gateway::{self, Activated, Entrance},
     keys::Keys,
     launch::Launcher,
     lock::FolderLock,
-    logs::Logs,
+    logs::{Logs, Pipe},
     memory,
     places::Places,
     pulls::{FetchSettings, Pulls},
-    settings, shutdown,
+    settings,
+    shutdown::{self, Phase},
     store::Store,
+    upgrade::{self, Go, Handover, Resumed, Upgrades, WayBack},
+    witness::Witness,
     worker::{Adopted, Processes},
 };
 
@@ -42,22 +57,45 @@ pub const NAME: &str = "supervisor";
 /// How many threads carry the supervisor's own work; it has little.
 const THREADS: usize = 2;
 
-/// Serves as the configuration says until it is told to stop.
-pub fn run(loaded: Loaded) -> Result<()> {
+/// What is open from the start to the end, and goes over to a supervisor that replaces this one.
+struct Held {
+    state_lock: FolderLock,
+    runtime_lock: FolderLock,
+    control: UnixListener,
+}
+
+/// How a server that served came to its end.
+enum End {
+    /// It was told to stop.
+    Stopped,
+    /// Another supervisor goes on with what runs.
+    Replaced(Go, Vec<Pipe>),
+}
+
+/// Serves as the configuration says until it is told to stop. Goes on with what `resumed` brings, if this is not the
+/// first supervisor of its process.
+pub fn run(loaded: Loaded, mut resumed: Option<Resumed>) -> Result<()> {
     let config = &loaded.config;
     let activated = Activated::take(config.gateway.listen)?;
     let places = Places::new(config)?;
     places.prepare_state()?;
-    let _state = FolderLock::take(&places.state_dir, "lock", "supervisor.state_dir")?;
+    let former = resumed.as_mut();
+    let [state_lock, runtime_lock] =
+        former.map_or([None, None], |former| [former.state_lock.take(), former.runtime_lock.take()]);
+    let state_lock = FolderLock::keep(state_lock, &places.state_dir, "lock", "supervisor.state_dir")?;
     let keys = Keys::load(&places.state_dir)?;
     keys.check_exposure(config)?;
     places.prepare_runtime()?;
     // Of its own: supervisors with other state folders must not take each other's children for orphans.
-    let _runtime = FolderLock::take(&places.runtime_dir, "supervisor.lock", "supervisor.runtime_dir")?;
+    let runtime_lock =
+        FolderLock::keep(runtime_lock, &places.runtime_dir, "supervisor.lock", "supervisor.runtime_dir")?;
     let serves = |format: &str| config.workers.contains_key(format);
     let listen = activated.as_ref().map_or(config.gateway.listen, |activated| activated.listen);
+    let children = resumed.is_some().then(Identity::children).unwrap_or_default();
     let mut inherited = adoption::take_over(&places.runtime_dir, listen, serves);
-    places.clear_runtime(&inherited.sockets())?;
+    let taken = inherited.pids();
+    let strays = children.into_iter().filter(|child| !taken.contains(&child.pid)).collect();
+    let control = open_control(&places, &inherited, resumed.as_mut())?;
     let entrance = Entrance::open(listen, activated, &mut inherited)?;
     let swapped = AliasFile::new(&places.state_dir).read();
     let library = Arc::new(Library::new(config, places.bundled_models(), swapped)?);
@@ -65,35 +103,106 @@ pub fn run(loaded: Loaded) -> Result<()> {
     let logs =
         Logs::start(log::settings(config, &places)).context("cannot start the thread that writes logs")?;
     let guard = log::init(config, &places, &logs)?;
+    let witness = Witness::new(logs, &places.state_dir);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?;
     let configured = Arc::new(Configured::new(loaded, places, keys));
-    let served = runtime.block_on(serve(configured, (entrance, inherited), (library, store), &logs));
-    // A task that hangs in a system call must not keep a stopped server alive.
-    runtime.shutdown_timeout(Duration::from_secs(1));
-    logs.close();
+    let held = Held { state_lock, runtime_lock, control };
+    let parts = Parts { configured: configured.clone(), library, store, witness: witness.clone(), resumed, strays };
+    match runtime.block_on(serve(parts, (entrance, inherited), &held.control)) {
+        Ok(End::Replaced(go, pipes)) => {
+            // Tasks go on until the very end: to drop them would end the processes that they have.
+            let _runtime = ManuallyDrop::new(runtime);
+            Err(replace(&go, pipes, &held, &configured.places, &witness, guard))
+        }
+        served => {
+            // A task that hangs in a system call must not keep a stopped server alive.
+            runtime.shutdown_timeout(Duration::from_secs(1));
+            witness.logs.close();
+            drop(guard);
+            served.map(|_| ())
+        }
+    }
+}
+
+/// The control socket, which is not closed between two supervisors of one process.
+fn open_control(
+    places: &Places,
+    inherited: &Inheritance,
+    resumed: Option<&mut Resumed>,
+) -> Result<UnixListener> {
+    let path = places.control_socket();
+    let mut in_use = inherited.sockets();
+    let carried = resumed.and_then(|former| former.control.take()).filter(|_| path.exists());
+    in_use.extend(carried.is_some().then(|| path.clone()));
+    places.clear_runtime(&in_use)?;
+    Ok(match carried {
+        Some(control) => control,
+        None => control::bind(&path)?,
+    })
+}
+
+/// Becomes another supervisor. Returns when that cannot be, nor can this one begin anew.
+fn replace(
+    go: &Go,
+    pipes: Vec<Pipe>,
+    held: &Held,
+    places: &Places,
+    witness: &Witness,
+    guard: Guard,
+) -> anyhow::Error {
+    witness.events.leave(&places.runtime_dir);
+    witness.logs.close();
     drop(guard);
-    served
+    let locks = [held.state_lock.as_fd(), held.runtime_lock.as_fd()];
+    let handover = Handover::new(go.id, held.control.as_fd(), locks, pipes, &places.state_dir);
+    let error = match handover {
+        Ok(handover) => handover.become_program(&go.program),
+        Err(error) => error,
+    };
+    anyhow::Error::from(error).context("cannot become another supervisor, nor this one again")
+}
+
+/// What a server consists of before it serves.
+struct Parts {
+    configured: Arc<Configured>,
+    library: Arc<Library>,
+    store: Arc<Store>,
+    witness: Witness,
+    resumed: Option<Resumed>,
+    /// Children that nobody has a use for. They end by themselves.
+    strays: Vec<Identity>,
 }
 
 async fn serve(
-    configured: Arc<Configured>,
+    Parts { configured, library, store, witness, mut resumed, strays }: Parts,
     (entrance, inherited): (Entrance, Inheritance),
-    (library, store): (Arc<Library>, Arc<Store>),
-    logs: &Logs,
-) -> Result<()> {
+    control_socket: &UnixListener,
+) -> Result<End> {
     let (config, places) = (&*configured.now(), &configured.places);
     let (phase, hangups) = shutdown::on_signals(configured.watch()).context("cannot follow signals")?;
-    let control_socket = control::bind(&places.control_socket())?;
+    upgrade::hear_signals();
+    let incoming = control::accept(control_socket, &places.control_socket())?;
+    for pipe in resumed.iter_mut().flat_map(|former| former.pipes.drain(..)) {
+        let _ =
+            witness.logs.go_on(pipe).inspect_err(|error| tracing::warn!(%error, "lines of a child are lost"));
+    }
+    for stray in strays {
+        // So that nothing is left of it.
+        tokio::spawn(stray.ended());
+    }
+    if resumed.is_some() {
+        witness.events.inherit(&places.runtime_dir);
+    }
     library.set_stored(store.places()?).await;
     let launcher =
         Launcher::of_this_program().context("cannot tell where the supervisor's own program is")?;
     let nursery = Processes {
         launcher: launcher.clone(),
-        logs: logs.clone(),
+        witness: witness.clone(),
         log: settings::log_spec(config),
         timeouts: configured.timeouts(),
         working_dir: places.state_dir.clone(),
@@ -103,8 +212,8 @@ async fn serve(
     };
     let gateway_settings = settings::of_gateway(config, places, &configured.keys)
         .context("cannot tell the gateway its configuration")?;
-    let shim = launcher.clone();
-    let (gateway, gateway_task) = gateway::start(gateway_settings, entrance, launcher, logs, phase.clone());
+    let (gateway, gateway_task) =
+        gateway::start(gateway_settings, entrance, launcher.clone(), &witness, phase.clone());
     let manager = Notifier::from_environment().map(|notifier| (Arc::new(notifier), phase.clone()));
     let pids: Vec<u32> = inherited.workers.iter().map(pid).collect();
     let memory = measure::first(config, &pids);
@@ -116,22 +225,26 @@ async fn serve(
         nursery,
         Legacy { workers: known(&library, inherited).await, footprints },
         memory.subscribe(),
-        phase,
+        phase.clone(),
     );
     let measuring = tokio::spawn(measure::keep(configured.watch(), fleet.clone(), memory));
     let fetching = FetchSettings {
         configured: configured.clone(),
         fleet: fleet.clone(),
-        launcher: shim,
-        logs: logs.clone(),
+        launcher: launcher.clone(),
+        logs: witness.logs.clone(),
     };
+    tokio::spawn(note_stop(phase.clone(), witness.clone()));
+    let (upgrades, orders) = Upgrades::new(resumed.as_ref().map(|former| former.id));
     let control = Control {
         fleet,
         gateway,
         pulls: Pulls::new(store, library.clone(), fetching),
         library,
         configured: configured.clone(),
-        logs: logs.clone(),
+        witness: witness.clone(),
+        launcher,
+        upgrades: Arc::new(upgrades),
         started: Instant::now(),
     };
     greeting::greet(&control, &places.control_socket());
@@ -144,8 +257,24 @@ async fn serve(
         control.preload(&name).await;
     }
     let reloading = tokio::spawn(reload_on(hangups, control.clone()));
-    let serving = tokio::spawn(control::serve(control_socket, control));
-    let (gateway_end, fleet_end) = tokio::join!(gateway_task, fleet_task);
+    let serving = tokio::spawn(control::serve(incoming, control.clone()));
+    witness.events.note(Note::new(
+        Kind::ServerStarted,
+        NAME,
+        format!("serves, version {}", env!("CARGO_PKG_VERSION")),
+    ));
+    if let Some(former) = resumed {
+        former.way_back.iter().for_each(WayBack::close);
+        tokio::spawn(async move { control.finish_upgrade(&former).await });
+    }
+    let tasks = async { tokio::join!(gateway_task, fleet_task) };
+    let (gateway_end, fleet_end) = tokio::select! {
+        ends = tasks => ends,
+        go = ordered(orders, phase) => {
+            tracing::info!(program = %go.program.display(), "going over to another supervisor");
+            return Ok(End::Replaced(go, witness.logs.hand_over().await));
+        }
+    };
     serving.abort();
     reloading.abort();
     measuring.abort();
@@ -158,7 +287,27 @@ async fn serve(
     remove(&places.control_socket());
     gateway_end.and(fleet_end).context("a part of the supervisor failed")?;
     tracing::info!("stopped");
-    Ok(())
+    Ok(End::Stopped)
+}
+
+/// Remembers that the server was told to stop, for those who follow.
+async fn note_stop(mut phase: watch::Receiver<Phase>, witness: Witness) {
+    // An error means that nobody can say so any more.
+    if phase.wait_for(|phase| *phase != Phase::Running).await.is_ok() {
+        witness.events.note(Note::new(Kind::ServerStopping, NAME, "finishes what runs"));
+    }
+}
+
+/// The order to become another supervisor, unless this one is about to stop.
+async fn ordered(mut orders: mpsc::Receiver<Go>, phase: watch::Receiver<Phase>) -> Go {
+    while let Some(go) = orders.recv().await {
+        if *phase.borrow() == Phase::Running {
+            return go;
+        }
+        // Whoever asked may have gone.
+        let _ = go.refused.send(Error::new(Code::Unavailable, "the server is stopping"));
+    }
+    std::future::pending().await
 }
 
 /// The inherited workers, with what their models are now.

@@ -50,6 +50,7 @@ pub fn of_gateway(
         log: Some(log_spec(config)),
         adoption: None,
         keys: None,
+        trial: false,
     };
     Ok(GatewaySettings {
         program: places.program(&config.gateway.command),

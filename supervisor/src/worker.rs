@@ -21,12 +21,14 @@ use crate::{
     adoption::{Claimed, Records},
     attribution::ExitCause,
     cgroup::Cgroups,
+    crashes::Crash,
+    events::Note,
     launch::Launcher,
     limit::Enforcer,
-    logs::Logs,
     policy::health::Patience,
     prefixes::PrefixFiles,
     readahead::ReadAhead,
+    witness::Witness,
 };
 
 /// A worker's name, which no other worker of this server ever has: its format and a number.
@@ -169,6 +171,16 @@ pub trait Nursery: Send + 'static {
         let _ = (files, bytes);
         ReadAhead::default()
     }
+
+    /// Remembers something that happened.
+    fn note(&mut self, note: Note) {
+        drop(note);
+    }
+
+    /// Reports a death that nobody had asked for, which `note` tells of.
+    fn report(&mut self, crash: Crash, note: Note) {
+        drop((crash, note));
+    }
 }
 
 /// Patience with a worker.
@@ -187,8 +199,8 @@ pub struct Timeouts {
 pub struct Processes {
     /// Starts them.
     pub launcher: Launcher,
-    /// Takes their output.
-    pub logs: Logs,
+    /// Takes their output, and writes down what happens to them.
+    pub witness: Witness,
     /// How they log.
     pub log: LogSpec,
     /// Patience with them, which may change.
@@ -246,13 +258,22 @@ impl Nursery for Processes {
     fn read_ahead(&mut self, files: Vec<PathBuf>, bytes: u64) -> ReadAhead {
         ReadAhead::start(files, bytes)
     }
+
+    fn note(&mut self, note: Note) {
+        self.witness.events.note(note);
+    }
+
+    fn report(&mut self, crash: Crash, note: Note) {
+        self.witness.report(crash, note);
+    }
 }
 
 impl Processes {
     fn setup(&self) -> driver::Setup {
         driver::Setup {
             launcher: self.launcher.clone(),
-            logs: self.logs.clone(),
+            logs: self.witness.logs.clone(),
+            levels: self.witness.levels.watch(),
             log: self.log.clone(),
             timeouts: self.timeouts.clone(),
             working_dir: self.working_dir.clone(),

@@ -28,6 +28,7 @@ use impetus_supervisor::{
     logs::{LogSettings, Logs},
     policy::health::Patience,
     prefixes::PrefixFiles,
+    witness::Witness,
     worker::{Birth, Event, Leave, Nursery, Orders, Placement, Processes, Timeouts, What, WorkerId},
 };
 use prost::Message;
@@ -129,7 +130,7 @@ impl Life {
             LogSettings { dir: dir.path().into(), rotation: impetus_telemetry::Rotation::Never, keep: 1 };
         let mut nursery = Processes {
             launcher: Launcher::new(env!("CARGO_BIN_EXE_supervisor")),
-            logs: Logs::start(settings).unwrap(),
+            witness: Witness::new(Logs::start(settings).unwrap(), dir.path()),
             log: LogSpec::default(),
             timeouts: watch::channel(Timeouts {
                 load: PATIENCE,

@@ -7,6 +7,11 @@ use crate::TelemetryError;
 /// Libraries that log every frame below `info`. They follow a directive that names them, not a bare level.
 const QUIET: &str = "h2=info,hyper=info,hyper_util=info,tonic=info,tower=info";
 
+/// Whether `level` is a level or directives.
+pub fn check(level: &str) -> Result<(), TelemetryError> {
+    parse(level).map(drop)
+}
+
 /// Reads a level or directives. A bare word must be a level: `tracing-subscriber` would take the slip `inof` for
 /// the name of a target and log nothing else.
 pub(crate) fn parse(level: &str) -> Result<EnvFilter, TelemetryError> {

@@ -15,4 +15,5 @@ pub use error::TelemetryError;
 pub use escape::escape;
 pub use file::Rotation;
 pub use journal::journal_prefix;
-pub use subscriber::{AUDIT, Format, Guard, init, init_audited, init_supervisor};
+pub use level::check as check_level;
+pub use subscriber::{AUDIT, Format, Guard, init, init_audited, init_supervisor, set_level};

@@ -1,15 +1,19 @@
 //! Where log lines go and what they look like.
 
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal},
+    sync::OnceLock,
+};
 
 use tracing::Subscriber;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
-    Layer, Registry,
+    EnvFilter, Layer, Registry,
     filter::{LevelFilter, filter_fn},
     fmt::{MakeWriter, layer},
     layer::SubscriberExt,
     registry::LookupSpan,
+    reload::{self, Handle},
     util::SubscriberInitExt,
 };
 
@@ -20,6 +24,9 @@ const PENDING_LINES: usize = 8192;
 
 /// The target of what goes to the audit log: what was done by whoever may, and what was refused.
 pub const AUDIT: &str = "audit";
+
+/// Replaces the filter of this process.
+static CHANGE: OnceLock<Box<dyn Fn(EnvFilter) + Send + Sync>> = OnceLock::new();
 
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +45,27 @@ pub struct Guard(#[expect(dead_code, reason = "held for its Drop")] Vec<WorkerGu
 /// Sets up logging of a child process: every line goes straight to standard error, so that the words before a
 /// crash arrive; the supervisor reads the other end. `level` is a level or directives (`info,hyper=off`).
 pub fn init(process: &'static str, level: &str, format: Format) -> Result<(), TelemetryError> {
-    let filter = level::parse(level)?;
+    let (filter, handle) = reload::Layer::new(level::parse(level)?);
     Registry::default().with(filter).with(lines(format, false, io::stderr)).try_init()?;
+    changeable(handle);
     panic::install(process);
     Ok(())
+}
+
+/// From now on this process logs what `level` says, a level or directives. Before logging is set up it means nothing.
+pub fn set_level(level: &str) -> Result<(), TelemetryError> {
+    let filter = level::parse(level)?;
+    if let Some(change) = CHANGE.get() {
+        change(filter);
+    }
+    Ok(())
+}
+
+fn changeable<S: 'static>(handle: Handle<EnvFilter, S>) {
+    // An error means that there is no subscriber any more, and so nothing to filter.
+    let change = move |filter| drop(handle.reload(filter));
+    // Set once, since logging is.
+    let _ = CHANGE.set(Box::new(change));
 }
 
 /// The same, and what has the target [`AUDIT`] goes to `audit` besides, as JSON, whatever `level` says.
@@ -51,12 +75,13 @@ pub fn init_audited(
     format: Format,
     audit: impl io::Write + Send + 'static,
 ) -> Result<Guard, TelemetryError> {
-    let filter = level::parse(level)?;
+    let (filter, handle) = reload::Layer::new(level::parse(level)?);
     let (audit, guard) = background(audit);
     Registry::default()
         .with(lines(format, false, io::stderr).with_filter(filter))
         .with(audited(audit))
         .try_init()?;
+    changeable(handle);
     panic::install(process);
     Ok(Guard(vec![guard]))
 }
@@ -70,7 +95,7 @@ pub fn init_supervisor(
     level: &str,
     format: Format,
 ) -> Result<Guard, TelemetryError> {
-    let filter = level::parse(level)?;
+    let (filter, handle) = reload::Layer::new(level::parse(level)?);
     let colours =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let (file, file_guard) = background(file);
@@ -81,6 +106,7 @@ pub fn init_supervisor(
         .with(lines(format, false, file).and_then(stderr).with_filter(filter))
         .with(audited(audit))
         .try_init()?;
+    changeable(handle);
     panic::install("supervisor");
     Ok(Guard(vec![file_guard, stderr_guard, audit_guard]))
 }

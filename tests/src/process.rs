@@ -1,7 +1,7 @@
 //! Processes: finding and starting programs, sending signals, and finding what is left of a server.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -23,6 +23,29 @@ pub fn program(name: &str) -> PathBuf {
     let program = folder.join(name);
     assert!(program.exists(), "{} is missing: run `make test`, which builds it", program.display());
     program
+}
+
+/// The programs that a server consists of.
+const INSTALLED: [&str; 6] =
+    ["supervisor", "supervisorctl", "gateway", "worker-gguf", "worker-candle", "worker-onnx"];
+
+/// Where [`install`] puts them.
+pub const INSTALLATION: &str = "installed/bin";
+
+/// Puts the server's programs, and `worker-fake`, into a folder of their own, so that they can be replaced there.
+pub fn install(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for name in INSTALLED.into_iter().chain(["worker-fake"]) {
+        let (from, to) = (program(name), folder.join(name));
+        fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop))?;
+    }
+    Ok(())
+}
+
+/// The supervisor of the server in `dir`: one that is installed there, or that of this build.
+pub fn supervisor_of(dir: &Path) -> PathBuf {
+    let installed = dir.join(INSTALLATION).join("supervisor");
+    if installed.exists() { installed } else { program("supervisor") }
 }
 
 /// A command with a clean environment, whose home is `home`.

@@ -37,6 +37,7 @@ scenarios! {
     a_model_that_cannot_fit_is_refused_with_the_numbers: "too-large",
     three_models_that_fit_two_at_a_time_take_turns: "two-of-three",
     swaps_and_reloads_are_not_noticed: "swap-and-reload",
+    upgrades_and_reloads_are_not_noticed: "upgrade",
     a_killed_supervisors_successor_takes_over: "supervisor-killed",
     without_a_supervisor_everything_ends: "supervisor-gone",
     the_catalogue_survives_kills_at_any_moment: "catalogue",

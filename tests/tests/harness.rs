@@ -25,5 +25,7 @@ pub(crate) use sse::{Event, EventStream};
 pub(crate) use terminal::Terminal;
 pub(crate) use wait::eventually;
 
-pub(crate) use impetus_tests::process::{command, is_alive, processes_in, program, signal};
+pub(crate) use impetus_tests::process::{
+    INSTALLATION, command, install, is_alive, processes_in, program, signal, zombies_of,
+};
 pub(crate) use nix::sys::signal::Signal;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::harness::{Server, Setup, chat, eventually};
 
 /// The log files, by the name of the process.
-fn files(server: &Server) -> BTreeMap<String, String> {
+pub(crate) fn files(server: &Server) -> BTreeMap<String, String> {
     let entries = fs::read_dir(server.path("state/logs")).unwrap().flatten();
     let process =
         |entry: &fs::DirEntry| entry.file_name().to_str().unwrap().split('.').next().unwrap().to_owned();

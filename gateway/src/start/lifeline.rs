@@ -11,39 +11,56 @@ use std::{
 use impetus_proto::{
     adoption::Adoption,
     channel,
-    launch::{Adopted, Report, ToWorker, report},
+    launch::{Adopted, LogLevel, Report, ToWorker, report, to_worker},
     passing,
 };
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
-/// Follows `channel` on a thread of its own, and goes over to the next supervisor when it ends; that one is given the
+/// Follows `channel` on a thread of its own, where it may be told to log other than at `level`, and goes over to the next
+/// supervisor when it ends; that one is given the
 /// listening socket while `listener` lives. What is returned resolves when there is no supervisor any more and none
 /// has come within the grace.
 pub(super) fn spawn(
     channel: UnixStream,
     adoption: Option<Adoption>,
     listener: Weak<TcpListener>,
+    level: String,
 ) -> io::Result<oneshot::Receiver<()>> {
     let (alive, ended) = oneshot::channel();
     let follow = move || {
         let _alive: oneshot::Sender<()> = alive;
-        follow(channel, adoption.as_ref(), &listener);
+        follow(channel, adoption.as_ref(), &listener, &level);
     };
     thread::Builder::new().name("lifeline".into()).spawn(follow)?;
     Ok(ended)
 }
 
-fn follow(mut channel: UnixStream, adoption: Option<&Adoption>, listener: &Weak<TcpListener>) {
+fn follow(
+    mut channel: UnixStream,
+    adoption: Option<&Adoption>,
+    listener: &Weak<TcpListener>,
+    configured: &str,
+) {
     loop {
-        // The supervisor says nothing more to a gateway that serves.
-        while let Ok(Some(_)) = channel::read::<ToWorker>(&mut channel) {}
+        while let Ok(Some(ToWorker { message })) = channel::read(&mut channel) {
+            if let Some(to_worker::Message::LogLevel(LogLevel { level })) = message {
+                set_level(if level.is_empty() { configured } else { &level });
+            }
+        }
+        set_level(configured);
         let Some(next) = adoption.and_then(Adoption::wait) else { return };
         match answer(&next, listener) {
             Ok(()) => info!("adopted by another supervisor"),
             Err(error) => warn!(%error, "another supervisor came and went"),
         }
         channel = next;
+    }
+}
+
+fn set_level(level: &str) {
+    if let Err(error) = impetus_telemetry::set_level(level) {
+        warn!(%error, "the log level stays as it is");
     }
 }
 
@@ -89,7 +106,7 @@ mod tests {
         };
         let listener = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
         let (first, channel) = UnixStream::pair().unwrap();
-        let mut ended = spawn(channel, listen(60), Arc::downgrade(&listener)).unwrap();
+        let mut ended = spawn(channel, listen(60), Arc::downgrade(&listener), "info".into()).unwrap();
         drop(first);
         let (second, n_sockets) = adopt(&socket);
         assert_eq!(n_sockets, 1);
@@ -99,7 +116,7 @@ mod tests {
         assert!(ended.try_recv() == Err(oneshot::error::TryRecvError::Empty));
 
         let (first, channel) = UnixStream::pair().unwrap();
-        let ended = spawn(channel, listen(0), Weak::new()).unwrap();
+        let ended = spawn(channel, listen(0), Weak::new(), "info".into()).unwrap();
         drop(first);
         assert!(ended.await.is_err(), "the thread has ended");
     }

@@ -14,7 +14,9 @@ use std::{
 use impetus_proto::{
     adoption::Adoption,
     channel::{self, CHANNEL_FD},
-    launch::{Adopted, PrefixRoom, Report, StandbySpec, Tick, ToWorker, WorkerSpec, report, to_worker},
+    launch::{
+        Adopted, LogLevel, PrefixRoom, Report, StandbySpec, Tick, ToWorker, WorkerSpec, report, to_worker,
+    },
     passing,
 };
 use nix::{
@@ -38,6 +40,8 @@ const TICK: Duration = Duration::from_millis(500);
 pub(super) struct Link {
     stream: UnixStream,
     adoption: Option<Adoption>,
+    /// How much is logged when the supervisor says nothing else.
+    level: String,
 }
 
 impl Link {
@@ -49,11 +53,12 @@ impl Link {
         // SAFETY: it is a socket, and the contract of a launch is that descriptor 3 belongs to this channel; nothing
         // else in the process has run yet that could own it.
         let owned = unsafe { OwnedFd::from_raw_fd(CHANNEL_FD) };
-        Some(Self { stream: UnixStream::from(owned), adoption: None })
+        Some(Self { stream: UnixStream::from(owned), adoption: None, level: String::new() })
     }
 
     /// Prepares for the day on which the supervisor is gone. Before the sandbox is sealed: it opens a socket.
     pub(super) fn prepare_adoption(&mut self, standby: &StandbySpec) {
+        self.level = standby.log.as_ref().map(|log| log.level.clone()).unwrap_or_default();
         let listening = standby.adoption.as_ref().map(Adoption::listen).transpose();
         self.adoption = listening.unwrap_or_else(|error| {
             warn!(%error, "this worker will end with its supervisor: it cannot listen for the next one");
@@ -67,6 +72,14 @@ impl Link {
         Ok(message.map(|(message, descriptors)| (message, descriptors.into_iter().next().map(File::from))))
     }
 
+    /// Logs as much as the supervisor wants from now on.
+    pub(super) fn set_level(&self, LogLevel { level }: &LogLevel) {
+        let level = if level.is_empty() { &self.level } else { level };
+        if let Err(error) = impetus_telemetry::set_level(level) {
+            warn!(%error, "the log level stays as it is");
+        }
+    }
+
     /// When the supervisor is gone, goes over to the next one, or ends this process when none comes within the grace.
     /// By SIGKILL: a stuck engine must not be able to delay it. Meanwhile it hears how much room prefixes have.
     pub(super) fn spawn_lifeline(
@@ -78,17 +91,22 @@ impl Link {
         let watch = move || {
             loop {
                 while let Ok(Some((message, _))) = self.receive() {
-                    if let Some(to_worker::Message::PrefixRoom(room)) = message.message {
-                        note_room(&mut spec, room);
-                        if let Some(prefixes) = &prefixes {
-                            prefixes.set_room(room.ram_bytes);
+                    match message.message {
+                        Some(to_worker::Message::PrefixRoom(room)) => {
+                            note_room(&mut spec, room);
+                            if let Some(prefixes) = &prefixes {
+                                prefixes.set_room(room.ram_bytes);
+                            }
                         }
+                        Some(to_worker::Message::LogLevel(level)) => self.set_level(&level),
+                        _ => {}
                     }
                 }
                 let Some(channel) = self.adoption.as_ref().and_then(Adoption::wait) else { break };
                 // Without the duplicate nobody would answer; that supervisor hears so, and may come again.
                 let Ok(writer) = channel.try_clone() else { continue };
                 self.stream = channel;
+                self.set_level(&LogLevel::default());
                 reporter.adopted(writer, spec.clone());
                 info!("adopted by another supervisor");
             }

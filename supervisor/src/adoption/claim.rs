@@ -84,6 +84,8 @@ pub(super) fn end(kept: Kept) {
             thread::sleep(PERIOD);
         }
     }
+    // One that is a child of this process leaves nothing behind.
+    let _ = identity.fate();
     kept.remove();
 }
 

@@ -1,9 +1,13 @@
 //! Which process an id means. Ids are used again; an id together with the time at which its process started is not.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{os::unix::process::ExitStatusExt, process::ExitStatus, sync::OnceLock, time::Duration};
 
 use nix::{
-    sys::signal::{Signal, kill, killpg},
+    errno::Errno,
+    sys::{
+        signal::{Signal, kill, killpg},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
     unistd::Pid,
 };
 use serde::{Deserialize, Serialize};
@@ -22,10 +26,34 @@ pub struct Identity {
     pub started: u64,
 }
 
+/// Whether a process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It does.
+    Runs,
+    /// It does not; how it ended, where that can be known.
+    Ended(Option<ExitStatus>),
+}
+
+/// When a process started, and whether it has ended and waits for its parent.
+struct Birth {
+    started: u64,
+    has_ended: bool,
+}
+
 impl Identity {
     /// The running process with this id; `None` when there is none, or when it has ended and waits for its parent.
     pub fn of(pid: u32) -> Option<Self> {
-        start_time(pid).map(|started| Self { pid, started })
+        birth(pid).filter(|birth| !birth.has_ended).map(|Birth { started, .. }| Self { pid, started })
+    }
+
+    /// The children of this process, also those that have ended and that nobody has waited for, where the system tells.
+    pub fn children() -> Vec<Self> {
+        let own = std::process::id();
+        // Those of a thread; this is for a process that has but one, which has inherited those of all before.
+        let list = std::fs::read_to_string(format!("/proc/self/task/{own}/children")).unwrap_or_default();
+        let pids = list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok());
+        pids.filter_map(|pid| birth(pid).map(|Birth { started, .. }| Self { pid, started })).collect()
     }
 
     /// Whether it runs.
@@ -48,12 +76,29 @@ impl Identity {
         }
     }
 
-    /// Waits for its end. May be dropped and called again.
-    pub async fn ended(self) {
+    /// Waits for its end, and says how it ended where this process is its parent, as it is when it has replaced the
+    /// supervisor that started it. May be dropped and called again until it has answered.
+    pub async fn ended(self) -> Option<ExitStatus> {
         let mut turns = interval(PERIOD);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while self.is_alive() {
+        loop {
+            if let Fate::Ended(status) = self.fate() {
+                return status;
+            }
             turns.tick().await;
+        }
+    }
+
+    /// Whether it runs. A child of this process that has ended is waited for, so that nothing is left of it.
+    pub fn fate(self) -> Fate {
+        if birth(self.pid).is_none_or(|birth| birth.started != self.started) {
+            return Fate::Ended(None);
+        }
+        match waitpid(self.raw(), Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(_, code)) => Fate::Ended(Some(ExitStatus::from_raw(code << 8))),
+            Ok(WaitStatus::Signaled(_, signal, _)) => Fate::Ended(Some(ExitStatus::from_raw(signal as i32))),
+            Err(Errno::ECHILD) if !self.is_alive() => Fate::Ended(None),
+            _ => Fate::Runs,
         }
     }
 
@@ -73,23 +118,23 @@ pub(super) fn this_boot() -> &'static str {
 }
 
 #[cfg(target_os = "linux")]
-fn start_time(pid: u32) -> Option<u64> {
-    start_time_in(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+fn birth(pid: u32) -> Option<Birth> {
+    birth_in(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// The start time in a line of proc_pid_stat(5), unless the process has ended. The name, in parentheses, may hold
-/// anything; behind it come the state, field 3, and the others.
+/// What a line of proc_pid_stat(5) says. The name, in parentheses, may hold anything; behind it come the state, field 3,
+/// and the others.
 #[cfg(target_os = "linux")]
-fn start_time_in(stat: &str) -> Option<u64> {
+fn birth_in(stat: &str) -> Option<Birth> {
     const STARTTIME: usize = 22 - 3;
     let (_, fields) = stat.rsplit_once(") ")?;
     let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
     let has_ended = fields.first().is_none_or(|state| ["Z", "X", "x"].contains(state));
-    if has_ended { None } else { fields.get(STARTTIME)?.parse().ok() }
+    Some(Birth { started: fields.get(STARTTIME)?.parse().ok()?, has_ended })
 }
 
 #[cfg(target_os = "macos")]
-fn start_time(pid: u32) -> Option<u64> {
+fn birth(pid: u32) -> Option<Birth> {
     use nix::libc::{PROC_PIDTBSDINFO, SZOMB, c_int, proc_bsdinfo, proc_pidinfo};
     let mut info = std::mem::MaybeUninit::<proc_bsdinfo>::zeroed();
     let size = c_int::try_from(size_of::<proc_bsdinfo>()).ok()?;
@@ -101,7 +146,8 @@ fn start_time(pid: u32) -> Option<u64> {
     }
     // SAFETY: it has been written whole, and any bytes are a value of this struct of integers.
     let info = unsafe { info.assume_init() };
-    (info.pbi_status != SZOMB).then_some(info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec)
+    let started = info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec;
+    Some(Birth { started, has_ended: info.pbi_status == SZOMB })
 }
 
 #[cfg(test)]
@@ -124,10 +170,12 @@ mod tests {
     #[test]
     fn the_start_time_is_found_behind_any_name() {
         let rest = "1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 3 0 4711 1000 200";
-        let check = |line: String, expected| assert_eq!(start_time_in(&line), expected, "{line}");
-        check(format!("12 (sh) S {rest}"), Some(4711));
-        check(format!("12 (a) Z (b) R {rest}"), Some(4711));
-        check(format!("12 (sh) Z {rest}"), None);
+        let check = |line: String, expected| {
+            assert_eq!(birth_in(&line).map(|birth| (birth.started, birth.has_ended)), expected, "{line}");
+        };
+        check(format!("12 (sh) S {rest}"), Some((4711, false)));
+        check(format!("12 (a) Z (b) R {rest}"), Some((4711, false)));
+        check(format!("12 (sh) Z {rest}"), Some((4711, true)));
         check("12 (sh) S 1 2 3".into(), None);
         check(String::new(), None);
     }

@@ -73,6 +73,11 @@ impl Configured {
         self.in_force.borrow().clone()
     }
 
+    /// How much is logged unless somebody says otherwise.
+    pub(super) fn first_log_level(&self) -> String {
+        self.first.config.log.level.clone()
+    }
+
     pub(super) fn set(&self, config: Arc<Config>) {
         self.timeouts.send_replace(settings::timeouts(&config));
         self.in_force.send_replace(config);

@@ -1,7 +1,5 @@
 //! The keys' own service on the control socket: `Watch`, `NoteUse`, `Add`, `List` and `Revoke`.
 
-use std::sync::Arc;
-
 use futures::{StreamExt, stream};
 use impetus_proto::{
     Error,
@@ -13,29 +11,34 @@ use impetus_proto::{
 use tokio::task::spawn_blocking;
 use tonic::{Request, Response, Status};
 
-use super::{Answers, Configured, audit, configured::carried_through};
-use crate::keys::from_message;
+use super::{Answers, Control, audit, configured::carried_through};
+use crate::{
+    events::{Kind, Note},
+    keys::from_message,
+};
 
 /// The keys of a running server, for gateways and `supervisorctl`.
 #[derive(Debug, Clone)]
-pub(super) struct KeyService(pub(super) Arc<Configured>);
+pub(super) struct KeyService(pub(super) Control);
 
 impl KeyService {
     async fn add(&self, request: AddRequest) -> Result<(), Error> {
         let entry = from_message(request.key.unwrap_or_default())?;
-        let (name, configured) = (entry.name.clone(), self.0.clone());
+        let (name, configured) = (entry.name.clone(), self.0.configured.clone());
         // Writing waits for the disk.
         carried_through(spawn_blocking(move || configured.keys.add(entry, &configured.now()))).await?;
         audit::act("key_add", &name);
+        self.0.note(Note::new(Kind::KeyCreated, name, "was made"));
         Ok(())
     }
 
     async fn revoke(&self, RevokeRequest { name }: RevokeRequest) -> Result<RevokeReply, Error> {
-        let (revoked, configured) = (name.clone(), self.0.clone());
+        let (revoked, configured) = (name.clone(), self.0.configured.clone());
         let left =
             carried_through(spawn_blocking(move || configured.keys.revoke(&revoked, &configured.now())))
                 .await?;
         audit::act("key_revoke", &name);
+        self.0.note(Note::new(Kind::KeyRevoked, name, "opens nothing any more"));
         Ok(RevokeReply { left })
     }
 }
@@ -45,7 +48,7 @@ impl keys_server::Keys for KeyService {
     type WatchStream = Answers<KeySet>;
 
     async fn watch(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let mut made = self.0.keys.watch();
+        let mut made = self.0.configured.keys.watch();
         made.mark_changed();
         let sets = stream::unfold(made, |mut made| async {
             made.changed().await.ok()?;
@@ -56,7 +59,7 @@ impl keys_server::Keys for KeyService {
     }
 
     async fn note_use(&self, request: Request<NoteUseRequest>) -> Result<Response<NoteUseReply>, Status> {
-        let (uses, configured) = (request.into_inner().uses, self.0.clone());
+        let (uses, configured) = (request.into_inner().uses, self.0.configured.clone());
         let noted = spawn_blocking(move || {
             configured.keys.note_use(&uses, &configured.now());
             Ok(())
@@ -71,7 +74,7 @@ impl keys_server::Keys for KeyService {
     }
 
     async fn list(&self, _: Request<ListRequest>) -> Result<Response<KeySet>, Status> {
-        Ok(Response::new(self.0.keys.list(&self.0.now())))
+        Ok(Response::new(self.0.configured.keys.list(&self.0.configured.now())))
     }
 
     async fn revoke(&self, request: Request<RevokeRequest>) -> Result<Response<RevokeReply>, Status> {

@@ -27,8 +27,9 @@ impl Control {
     pub(super) async fn answer_logs(&self, request: LogsRequest) -> Result<Answers<LogLines>, Error> {
         let source = self.source_of(&request.target).await?;
         // Followed before the past is read: what comes between the two is told once, by its number.
-        let lines = request.follow.then(|| self.logs.follow());
-        let past = self.logs.tail(source.as_deref(), usize::try_from(request.lines).unwrap_or(usize::MAX));
+        let lines = request.follow.then(|| self.witness.logs.follow());
+        let past =
+            self.witness.logs.tail(source.as_deref(), usize::try_from(request.lines).unwrap_or(usize::MAX));
         let told = past.last().map(|line| line.number);
         let following = Following { source, past, lines, told };
         Ok(stream::unfold(following, Following::next).boxed())
@@ -39,7 +40,7 @@ impl Control {
         if target.is_empty() {
             return Ok(None);
         }
-        if [gateway::NAME, server::NAME].contains(&target) || self.logs.knows(target) {
+        if [gateway::NAME, server::NAME].contains(&target) || self.witness.logs.knows(target) {
             return Ok(Some(target.to_owned()));
         }
         let model = self.library.canonical(target);

@@ -10,13 +10,23 @@ use super::{
     Control,
     configured::{Change, carried_through},
 };
-use crate::gateway;
+use crate::{
+    events::{Kind, Note},
+    gateway,
+};
 
 impl Control {
     /// Answers when what changed in the configuration is in force.
     pub(super) async fn answer_reload(&self) -> Result<ReloadReply, Error> {
         let control = self.clone();
-        carried_through(tokio::spawn(async move { control.reload().await })).await
+        let done = carried_through(tokio::spawn(async move { control.reload().await })).await;
+        let (kind, message) = match &done {
+            Ok(reply) => (Kind::ConfigReloaded, format!("{} settings changed", reply.changed.len())),
+            Err(error) => (Kind::ConfigRefused, error.message.clone()),
+        };
+        let changed = done.as_ref().map(|reply| reply.changed.join(" ")).unwrap_or_default();
+        self.note(Note::new(kind, "configuration", message).with("changed", changed));
+        done
     }
 
     /// The same, for whoever cannot be answered: the log is told.

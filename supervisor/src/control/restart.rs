@@ -71,7 +71,7 @@ impl Control {
     }
 
     /// Replaces the worker of a model that serves, by one with the model's files as they are by now.
-    async fn renew(&self, model: &str) -> Result<RestartReply, Error> {
+    pub(super) async fn renew(&self, model: &str) -> Result<RestartReply, Error> {
         let _turn = self.configured.turn().await;
         let former = self.library.lookup(model).ok();
         self.library.rescan().await;

@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 use super::{Control, configured::carried_through};
 use crate::{
     catalog::Held,
+    events::{Kind, Note},
     fleet::{Manifest, Snapshot, Wanted},
     worker::State,
 };
@@ -36,6 +37,8 @@ impl Control {
         self.let_mean(&alias, &model).await?;
         drop(held);
         tracing::info!(alias, model, former, beside, "swapped");
+        let meant = former.as_deref().map(|former| format!(" instead of {former}")).unwrap_or_default();
+        self.note(Note::new(Kind::AliasSwapped, &*alias, format!("means {model}{meant}")));
         if let Some(former) = former.clone().filter(|former| *former != model) {
             tokio::spawn(self.clone().retire(former, |library, model| library.is_wanted(model, None)));
         }

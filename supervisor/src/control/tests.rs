@@ -15,12 +15,14 @@ use crate::{
     keys::Keys,
     launch::Launcher,
     leases::Lease,
-    logs::LogSettings,
+    logs::{LogSettings, Logs},
     places::Places,
     pulls::{FetchSettings, Pulls},
     settings,
     shutdown::Phase,
     store::Store,
+    upgrade::Upgrades,
+    witness::Witness,
     worker::{Adopted, Birth, Event, Leave, Nursery, Orders, State, What},
 };
 
@@ -71,13 +73,13 @@ impl Server {
         );
         let logs =
             LogSettings { dir: dir.path().into(), rotation: impetus_telemetry::Rotation::Never, keep: 1 };
-        let logs = Logs::start(logs).unwrap();
+        let witness = Witness::new(Logs::start(logs).unwrap(), dir.path());
         let configured = Arc::new(Configured::new(loaded, places, Keys::load(dir.path()).unwrap()));
         let fetching = FetchSettings {
             configured: configured.clone(),
             fleet: fleet.clone(),
             launcher: Launcher::new("/nonexistent"),
-            logs: logs.clone(),
+            logs: witness.logs.clone(),
         };
         let store = Arc::new(Store::open(&dir.path().join("store"), dir.path()).unwrap());
         let control = Control {
@@ -86,7 +88,9 @@ impl Server {
             gateway: GatewayHandle::agreeable(),
             library,
             configured,
-            logs,
+            witness,
+            launcher: Launcher::new("/nonexistent"),
+            upgrades: Arc::new(Upgrades::new(None).0),
             started: Instant::now(),
         };
         Self { control, dir, _phase: phase, _memory: memory }

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use impetus_config::Moment;
+
 /// Rows under headings, each column as wide as its widest cell.
 #[derive(Debug)]
 pub(super) struct Table<const N: usize> {
@@ -79,6 +81,14 @@ pub(super) fn duration(time: Duration) -> String {
     }
 }
 
+/// A moment, to the millisecond.
+pub(super) fn stamp(unix_ms: u64) -> String {
+    let second = Moment(unix_ms / 1000).to_string();
+    // Midnight is written as a date alone.
+    let (date, time) = second.trim_end_matches('Z').split_once('T').unwrap_or((&second, "00:00:00"));
+    format!("{date}T{time}.{:03}Z", unix_ms % 1000)
+}
+
 /// The text, or "-" when there is none.
 pub(super) fn dash(text: &str) -> String {
     if text.is_empty() { "-".into() } else { text.into() }
@@ -106,6 +116,8 @@ mod tests {
         check(duration(Duration::from_secs(61)), "1 min 1 s");
         check(duration(Duration::from_secs(7_300)), "2 h 1 min");
         check(duration(Duration::from_secs(200_000)), "2 d 7 h");
+        check(stamp(1_700_000_000_007), "2023-11-14T22:13:20.007Z");
+        check(stamp(86_400_000), "1970-01-02T00:00:00.000Z");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     budget::RAM,
+    events::{Kind, Note},
     worker::{Nursery, Placement, State, WorkerId},
 };
 
@@ -69,6 +70,8 @@ impl<N: Nursery> Fleet<N> {
         if let Some(bound) = bound {
             tracing::info!(model = %seat, slots, most_slots, bound = bound.name(), "fewer slots than there could be");
         }
+        let note = Note::new(Kind::ModelLoading, &seat.model, "is loaded");
+        self.nursery.note(note.with("worker", id).with("slots", slots).with("footprint_bytes", ram));
         let (placed_bytes, limit) = (self.placed().of(RAM), self.memory.borrow().limit.of(RAM));
         tracing::info!(
             model = %seat, worker = %id, slots, footprint_bytes = ram, room_bytes, placed_bytes, limit_bytes = limit,

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     budget::{Memory, RAM},
+    events::{Kind, Note},
     worker::{Leave, Nursery, WorkerId},
 };
 
@@ -72,7 +73,7 @@ impl<N: Nursery> Fleet<N> {
                 Hindrance::Evict(victims, bytes) => {
                     for victim in victims {
                         tracing::info!(worker = %victim, for_model = %seat, "evicted to make room");
-                        self.evict(&victim, now);
+                        self.evict(&victim, &seat.model, now);
                     }
                     is_freed |= self.take_back(bytes, now);
                     coming = Coming::default();
@@ -152,8 +153,10 @@ impl<N: Nursery> Fleet<N> {
     }
 
     /// Asks a worker to go so that another model can come.
-    fn evict(&mut self, id: &WorkerId, now: Instant) {
+    fn evict(&mut self, id: &WorkerId, for_model: &str, now: Instant) {
         let Some(placed) = self.workers.get(id).and_then(|entry| entry.placed.clone()) else { return };
+        let note = Note::new(Kind::ModelEvicted, &placed.model, format!("makes room for {for_model}"));
+        self.nursery.note(note.with("worker", id).with("for_model", for_model));
         if placed.role == Role::Main {
             return self.leave(&placed.model, id.clone(), false, now);
         }

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     attribution::ExitCause,
     budget::RAM,
+    events::{Kind, Note},
     policy::{restart::Restart, sizing::Sizing},
     worker::{Leave, Nursery, State, WorkerId},
 };
@@ -156,6 +157,9 @@ impl<N: Nursery> Fleet<N> {
             open_ms = open.as_millis(), load_ms = load.as_millis(), "model ready"
         );
         let placed = placed.clone();
+        let note =
+            Note::new(Kind::ModelReady, &placed.model, format!("serves after {} ms", load.as_millis()));
+        self.nursery.note(note.with("worker", id));
         if let Some(resident) = self.residents.get_mut(&placed.model) {
             resident.load_time = Some(now - placed.since);
             match placed.role {
@@ -174,6 +178,7 @@ impl<N: Nursery> Fleet<N> {
         let model = entry.placed.as_ref().map(|placed| placed.model.clone());
         let exit = Exit { format: entry.format.clone(), model, cause: cause.name() };
         *self.exits.entry(exit).or_default() += 1;
+        self.note_exit(id, &entry, cause, now);
         let Some(placed) = entry.placed.clone() else {
             return self.on_standby_exit(id, &entry.format, entry.useful_since, cause, now);
         };
@@ -189,6 +194,9 @@ impl<N: Nursery> Fleet<N> {
             Role::Next => self.on_successor_exit(&placed.model, id, cause),
             Role::Alone => self.on_lonely_exit(&placed.model, id, entry.useful_since.is_some(), cause, now),
             Role::Retiring => {}
+        }
+        if placed.role == Role::Main {
+            self.note_end(&placed.model);
         }
         self.tell_leases(&placed.model, now);
     }

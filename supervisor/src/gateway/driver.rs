@@ -17,11 +17,15 @@ use super::{GatewaySettings, GatewayState, NAME, Order, Stage};
 use crate::{
     adoption::{Claimed, Kind},
     attribution::{ExitCause, Intent},
+    crashes::Crash,
+    events::{Kind as EventKind, Note},
     launch::{Launch, LaunchError, Launcher},
-    logs::{Logs, Source},
+    levels::Said,
+    logs::Source,
     policy::restart::{History, Restart},
     process::{Happening, Process},
     shutdown::Phase,
+    witness::Witness,
 };
 
 /// The gateway goes after the workers and before the supervisor when memory runs out.
@@ -34,6 +38,8 @@ pub(super) struct Driver {
     pub(super) settings: GatewaySettings,
     launcher: Launcher,
     source: Source,
+    pub(super) witness: Witness,
+    levels: watch::Receiver<Said>,
     pub(super) state: watch::Sender<GatewayState>,
     orders: mpsc::Receiver<Order>,
     pub(super) phase: watch::Receiver<Phase>,
@@ -46,6 +52,7 @@ pub(super) struct Driver {
 /// How one life ended.
 struct Ended {
     cause: ExitCause,
+    pid: Option<u32>,
     served: Duration,
     /// Whether the whole server goes.
     for_good: bool,
@@ -56,6 +63,7 @@ enum Heard {
     Stop,
     Order(Order),
     Happening(Happening),
+    Level,
     TooLate,
 }
 
@@ -63,14 +71,15 @@ impl Driver {
     pub(super) fn new(
         settings: GatewaySettings,
         launcher: Launcher,
-        logs: &Logs,
+        witness: &Witness,
         state: watch::Sender<GatewayState>,
         orders: mpsc::Receiver<Order>,
         phase: watch::Receiver<Phase>,
     ) -> Self {
-        let source = logs.source(NAME, Some(NAME));
-        let retired = JoinSet::new();
-        Self { settings, launcher, source, state, orders, phase, asked: Vec::new(), retired }
+        let source = witness.logs.source(NAME, Some(NAME));
+        let (levels, witness) = (witness.levels.watch(), witness.clone());
+        let (asked, retired) = (Vec::new(), JoinSet::new());
+        Self { settings, launcher, source, witness, levels, state, orders, phase, asked, retired }
     }
 
     /// The gateway of a former supervisor; `None` when this one cannot have it, which ends it.
@@ -93,7 +102,7 @@ impl Driver {
                 Err(error) => {
                     socket = Some(listening);
                     let cause = ExitCause::NotStarted(error.to_string());
-                    Ended { cause, served: Duration::ZERO, for_good: false }
+                    Ended { cause, pid: None, served: Duration::ZERO, for_good: false }
                 }
             };
             let is_planned = ended.cause == ExitCause::Stopped;
@@ -115,6 +124,7 @@ impl Driver {
                 // Without a gateway the server is of no use, so it is never given up.
                 Restart::GiveUp { .. } => self.settings.restart.max,
             };
+            self.report(&ended);
             tracing::warn!(cause = %ended.cause, delay_ms = delay.as_millis(), "gateway ended, starting another");
             self.pause(delay, &mut socket).await;
         }
@@ -174,6 +184,7 @@ impl Driver {
                 Heard::Order(order) => {
                     self.take(order, socket);
                     return Ended {
+                        pid: Some(process.pid()),
                         cause: self.stop(process).await,
                         served: Duration::ZERO,
                         for_good: false,
@@ -182,8 +193,8 @@ impl Driver {
                 Heard::Stop => {
                     // Nobody accepts any more, so connections had better be refused.
                     *socket = None;
-                    let cause = self.stop(process).await;
-                    return Ended { cause, served: since(ready_since), for_good: true };
+                    let (pid, cause) = (Some(process.pid()), self.stop(process).await);
+                    return Ended { cause, pid, served: since(ready_since), for_good: true };
                 }
                 Heard::Happening(Happening::Report(Report {
                     message: Some(report::Message::Serving(_)),
@@ -191,11 +202,14 @@ impl Driver {
                     ready_since = Some(Instant::now());
                     self.state.send_modify(|state| state.stage = Stage::Ready);
                     tracing::info!(pid = process.pid(), "gateway ready");
+                    let listen = self.state.borrow().listen;
+                    let note = Note::new(EventKind::GatewayReady, NAME, format!("serves on {listen}"));
+                    self.witness.events.note(note.with("pid", process.pid()));
                     for asked in self.asked.drain(..) {
                         let _ = asked.send(Ok(()));
                     }
                 }
-                Heard::Happening(Happening::Report(_) | Happening::OverLimit(_)) => {}
+                Heard::Level | Heard::Happening(Happening::Report(_) | Happening::OverLimit(_)) => {}
                 Heard::Happening(Happening::Closed) => break (Intent::None, LAST_BREATH),
                 Heard::Happening(Happening::Garbage(error)) => {
                     break (Intent::Garbled(error.to_string()), Duration::ZERO);
@@ -203,17 +217,31 @@ impl Driver {
                 Heard::TooLate => break (Intent::Stalled(self.settings.start), Duration::ZERO),
             }
         };
-        let cause = process.finish(intent, None, grace).await;
-        Ended { cause, served: since(ready_since), for_good: false }
+        let (pid, cause) = (Some(process.pid()), process.finish(intent, None, grace).await);
+        Ended { cause, pid, served: since(ready_since), for_good: false }
     }
 
     async fn hear(&mut self, process: &mut Process, give_up: Option<Instant>) -> Heard {
+        let level = self.levels.borrow_and_update().level(&[NAME]).map(ToOwned::to_owned);
+        // An error shows as the end of its channel.
+        let _ = process.set_level(level.as_deref()).await;
         tokio::select! {
             biased;
             _ = self.phase.wait_for(|phase| *phase != Phase::Running) => Heard::Stop,
             Some(order) = self.orders.recv() => Heard::Order(order),
             happening = process.next() => Heard::Happening(happening),
             () = sleep_until(give_up.unwrap_or_else(Instant::now)), if give_up.is_some() => Heard::TooLate,
+            Ok(()) = self.levels.changed() => Heard::Level,
+        }
+    }
+
+    /// Writes down an end that nobody had asked for.
+    fn report(&self, Ended { cause, pid, served, .. }: &Ended) {
+        let note = Note::new(EventKind::GatewayExited, NAME, cause);
+        if Crash::is_one(cause) {
+            self.witness.report(Crash::new(NAME, *pid, cause, *served), note);
+        } else {
+            self.witness.events.note(note);
         }
     }
 

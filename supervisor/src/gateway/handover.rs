@@ -11,10 +11,11 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Order, Renewal, driver::Driver};
+use super::{NAME, Order, Renewal, driver::Driver};
 use crate::{
     adoption::Claimed,
     attribution::Intent,
+    events::{Kind, Note},
     process::{Happening, Process},
     shutdown::Phase,
 };
@@ -63,6 +64,8 @@ impl Driver {
                     state.restarts += 1;
                 });
                 tracing::info!(pid = process.pid(), "gateway replaced");
+                let note = Note::new(Kind::GatewayReplaced, NAME, "was replaced by another one");
+                self.witness.events.note(note.with("pid", process.pid()));
                 Ok(())
             }
             Err(error) => {

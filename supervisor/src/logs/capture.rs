@@ -23,14 +23,28 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// The pause after each buffer that is dropped: it makes a flood cost its worker time instead of us.
 const BREATH: Duration = Duration::from_millis(1);
 
-/// Reads `pipe` to its end.
-pub(super) async fn run(mut pipe: impl AsyncRead + Unpin, source: Source) {
+/// Reads `pipe` to its end, unless it is `over` before. Whether it came to the end.
+pub(super) async fn run(
+    mut pipe: impl AsyncRead + Unpin,
+    source: Source,
+    over: impl Future<Output = ()>,
+) -> bool {
+    let mut over = std::pin::pin!(over);
+    let mut is_whole = true;
     let mut buffer = vec![0; 4096];
     let mut cutter = Cutter::default();
     let mut allowance = Allowance::new(Instant::now());
     loop {
         // A pipe that fails is as good as one that ended: the process' end is noticed elsewhere.
-        let n_read = match pipe.read(&mut buffer).await {
+        let read = tokio::select! {
+            biased;
+            () = &mut over => {
+                is_whole = false;
+                break;
+            }
+            read = pipe.read(&mut buffer) => read,
+        };
+        let n_read = match read {
             Ok(0) | Err(_) => break,
             Ok(n_read) => n_read,
         };
@@ -52,6 +66,7 @@ pub(super) async fn run(mut pipe: impl AsyncRead + Unpin, source: Source) {
     if allowance.n_dropped > 0 {
         source.line(&dropped(allowance.n_dropped));
     }
+    is_whole
 }
 
 fn dropped(n_bytes: u64) -> String {

@@ -28,6 +28,7 @@ use crate::{
     attribution::{ExitCause, Intent},
     cgroup::{Cgroup, Cgroups},
     launch::{Launch, Launcher},
+    levels::Said,
     logs::{Logs, Source, WORKER_PREFIX},
     prefixes::{Claim, PrefixFiles},
     process::Process,
@@ -50,6 +51,7 @@ const LAST_BREATH: Duration = Duration::from_secs(2);
 pub(super) struct Setup {
     pub(super) launcher: Launcher,
     pub(super) logs: Logs,
+    pub(super) levels: watch::Receiver<Said>,
     pub(super) log: LogSpec,
     pub(super) timeouts: watch::Receiver<Timeouts>,
     pub(super) working_dir: PathBuf,
@@ -64,6 +66,8 @@ struct Driver {
     orders: watch::Receiver<Orders>,
     events: mpsc::Sender<Event>,
     drain_until: Option<Instant>,
+    /// Its model, once it has one.
+    model: Option<String>,
     pulse: Pulse,
     /// What the worker was last told that it may keep prefixes in, in bytes of RAM.
     prefix_room: Option<u64>,
@@ -84,6 +88,7 @@ pub(super) async fn run(
         orders,
         events,
         drain_until: None,
+        model: None,
         pulse: Pulse::new(Instant::now()),
         prefix_room: None,
         prefix_claim: None,
@@ -105,6 +110,7 @@ pub(super) async fn adopt(
         orders,
         events,
         drain_until: None,
+        model: None,
         pulse: Pulse::new(Instant::now()),
         prefix_room: None,
     };
@@ -163,6 +169,7 @@ impl Driver {
         }
         self.started(&process).await;
         tracing::Span::current().record("model", spec.model.as_str());
+        self.model = Some(spec.model.clone());
         tracing::info!("worker adopted");
         self.sandboxed(sandbox).await;
         let placement = self.orders.borrow().place.clone();
@@ -188,6 +195,7 @@ impl Driver {
         self.tell(What::Waiting).await;
         let placement = self.standing_by(process).await?;
         tracing::Span::current().record("model", placement.spec.model.as_str());
+        self.model = Some(placement.spec.model.clone());
         tracing::info!("model placed");
         self.limit(process, &placement).await;
         let spec = self.place(birth, process, &placement).await?;

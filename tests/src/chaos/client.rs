@@ -32,6 +32,11 @@ impl Client {
         Ok(Self { http: http.build().context("making an HTTP client")?, listen })
     }
 
+    /// Where the server listens.
+    pub(super) fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
     /// Sends a request, and calls `on_text` whenever text of its answer arrives.
     pub(super) async fn send(&self, body: &Value, on_text: impl Fn()) -> Outcome {
         let begun = Instant::now();

@@ -13,6 +13,7 @@ mod queue;
 mod sandbox;
 mod stops;
 mod swaps;
+mod upgrades;
 
 use std::fmt;
 
@@ -42,6 +43,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "too-large", run: |plan, report| budget::too_large(plan, report).boxed() },
     Scenario { name: "two-of-three", run: |plan, report| budget::two_of_three(plan, report).boxed() },
     Scenario { name: "swap-and-reload", run: |plan, report| swaps::run(plan, report).boxed() },
+    Scenario { name: "upgrade", run: |plan, report| upgrades::run(plan, report).boxed() },
     Scenario { name: "supervisor-killed", run: |plan, report| orphans::adopted(plan, report).boxed() },
     Scenario { name: "supervisor-gone", run: |plan, report| orphans::abandoned(plan, report).boxed() },
     Scenario { name: "catalogue", run: |plan, report| catalogue::run(plan, report).boxed() },

@@ -9,7 +9,7 @@ use anyhow::Context;
 use tempfile::TempDir;
 
 use super::{mix::BUNDLED, site::Site};
-use crate::process::program;
+use crate::process::{INSTALLATION, install, program};
 
 /// A folder with models and settings, not yet served.
 pub(super) struct Setup {
@@ -50,6 +50,12 @@ impl Setup {
     /// A model of `worker-fake`: the lines of its script.
     pub(super) fn fake(self, name: &str, script: &str) -> anyhow::Result<Self> {
         fs::write(self.path("models").join(format!("{name}.fake")), format!("fake\n{script}\n"))?;
+        Ok(self)
+    }
+
+    /// Programs of its own, which can be replaced.
+    pub(super) fn installed(self) -> anyhow::Result<Self> {
+        install(&self.path(INSTALLATION)).context("installing programs")?;
         Ok(self)
     }
 

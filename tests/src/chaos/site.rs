@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tonic::transport::Channel;
 
 use super::{client::Client, wait::eventually};
-use crate::process::{command, processes_in, program, signal};
+use crate::process::{command, processes_in, program, signal, supervisor_of};
 
 /// How long the control socket may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -137,7 +137,7 @@ impl Drop for Site {
 
 fn spawn(dir: &Path, sets: &[String]) -> anyhow::Result<Child> {
     let output: File = OpenOptions::new().create(true).append(true).open(dir.join("output"))?;
-    let mut command = command(&program("supervisor"), dir);
+    let mut command = command(&supervisor_of(dir), dir);
     command.arg("--config").arg(dir.join("impetus.toml"));
     for setting in sets {
         command.args(["--set", setting]);

@@ -11,7 +11,7 @@ use std::{
 };
 
 use impetus_proto::supervisor::{StatusReply, WorkerStatus};
-use impetus_tests::process::{command, processes_in, program, signal};
+use impetus_tests::process::{command, processes_in, signal, supervisor_of};
 use tempfile::TempDir;
 
 use super::{control::Control, http::Http, setup::Setup, wait::eventually};
@@ -203,7 +203,7 @@ async fn serving(dir: &Path, child: &mut Child) -> (SocketAddr, Control) {
 
 /// How the supervisor of the server in `dir` is started.
 pub(crate) fn command_for(dir: &Path, sets: &[String], environment: &[(&str, &str)]) -> Command {
-    let mut command = command(&program("supervisor"), dir);
+    let mut command = command(&supervisor_of(dir), dir);
     command.envs(environment.iter().copied()).arg("--config").arg(dir.join("impetus.toml"));
     for setting in sets {
         command.args(["--set", setting]);

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use impetus_tests::process::{INSTALLATION, install};
 use tempfile::TempDir;
 
 use super::server::{BUNDLED, Server};
@@ -84,6 +85,17 @@ impl Setup {
         let setup = setup.set(&set(&format!("command='{worker}'"))).set(&set("patterns=['*.fake']"));
         // What goes wrong in it does so at a token, which is not to be guessed.
         setup.set(&set("standby=0")).set(&set("speculation='off'"))
+    }
+
+    /// Programs of its own, which can be replaced.
+    pub(crate) fn installed(self) -> Self {
+        install(&self.path(INSTALLATION)).expect("programs can be linked or copied");
+        // With programs of its own it has a worker-fake of its own, too.
+        let is_fake = |setting: &String| setting.starts_with("workers.fake.command=");
+        let has_fake = self.sets.iter().any(is_fake);
+        let sets = self.sets.into_iter().filter(|setting| !is_fake(setting)).collect();
+        let setup = Self { sets, ..self };
+        if has_fake { setup.set("workers.fake.command='worker-fake'") } else { setup }
     }
 
     /// A setting, as `--set` takes it.

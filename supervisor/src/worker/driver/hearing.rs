@@ -48,12 +48,14 @@ impl Driver {
             Leave::Drain(_) | Leave::No => {}
         }
         loop {
+            self.tell_level(process).await?;
             let (drain_until, silent_at) = (self.drain_until, self.pulse.deadline());
             let heard = tokio::select! {
                 biased;
                 () = at(drain_until) => return Err(Ending::Asked),
                 happening = process.next() => heard(happening)?,
                 changed = self.orders.changed() => changed.map(|()| Heard::Orders).map_err(|_| Ending::Asked)?,
+                Ok(()) = self.setup.levels.changed() => continue,
                 () = at(deadline) => Heard::Deadline,
                 () = at(silent_at) => match self.pulse.judge(Instant::now()) {
                     Some(intent) => return Err(Ending::Condemned(intent)),

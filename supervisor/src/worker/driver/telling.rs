@@ -44,6 +44,13 @@ impl Driver {
         Ok(spec)
     }
 
+    /// Tells the worker how much to log, where that is something else than it was told last.
+    pub(super) async fn tell_level(&mut self, process: &mut Process) -> Result<(), Ending> {
+        let names = [self.id.as_str(), self.model.as_deref().unwrap_or_default()];
+        let level = self.setup.levels.borrow_and_update().level(&names).map(ToOwned::to_owned);
+        process.set_level(level.as_deref()).await.map_err(|_| Ending::Gone(None))
+    }
+
     /// Tells the worker how much RAM it may keep prefixes in, where that is another figure than it was told last.
     pub(super) async fn tell_room(&mut self, process: &mut Process) -> Result<(), Ending> {
         let room = self.orders.borrow_and_update().prefix_room;
