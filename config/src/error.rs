@@ -162,8 +162,11 @@ fn expected(key: &Key, kind: Kind) -> Cow<'static, str> {
         "supervisor.on_battery" => return supervisor::EXPECTED_ON_BATTERY.into(),
         "telemetry.otlp_protocol" => return "grpc or http/protobuf".into(),
         "budget.ram" | "budget.gpu" => return size::EXPECTED_OR_AUTO.into(),
-        "models.import" | "models.import.0" => return "a list of huggingface, ollama, lm-studio and llama-cpp".into(),
-        "budget.ram_reserve" | "budget.gpu_reserve" | "pull.chunk" | "pull.max_rate" | "pull.reserve" | "prefixes.ram" | "prefixes.file" | "prefixes.disk" => {
+        "models.import" | "models.import.0" => {
+            return "a list of huggingface, ollama, lm-studio and llama-cpp".into();
+        }
+        "budget.ram_reserve" | "budget.gpu_reserve" | "pull.chunk" | "pull.max_rate" | "pull.reserve"
+        | "prefixes.ram" | "prefixes.file" | "prefixes.disk" => {
             return size::EXPECTED.into();
         }
         name if is_of_worker(name) && name.rsplit('.').next() == Some("slots") => {

@@ -53,8 +53,8 @@ use tonic::{Request, Response, Status, transport::Server};
 pub use configured::Configured;
 
 use crate::{
-    catalog::Library, events::Note, fleet::FleetHandle, gateway::GatewayHandle, launch::Launcher, pulls::Pulls,
-    upgrade::Upgrades, witness::Witness,
+    catalog::Library, events::Note, fleet::FleetHandle, gateway::GatewayHandle, launch::Launcher,
+    pulls::Pulls, upgrade::Upgrades, witness::Witness,
 };
 
 /// What a streaming verb answers.

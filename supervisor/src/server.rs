@@ -111,7 +111,8 @@ pub fn run(loaded: Loaded, mut resumed: Option<Resumed>) -> Result<()> {
         .context("cannot start the asynchronous runtime")?;
     let configured = Arc::new(Configured::new(loaded, places, keys));
     let held = Held { state_lock, runtime_lock, control };
-    let parts = Parts { configured: configured.clone(), library, store, witness: witness.clone(), resumed, strays };
+    let parts =
+        Parts { configured: configured.clone(), library, store, witness: witness.clone(), resumed, strays };
     match runtime.block_on(serve(parts, (entrance, inherited), &held.control)) {
         Ok(End::Replaced(go, pipes)) => {
             // Tasks go on until the very end: to drop them would end the processes that they have.
