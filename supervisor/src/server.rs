@@ -233,7 +233,7 @@ async fn serve(
         configured: configured.clone(),
         fleet: fleet.clone(),
         launcher: launcher.clone(),
-        logs: witness.logs.clone(),
+        witness: witness.clone(),
     };
     tokio::spawn(note_stop(phase.clone(), witness.clone()));
     let (upgrades, orders) = Upgrades::new(resumed.as_ref().map(|former| former.id));

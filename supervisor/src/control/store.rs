@@ -21,7 +21,11 @@ use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
 use super::{Answers, Control, audit};
-use crate::{pulls::blocking, store::Kept};
+use crate::{
+    events::{Kind, Note},
+    pulls::blocking,
+    store::Kept,
+};
 
 /// How long a hold on a model that was just used may linger before the model counts as in use.
 const LINGER: Duration = Duration::from_secs(1);
@@ -70,6 +74,7 @@ impl StoreService {
         let (store, wanted) = (self.0.pulls.store(), name.clone());
         let freed_bytes = blocking(move || store.remove(&wanted)).await?;
         self.0.pulls.refresh().await?;
+        self.0.note(Note::new(Kind::ModelRemoved, &*name, format!("{freed_bytes} bytes are free again")));
         Ok(RemoveReply { model: name, freed_bytes })
     }
 

@@ -79,7 +79,7 @@ impl Server {
             configured: configured.clone(),
             fleet: fleet.clone(),
             launcher: Launcher::new("/nonexistent"),
-            logs: witness.logs.clone(),
+            witness: witness.clone(),
         };
         let store = Arc::new(Store::open(&dir.path().join("store"), dir.path()).unwrap());
         let control = Control {

@@ -62,7 +62,7 @@ impl Fetcher {
         Self {
             launcher: settings.launcher.clone(),
             configured: settings.configured.clone(),
-            source: settings.logs.source(NAME, Some(NAME)),
+            source: settings.witness.logs.source(NAME, Some(NAME)),
         }
     }
 

@@ -10,7 +10,7 @@ use impetus_proto::{
 };
 
 use crate::{
-    control::Configured, fleet::FleetHandle, hubs::TokenFile, launch::Launcher, logs::Logs, settings,
+    control::Configured, fleet::FleetHandle, hubs::TokenFile, launch::Launcher, settings, witness::Witness,
 };
 
 /// The longest file of certificates that is read, in bytes.
@@ -28,8 +28,8 @@ pub struct FetchSettings {
     pub fleet: FleetHandle,
     /// Starts them.
     pub launcher: Launcher,
-    /// Where they log.
-    pub logs: Logs,
+    /// Where they log, and what is written down of them.
+    pub witness: Witness,
 }
 
 impl FetchSettings {

@@ -18,6 +18,7 @@ use super::{
     died,
     fetcher::{Outcome, Said},
 };
+use crate::events::{Kind, Note};
 use crate::store::{Arrival, Digest, Kept, KeptFile, Origin, PullRow, PullState, StoreError};
 
 /// Deaths of a fetcher in a row, without anything having come, after which a pull has failed.
@@ -60,11 +61,14 @@ impl Pulls {
         let told = match end {
             End::Done(kept) => {
                 tracing::info!(reference = row.reference, model = %kept.name, "pulled");
+                let from = format!("from {}", row.reference);
+                self.witness(Note::new(Kind::ModelPulled, kept.name.as_str(), from));
                 self.forget(&row.id).await;
                 Ok(kept)
             }
             End::Failed(error) => {
                 tracing::warn!(reference = row.reference, %error, "not pulled");
+                self.witness(Note::new(Kind::PullFailed, &*row.reference, &error));
                 let detail = error.message.clone();
                 self.note(PullRow { state: PullState::Failed, detail, ..stopped }).await;
                 Err(error)
@@ -189,6 +193,10 @@ impl Pulls {
             files: files?,
         };
         self.publish(row.id.clone(), arrival).await
+    }
+
+    fn witness(&self, note: Note) {
+        self.0.settings.witness.events.note(note);
     }
 
     /// The pull is over; what is left of it is of no use to anybody.

@@ -11,6 +11,7 @@ use impetus_proto::{
 
 use super::StoreService;
 use crate::{
+    events::{Kind, Note},
     pulls::blocking,
     store::{Arrival, Digest, KeptFile, Origin, StoreError},
 };
@@ -76,6 +77,7 @@ impl StoreService {
         let (source, revision) = (String::new(), String::new());
         let arrival = Arrival { name, origin: Origin::Uploaded, source, revision, files };
         let kept = self.0.pulls.publish(id.to_owned(), arrival).await?;
+        self.0.note(Note::new(Kind::ModelUploaded, kept.name.as_str(), format!("{} bytes", kept.bytes)));
         Ok(self.message(kept, &[]))
     }
 
