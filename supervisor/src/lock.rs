@@ -1,7 +1,7 @@
 //! Keeps two supervisors off one folder.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
     os::{
         fd::{AsFd, BorrowedFd},
@@ -10,15 +10,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::{
-    errno::Errno,
-    fcntl::{Flock, FlockArg},
-};
-
 /// The lock on a folder, given up when dropped or when this process ends in whatever way.
 #[derive(Debug)]
 pub struct FolderLock {
-    file: Flock<File>,
+    /// Locked by the open file, which another supervisor of this process may have, too: closed here, it stays locked there.
+    file: File,
 }
 
 /// The folder cannot be locked.
@@ -52,17 +48,17 @@ impl FolderLock {
     pub fn take(dir: &Path, name: &str, setting: &'static str) -> Result<Self, LockError> {
         let path = dir.join(name);
         let io = |source| LockError::Io { path: path.clone(), source };
-        let file =
+        let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(mut file) => {
+        match file.try_lock() {
+            Ok(()) => {
                 file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(io)?;
                 Ok(Self { file })
             }
-            Err((file, Errno::EWOULDBLOCK)) => {
+            Err(TryLockError::WouldBlock) => {
                 Err(LockError::Held { dir: dir.into(), holder: holder(file), setting })
             }
-            Err((_, error)) => Err(io(error.into())),
+            Err(TryLockError::Error(error)) => Err(io(error)),
         }
     }
 
@@ -77,11 +73,10 @@ impl FolderLock {
             let (held, wanted) = (held.metadata().ok()?, fs::metadata(dir.join(name)).ok()?);
             Some((held.dev(), held.ino()) == (wanted.dev(), wanted.ino()))
         };
-        let held = held.filter(|held| is_same(held).unwrap_or_default());
         // It is held by whoever has the open file, so this waits for nobody.
-        match held.map(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock)) {
-            Some(Ok(file)) => Ok(Self { file }),
-            _ => Self::take(dir, name, setting),
+        match held.filter(|held| is_same(held).unwrap_or_default() && held.try_lock().is_ok()) {
+            Some(file) => Ok(Self { file }),
+            None => Self::take(dir, name, setting),
         }
     }
 }

@@ -6,25 +6,18 @@ mod log;
 mod measure;
 mod notify;
 mod power;
+mod succession;
 
-use std::{
-    mem::ManuallyDrop,
-    os::{fd::AsFd, unix::net::UnixListener},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{mem::ManuallyDrop, os::unix::net::UnixListener, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use impetus_config::Loaded;
-use impetus_proto::{Code, Error};
-use impetus_telemetry::Guard;
-use tokio::{
-    sync::{mpsc, watch},
-    time::Instant,
-};
+use tokio::{sync::mpsc, time::Instant};
 
-use self::notify::Notifier;
+use self::{
+    notify::Notifier,
+    succession::{Held, note_stop, open_control, ordered},
+};
 use crate::{
     adoption::{self, Claimed, Identity, Inheritance},
     aliases::AliasFile,
@@ -43,10 +36,9 @@ use crate::{
     memory,
     places::Places,
     pulls::{FetchSettings, Pulls},
-    settings,
-    shutdown::{self, Phase},
+    settings, shutdown,
     store::Store,
-    upgrade::{self, Go, Handover, Resumed, Upgrades, WayBack},
+    upgrade::{self, Go, Resumed, Upgrades, WayBack},
     witness::Witness,
     worker::{Adopted, Processes},
 };
@@ -56,13 +48,6 @@ pub const NAME: &str = "supervisor";
 
 /// How many threads carry the supervisor's own work; it has little.
 const THREADS: usize = 2;
-
-/// What is open from the start to the end, and goes over to a supervisor that replaces this one.
-struct Held {
-    state_lock: FolderLock,
-    runtime_lock: FolderLock,
-    control: UnixListener,
-}
 
 /// How a server that served came to its end.
 enum End {
@@ -117,7 +102,10 @@ pub fn run(loaded: Loaded, mut resumed: Option<Resumed>) -> Result<()> {
         Ok(End::Replaced(go, pipes)) => {
             // Tasks go on until the very end: to drop them would end the processes that they have.
             let _runtime = ManuallyDrop::new(runtime);
-            Err(replace(&go, pipes, &held, &configured.places, &witness, guard))
+            witness.events.leave(&configured.places.runtime_dir);
+            witness.logs.close();
+            drop(guard);
+            Err(held.go_over(&go, pipes, &configured.places.state_dir))
         }
         served => {
             // A task that hangs in a system call must not keep a stopped server alive.
@@ -127,44 +115,6 @@ pub fn run(loaded: Loaded, mut resumed: Option<Resumed>) -> Result<()> {
             served.map(|_| ())
         }
     }
-}
-
-/// The control socket, which is not closed between two supervisors of one process.
-fn open_control(
-    places: &Places,
-    inherited: &Inheritance,
-    resumed: Option<&mut Resumed>,
-) -> Result<UnixListener> {
-    let path = places.control_socket();
-    let mut in_use = inherited.sockets();
-    let carried = resumed.and_then(|former| former.control.take()).filter(|_| path.exists());
-    in_use.extend(carried.is_some().then(|| path.clone()));
-    places.clear_runtime(&in_use)?;
-    Ok(match carried {
-        Some(control) => control,
-        None => control::bind(&path)?,
-    })
-}
-
-/// Becomes another supervisor. Returns when that cannot be, nor can this one begin anew.
-fn replace(
-    go: &Go,
-    pipes: Vec<Pipe>,
-    held: &Held,
-    places: &Places,
-    witness: &Witness,
-    guard: Guard,
-) -> anyhow::Error {
-    witness.events.leave(&places.runtime_dir);
-    witness.logs.close();
-    drop(guard);
-    let locks = [held.state_lock.as_fd(), held.runtime_lock.as_fd()];
-    let handover = Handover::new(go.id, held.control.as_fd(), locks, pipes, &places.state_dir);
-    let error = match handover {
-        Ok(handover) => handover.become_program(&go.program),
-        Err(error) => error,
-    };
-    anyhow::Error::from(error).context("cannot become another supervisor, nor this one again")
 }
 
 /// What a server consists of before it serves.
@@ -289,26 +239,6 @@ async fn serve(
     gateway_end.and(fleet_end).context("a part of the supervisor failed")?;
     tracing::info!("stopped");
     Ok(End::Stopped)
-}
-
-/// Remembers that the server was told to stop, for those who follow.
-async fn note_stop(mut phase: watch::Receiver<Phase>, witness: Witness) {
-    // An error means that nobody can say so any more.
-    if phase.wait_for(|phase| *phase != Phase::Running).await.is_ok() {
-        witness.events.note(Note::new(Kind::ServerStopping, NAME, "finishes what runs"));
-    }
-}
-
-/// The order to become another supervisor, unless this one is about to stop.
-async fn ordered(mut orders: mpsc::Receiver<Go>, phase: watch::Receiver<Phase>) -> Go {
-    while let Some(go) = orders.recv().await {
-        if *phase.borrow() == Phase::Running {
-            return go;
-        }
-        // Whoever asked may have gone.
-        let _ = go.refused.send(Error::new(Code::Unavailable, "the server is stopping"));
-    }
-    std::future::pending().await
 }
 
 /// The inherited workers, with what their models are now.

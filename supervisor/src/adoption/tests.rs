@@ -3,7 +3,10 @@
 use std::{
     fs,
     io::{Read, Write},
-    os::unix::net::{UnixListener, UnixStream},
+    os::unix::{
+        net::{UnixListener, UnixStream},
+        process::ExitStatusExt,
+    },
     process::{Child, Command},
     time::Duration,
 };
@@ -12,6 +15,7 @@ use impetus_proto::{
     launch::{Adopt, Adopted, AdoptionSpec, Report, Tick, WorkerSpec, report},
     passing,
 };
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::*;
@@ -89,7 +93,8 @@ impl Orphan {
     }
 
     fn has_ended(&mut self) -> bool {
-        self.process.try_wait().unwrap().is_some()
+        // An error means that it was waited for: as in a process that has replaced its supervisor, it is a child of this one.
+        !matches!(self.process.try_wait(), Ok(None))
     }
 }
 
@@ -246,9 +251,11 @@ async fn an_adopted_process_is_heard_and_its_end_is_noticed() {
     let Happening::Report(heard) = process.next().await else { panic!("it says something") };
     assert_eq!(heard, tick());
     process.terminate();
-    assert_eq!(process.ended().await, None, "its status is known to nobody");
+    let ended = process.ended().await;
+    assert_eq!(ended.and_then(|status| status.signal()), Some(Signal::SIGTERM as i32));
+    assert_eq!(process.ended().await, ended, "it is known from then on");
     let cause = process.finish(Intent::None, None, Duration::ZERO).await;
-    assert!(matches!(cause, ExitCause::Unseen { .. }), "{cause}");
+    assert!(matches!(cause, ExitCause::Signalled { .. }), "{cause}");
     assert!(orphan.has_ended());
     let mut said = source.last(2, 0);
     said.sort();
