@@ -39,7 +39,7 @@ owned_by_package() { [ "$(inside dpkg-query -S "$1")" = "impetus: $1" ]; }
 start() {
     install -d -m 0700 "$root/run/impetus"
     inside chown impetus:impetus /run/impetus
-    python3 - "$root" "$port" <<'PYTHON' &
+    python3 - "$root" "$port" <<'PYTHON' 2>>"$root/root/server.log" &
 # All that is needed of this Python, before its files are out of reach.
 import os, pwd, socket, sys
 root, port = sys.argv[1], int(sys.argv[2])
@@ -49,7 +49,8 @@ listener.bind(("127.0.0.1", port))
 listener.listen(1024)
 os.chroot(root)
 os.chdir("/")
-os.dup2(listener.fileno(), 3, inheritable=True)
+os.dup2(listener.fileno(), 3)
+os.set_inheritable(3, True)
 user = pwd.getpwnam("impetus")
 os.setgroups([]), os.setgid(user.pw_gid), os.setuid(user.pw_uid)
 environment = {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid()), "HOME": user.pw_dir, "PATH": "/usr/bin:/bin"}
