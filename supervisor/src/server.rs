@@ -84,10 +84,11 @@ pub fn run(loaded: Loaded, mut resumed: Option<Resumed>) -> Result<()> {
     let entrance = Entrance::open(listen, activated, &mut inherited)?;
     let swapped = AliasFile::new(&places.state_dir).read();
     let library = Arc::new(Library::new(config, places.bundled_models(), swapped)?);
-    let store = Arc::new(Store::open(&config.store_dir(), &places.state_dir)?);
     let logs =
         Logs::start(log::settings(config, &places)).context("cannot start the thread that writes logs")?;
     let guard = log::init(config, &places, &logs)?;
+    // From here on there is a log for what is found of models.
+    let store = Arc::new(Store::open(&config.store_dir(), &places.state_dir)?);
     let witness = Witness::new(logs, &places.state_dir);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
