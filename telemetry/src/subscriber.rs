@@ -133,7 +133,8 @@ where
 {
     #[cfg(target_os = "macos")]
     if crate::unified::is_meant() {
-        let layer = layer().with_writer(crate::unified::UnifiedLog).log_internal_errors(false);
+        let layer =
+            layer().with_ansi(false).with_writer(crate::unified::UnifiedLog).log_internal_errors(false);
         return layer.event_format(journal::text()).boxed();
     }
     if journal::is_stderr() { journalled(stderr) } else { lines(Format::Text, colours, stderr) }
@@ -145,7 +146,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    layer().with_writer(writer).log_internal_errors(false).event_format(journal::Lines::new()).boxed()
+    layer()
+        .with_ansi(false)
+        .with_writer(writer)
+        .log_internal_errors(false)
+        .event_format(journal::Lines::new())
+        .boxed()
 }
 
 fn lines<S, W>(format: Format, colours: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
