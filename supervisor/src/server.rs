@@ -81,7 +81,8 @@ pub fn run(loaded: Loaded, mut resumed: Option<Resumed>) -> Result<()> {
     let taken = inherited.pids();
     let strays = children.into_iter().filter(|child| !taken.contains(&child.pid)).collect();
     let control = open_control(&places, &inherited, resumed.as_mut())?;
-    let entrance = Entrance::open(listen, activated, &mut inherited)?;
+    let mut entrance = Entrance::open(listen, activated, &mut inherited)?;
+    entrance.is_activated |= resumed.as_ref().is_some_and(|former| former.is_activated);
     let swapped = AliasFile::new(&places.state_dir).read();
     let library = Arc::new(Library::new(config, places.bundled_models(), swapped)?);
     let logs =
@@ -96,7 +97,7 @@ pub fn run(loaded: Loaded, mut resumed: Option<Resumed>) -> Result<()> {
         .build()
         .context("cannot start the asynchronous runtime")?;
     let configured = Arc::new(Configured::new(loaded, places, keys));
-    let held = Held { state_lock, runtime_lock, control };
+    let held = Held { state_lock, runtime_lock, control, is_activated: entrance.is_activated };
     let parts =
         Parts { configured: configured.clone(), library, store, witness: witness.clone(), resumed, strays };
     match runtime.block_on(serve(parts, (entrance, inherited), &held.control)) {

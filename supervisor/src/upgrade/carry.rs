@@ -48,6 +48,9 @@ struct Carry {
     /// Why this supervisor runs again, if that is so.
     #[serde(default)]
     failure: Option<String>,
+    /// Whether the service manager listens where the gateway does.
+    #[serde(default)]
+    is_activated: bool,
     control: RawFd,
     state_lock: RawFd,
     runtime_lock: RawFd,
@@ -90,6 +93,8 @@ pub struct Resumed {
     pub version: String,
     /// Why the new supervisor did not come up, where this is the former one again.
     pub failure: Option<String>,
+    /// Whether the service manager listens where the gateway does, whatever becomes of this process.
+    pub is_activated: bool,
     /// The control socket.
     pub control: Option<UnixListener>,
     /// The lock on the state folder.
@@ -133,6 +138,7 @@ impl Handover {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             arguments: arguments.collect(),
             failure: None,
+            is_activated: false,
             control,
             state_lock,
             runtime_lock,
@@ -140,6 +146,13 @@ impl Handover {
             pipes: pipes.collect(),
         };
         Ok(Self { carry, _files: files })
+    }
+
+    /// With the word that the service manager listens where the gateway does.
+    #[must_use]
+    pub fn activated(mut self, is_activated: bool) -> Self {
+        self.carry.is_activated = is_activated;
+        self
     }
 
     /// Becomes `program`, or this one again when that cannot be. Returns when both cannot.
@@ -187,6 +200,7 @@ impl Resumed {
             id: carry.id,
             version: carry.version.clone(),
             failure: carry.failure.clone(),
+            is_activated: carry.is_activated,
             control: copy(carry.control).map(UnixListener::from),
             state_lock: copy(carry.state_lock).map(File::from),
             runtime_lock: copy(carry.runtime_lock).map(File::from),
