@@ -44,7 +44,10 @@ use tonic::{Request, Response, Status, transport::Server};
 
 pub use configured::Configured;
 
-use crate::{catalog::Library, fleet::FleetHandle, gateway::GatewayHandle, logs::Logs, pulls::Pulls};
+use crate::{
+    catalog::Library, conversions::Conversions, fleet::FleetHandle, gateway::GatewayHandle, logs::Logs,
+    pulls::Pulls,
+};
 
 /// What a streaming verb answers.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -62,6 +65,8 @@ pub struct Control {
     pub configured: Arc<Configured>,
     /// Models that are fetched, and the store of those that were.
     pub pulls: Pulls,
+    /// Models that are made of others.
+    pub conversions: Conversions,
     /// The logs.
     pub logs: Logs,
     /// When the server started.

@@ -185,7 +185,7 @@ impl Pulls {
         match (outcome, planned) {
             (Outcome::Failed(error), _) => Err(error),
             (_, Some(plan)) => Ok(plan),
-            (Outcome::Fetched(_), None) => Err(died("it ended without a word")),
+            (Outcome::Done(_), None) => Err(died("it ended without a word")),
             (Outcome::Died(cause), None) => Err(died(&cause)),
         }
     }
@@ -349,8 +349,8 @@ impl Pulls {
                 outcome = &mut fetching => {
                     let plan = plan.take().or_else(|| settled.try_recv().ok());
                     return Ok(match (outcome, plan) {
-                        (Outcome::Fetched(fetched), Some(plan)) => self.arrive(row, &plan, fetched).await,
-                        (Outcome::Fetched(_), None) => End::Failed(died("it had no plan")),
+                        (Outcome::Done(fetched), Some(plan)) => self.arrive(row, &plan, fetched).await,
+                        (Outcome::Done(_), None) => End::Failed(died("it had no plan")),
                         (Outcome::Failed(error), _) => End::Failed(error),
                         (Outcome::Died(cause), _) => End::Failed(Error::new(Code::Unspecified, cause)),
                     });

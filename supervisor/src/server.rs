@@ -21,6 +21,7 @@ use crate::{
     catalog::Library,
     cgroup::Cgroups,
     control::{self, Configured, Control},
+    conversions::Conversions,
     fleet::{self, Inherited, Legacy},
     footprints::Footprints,
     gateway::{self, Activated, Entrance},
@@ -125,10 +126,12 @@ async fn serve(
         launcher: shim,
         logs: logs.clone(),
     };
+    let pulls = Pulls::new(store, library.clone(), fetching.clone());
     let control = Control {
         fleet,
         gateway,
-        pulls: Pulls::new(store, library.clone(), fetching),
+        conversions: Conversions::new(pulls.clone(), library.clone(), fetching),
+        pulls,
         library,
         configured: configured.clone(),
         logs: logs.clone(),
