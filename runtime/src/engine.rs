@@ -4,6 +4,7 @@
 pub mod alone;
 pub mod batch;
 pub mod conformance;
+pub mod convert;
 pub mod embedding;
 pub mod fake;
 pub mod load;
@@ -11,6 +12,7 @@ pub mod ranking;
 pub mod vocabulary;
 
 pub use batch::{Batch, Chunk, Rows, Want};
+pub use convert::{Conversion, ConvertError};
 pub use embedding::{EmbeddingEngine, EmbeddingLimits, Vectors};
 pub use load::{Backend, Card, LoadError, Model, ModelSpec, Progress, Task};
 pub use ranking::{Pair, RankingEngine};

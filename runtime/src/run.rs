@@ -1,9 +1,10 @@
 //! A worker's life: told what it is through the inherited channel, it initialises its engine library, waits for
-//! its model, loads it, serves it, and ends with it.
+//! its model, loads it, serves it, and ends with it. Or it is told to convert a model instead.
 //!
 //! Three threads matter: the main thread runs the async service, the engine's thread owns the engine and
 //! everything in it, and the lifeline watches the channel to the supervisor, or waits for the next one.
 
+mod conversion;
 mod draft;
 pub(crate) mod engine_thread;
 mod link;
@@ -19,7 +20,7 @@ use std::{
 
 use impetus_proto::{
     Code, Error, MAX_MESSAGE_BYTES, endpoint,
-    launch::{Serving, Standby, StandbySpec, ToWorker, WorkerSpec, report, to_worker},
+    launch::{LogSpec, Serving, Standby, StandbySpec, ToWorker, WorkerSpec, report, to_worker},
     worker::{Description, Task, worker_server::WorkerServer},
 };
 use impetus_telemetry as telemetry;
@@ -75,25 +76,27 @@ enum End {
 
 /// The whole of a worker's `main`. Returns when the worker has nothing left to do.
 pub fn run<B: Backend>() -> ExitCode {
-    let Some(link) = Link::inherited() else {
+    let Some(mut link) = Link::inherited() else {
         let words =
             "this program is a worker of the Impetus supervisor, which starts it: see `supervisor --help`\n";
         drop(std::io::Write::write_all(&mut std::io::stderr(), words.as_bytes()));
         return ExitCode::from(EXIT_USAGE);
     };
-    match live::<B>(link) {
+    let lived = match receive(&mut link) {
+        Some((to_worker::Message::Standby(standby), _)) => live::<B>(link, standby),
+        Some((to_worker::Message::Convert(spec), _)) => return conversion::run::<B>(link, &spec),
+        _ => Err(End::Dismissed),
+    };
+    match lived {
         Ok(()) | Err(End::Dismissed) => ExitCode::SUCCESS,
         Err(End::LoadFailed(_)) => ExitCode::from(EXIT_LOAD_FAILED),
         Err(End::EngineFailed) => ExitCode::from(EXIT_ENGINE_FAILED),
     }
 }
 
-fn live<B: Backend>(mut link: Link) -> Result<(), End> {
-    let Some((to_worker::Message::Standby(standby), _)) = receive(&mut link) else {
-        return Err(End::Dismissed);
-    };
+fn live<B: Backend>(mut link: Link, standby: StandbySpec) -> Result<(), End> {
     let sandbox = Sandbox::enter(standby.sandbox.as_ref());
-    init_telemetry::<B>(&standby);
+    init_telemetry::<B>(standby.log.as_ref());
     link.prepare_adoption(&standby);
     let counters = Arc::new(Counters::default());
     let reporter = Reporter::spawn(&link, standby.clone(), Arc::clone(&counters));
@@ -201,8 +204,8 @@ fn receive(link: &mut Link) -> Option<(to_worker::Message, Option<File>)> {
     }
 }
 
-fn init_telemetry<B: Backend>(standby: &StandbySpec) {
-    let log = standby.log.clone().unwrap_or_default();
+fn init_telemetry<B: Backend>(log: Option<&LogSpec>) {
+    let log = log.cloned().unwrap_or_default();
     let format = if log.format == "text" { telemetry::Format::Text } else { telemetry::Format::Json };
     let process: &'static str = Box::leak(format!("worker-{}", B::FORMAT).into_boxed_str());
     if let Err(error) = telemetry::init(process, &log.level, format) {

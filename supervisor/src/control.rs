@@ -53,8 +53,8 @@ use tonic::{Request, Response, Status, transport::Server};
 pub use configured::Configured;
 
 use crate::{
-    catalog::Library, events::Note, fleet::FleetHandle, gateway::GatewayHandle, launch::Launcher,
-    pulls::Pulls, upgrade::Upgrades, witness::Witness,
+    catalog::Library, conversions::Conversions, events::Note, fleet::FleetHandle, gateway::GatewayHandle,
+    launch::Launcher, pulls::Pulls, upgrade::Upgrades, witness::Witness,
 };
 
 /// What a streaming verb answers.
@@ -73,6 +73,8 @@ pub struct Control {
     pub configured: Arc<Configured>,
     /// Models that are fetched, and the store of those that were.
     pub pulls: Pulls,
+    /// Models that are made of others.
+    pub conversions: Conversions,
     /// What is written down.
     pub witness: Witness,
     /// What starts processes.

@@ -3,6 +3,7 @@
 mod bench;
 mod cache;
 mod connect;
+mod convert;
 mod crashes;
 mod dedupe;
 mod doctor;
@@ -110,6 +111,9 @@ enum Verb {
     },
     /// Fetches a model from the Hugging Face hub, from Ollama's library or from an address.
     Pull(pull::Arguments),
+    /// Makes a GGUF model of another one, of weights in any type, and checks that it answers as that one does.
+    #[command(alias = "quantize")]
+    Convert(convert::Arguments),
     /// Lists the models that were fetched, sent or made here.
     List(list::Arguments),
     /// Shows everything that is known of a model.
@@ -196,6 +200,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Verb::Restart { target } => restart::run(&server, target).await,
         Verb::Swap { alias, model } => swap::run(&server, alias, model).await,
         Verb::Pull(arguments) => Box::pin(pull::run(&server, arguments)).await,
+        Verb::Convert(arguments) => Box::pin(convert::run(&server, arguments)).await,
         Verb::List(arguments) => list::run(&server, &arguments).await,
         Verb::Show(arguments) => show::run(&server, arguments).await,
         Verb::Rm(arguments) => rm::run(&server, arguments).await,

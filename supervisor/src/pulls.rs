@@ -172,7 +172,7 @@ impl Pulls {
         match (outcome, planned) {
             (Outcome::Failed(error), _) => Err(error),
             (_, Some(plan)) => Ok(plan),
-            (Outcome::Fetched(_), None) => Err(died("it ended without a word")),
+            (Outcome::Done(_), None) => Err(died("it ended without a word")),
             (Outcome::Died(cause), None) => Err(died(&cause)),
         }
     }

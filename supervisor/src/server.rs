@@ -25,6 +25,7 @@ use crate::{
     catalog::Library,
     cgroup::Cgroups,
     control::{self, Configured, Control},
+    conversions::Conversions,
     events::{Kind, Note},
     fleet::{self, Inherited, Legacy},
     footprints::Footprints,
@@ -189,10 +190,12 @@ async fn serve(
     };
     tokio::spawn(note_stop(phase.clone(), witness.clone()));
     let (upgrades, orders) = Upgrades::new(resumed.as_ref().map(|former| former.id));
+    let pulls = Pulls::new(store, library.clone(), fetching.clone());
     let control = Control {
         fleet,
         gateway,
-        pulls: Pulls::new(store, library.clone(), fetching),
+        conversions: Conversions::new(pulls.clone(), library.clone(), fetching),
+        pulls,
         library,
         configured: configured.clone(),
         witness: witness.clone(),

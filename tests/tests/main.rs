@@ -10,6 +10,7 @@ mod broken;
 mod chaos;
 mod chat;
 mod choices;
+mod convert;
 mod crash;
 mod ctl;
 mod doctor;

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub(crate) use decoder::{DecoderConfig, ExpertNames, Experts, FeedForwardConfig, LayerConfig};
 pub(crate) use encoder::{EncoderConfig, EncoderLayerConfig, HeadConfig};
-pub(crate) use rope::RopeConfig;
+pub(crate) use rope::{RopeConfig, Scaling};
 
 use crate::{config::field::Fields, error::ModelError};
 

@@ -78,6 +78,14 @@ pub(crate) enum ModelError {
         /// `model_type`.
         architecture: &'static str,
     },
+    /// What a GGUF file has no way to say.
+    #[error("`{file}` cannot be written into a GGUF file: {reason}")]
+    Unwritable {
+        /// The file.
+        file: &'static str,
+        /// What of it.
+        reason: String,
+    },
     /// Weights quantized in a way that is not implemented.
     #[error("the weights are quantized with {method}, which is not supported; {instead}")]
     Quantization {

@@ -7,6 +7,7 @@ mod device;
 mod encoder;
 mod engine;
 mod error;
+mod export;
 mod kernel;
 mod layer;
 mod load;
@@ -18,7 +19,7 @@ mod team;
 mod testing;
 mod weights;
 
-use impetus_runtime::engine::{Backend, LoadError, Model, ModelSpec, Progress};
+use impetus_runtime::engine::{Backend, Conversion, ConvertError, LoadError, Model, ModelSpec, Progress};
 use tracing::warn;
 
 use crate::option::Options;
@@ -53,6 +54,10 @@ impl Backend for Candle {
         }
         let device = options.device.open()?;
         load::load(spec, options, &device, progress).map_err(|error| error.broken(&spec.path))
+    }
+
+    fn convert(conversion: &Conversion) -> Result<(), ConvertError> {
+        export::convert(conversion)
     }
 }
 

@@ -5,6 +5,7 @@ mod engine;
 mod log;
 mod option;
 mod pooling;
+mod quantize;
 // Elsewhere ggml brings threads of its own.
 #[cfg(target_os = "linux")]
 mod threads;
@@ -12,7 +13,9 @@ mod vocabulary;
 
 use std::{num::NonZeroU32, sync::Arc};
 
-use impetus_runtime::engine::{Backend, Card, LoadError, Model, ModelSpec, Progress, Task};
+use impetus_runtime::engine::{
+    Backend, Card, Conversion, ConvertError, LoadError, Model, ModelSpec, Progress, Task,
+};
 use llama_cpp_2::{
     context::params::{KvCacheType, LlamaContextParams},
     llama_backend::LlamaBackend,
@@ -81,6 +84,10 @@ impl Backend for Gguf {
         };
         info!(threads = spec.threads, devices = ?card.devices, embeds = pooling.is_some(), "loaded");
         Ok(Model { task, vocabulary, card })
+    }
+
+    fn convert(conversion: &Conversion) -> Result<(), ConvertError> {
+        quantize::convert(conversion)
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use super::{EmbeddingEngine, RankingEngine, TextEngine, Vocabulary, vocabulary::kinship::Mismatch};
+use super::{
+    Conversion, ConvertError, EmbeddingEngine, RankingEngine, TextEngine, Vocabulary,
+    vocabulary::kinship::Mismatch,
+};
 
 /// An engine library. All its calls, and all calls of what it returns, come from the engine's own thread, which
 /// nothing of it ever leaves.
@@ -20,6 +23,12 @@ pub trait Backend: Sized + 'static {
     /// Loads the model; called once, and once more where a draft model comes with it. What it allocates is freed by the
     /// process's exit.
     fn load(&mut self, spec: &ModelSpec, progress: &Progress) -> Result<Model, LoadError>;
+
+    /// Makes a GGUF file of a model of this format, in a process that does nothing else and in which the library has not
+    /// been started.
+    fn convert(_conversion: &Conversion) -> Result<(), ConvertError> {
+        Err(ConvertError::Format { format: Self::FORMAT })
+    }
 }
 
 /// What an engine is told of the model that it loads.

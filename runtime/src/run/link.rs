@@ -80,6 +80,23 @@ impl Link {
         }
     }
 
+    /// A second handle, to write by.
+    pub(super) fn writer(&self) -> io::Result<UnixStream> {
+        self.stream.try_clone()
+    }
+
+    /// Ends this process when the supervisor is gone, or wants nothing more of it.
+    pub(super) fn end_with(mut self) {
+        let watch = move || {
+            while let Ok(Some(_)) = self.receive() {}
+            let _ = kill(getpid(), Signal::SIGKILL);
+        };
+        std::thread::Builder::new()
+            .name("lifeline".into())
+            .spawn(watch)
+            .expect("a process that just started can start a thread");
+    }
+
     /// When the supervisor is gone, goes over to the next one, or ends this process when none comes within the grace.
     /// By SIGKILL: a stuck engine must not be able to delay it. Meanwhile it hears how much room prefixes have.
     pub(super) fn spawn_lifeline(

@@ -11,17 +11,22 @@ mod linux;
 mod macos;
 mod model;
 
-use std::fmt;
-
-use impetus_proto::launch::SandboxSpec;
-use tracing::warn;
+use std::{fmt, path::Path};
 
 use crate::engine::ModelSpec;
+use impetus_proto::launch::SandboxSpec;
 use level::Level;
 #[cfg(target_os = "linux")]
 use linux as system;
 #[cfg(target_os = "macos")]
 use macos as system;
+
+/// What a process makes in the one folder that is its own.
+#[derive(Debug, Clone, Copy)]
+enum Making {
+    Sockets,
+    Files,
+}
 
 /// A process's sandbox, if it is to have one; its text is the level in force.
 pub(super) struct Sandbox(Option<Level>);
@@ -31,7 +36,7 @@ impl Sandbox {
     pub(super) fn enter(spec: Option<&SandboxSpec>) -> Self {
         Self(spec.filter(|spec| spec.enabled).map(|spec| {
             let mut level = Level::default();
-            system::enter(spec.runtime_dir.as_ref(), &mut level);
+            system::enter(spec.runtime_dir.as_ref(), Making::Sockets, &mut level);
             level
         }))
     }
@@ -41,10 +46,24 @@ impl Sandbox {
     pub(super) fn seal<'a>(&mut self, specs: impl IntoIterator<Item = &'a ModelSpec>) {
         let Some(level) = &mut self.0 else { return };
         let readable = specs.into_iter().flat_map(|spec| model::readable(&spec.path, &spec.root));
-        system::seal(&readable.collect::<Vec<_>>(), level);
-        for lack in level.lacks() {
-            warn!(lack, "the sandbox is weaker than it could be");
-        }
+        system::seal(&readable.collect::<Vec<_>>(), None, level);
+        level.warn();
+    }
+
+    /// The first step of a process that only makes files, in `staging`. To be called by its only thread.
+    pub(super) fn enter_job(is_enabled: bool, staging: &Path) -> Self {
+        Self(is_enabled.then(|| {
+            let mut level = Level::default();
+            system::enter(staging, Making::Files, &mut level);
+            level
+        }))
+    }
+
+    /// The second step of such a process, for all threads: it reads the model at `path`, and has `staging`.
+    pub(super) fn seal_job(&mut self, path: &Path, root: &Path, staging: &Path) {
+        let Some(level) = &mut self.0 else { return };
+        system::seal(&model::readable(path, root), Some(staging), level);
+        level.warn();
     }
 }
 
@@ -62,11 +81,11 @@ impl fmt::Display for Sandbox {
 mod system {
     use std::path::{Path, PathBuf};
 
-    use super::level::Level;
+    use super::{Making, level::Level};
 
-    pub(super) fn enter(_runtime_dir: &Path, _level: &mut Level) {}
+    pub(super) fn enter(_own: &Path, _making: Making, _level: &mut Level) {}
 
-    pub(super) fn seal(_readable: &[PathBuf], level: &mut Level) {
+    pub(super) fn seal(_readable: &[PathBuf], _staging: Option<&Path>, level: &mut Level) {
         level.lack("no sandbox is known for this system");
     }
 }

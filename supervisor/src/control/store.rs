@@ -1,5 +1,6 @@
 //! The service of the store on the control socket: models that are fetched, sent, shown and removed.
 
+mod convert;
 mod pull;
 mod show;
 mod upload;
@@ -11,10 +12,10 @@ use impetus_proto::{
     Code, Error,
     fetch::File,
     store::{
-        BeginUploadReply, BeginUploadRequest, CancelPullReply, CancelPullRequest, DedupeReply, DedupeRequest,
-        FinishUploadReply, FinishUploadRequest, ListReply, ListRequest, PullEvent, PullRequest, PullsReply,
-        PullsRequest, RemoveReply, RemoveRequest, Shared, ShowReply, ShowRequest, Stored, VerifyEvent,
-        VerifyRequest, store_server,
+        BeginUploadReply, BeginUploadRequest, CancelPullReply, CancelPullRequest, ConvertEvent,
+        ConvertRequest, DedupeReply, DedupeRequest, FinishUploadReply, FinishUploadRequest, ListReply,
+        ListRequest, PullEvent, PullRequest, PullsReply, PullsRequest, RemoveReply, RemoveRequest, Shared,
+        ShowReply, ShowRequest, Stored, VerifyEvent, VerifyRequest, store_server,
     },
 };
 use tokio::time::timeout;
@@ -138,6 +139,7 @@ impl StoreService {
 impl store_server::Store for StoreService {
     type PullStream = Answers<PullEvent>;
     type VerifyStream = Answers<VerifyEvent>;
+    type ConvertStream = Answers<ConvertEvent>;
 
     async fn pull(&self, request: Request<PullRequest>) -> Result<Response<Self::PullStream>, Status> {
         let request = request.into_inner();
@@ -179,6 +181,17 @@ impl store_server::Store for StoreService {
 
     async fn verify(&self, request: Request<VerifyRequest>) -> Result<Response<Self::VerifyStream>, Status> {
         Ok(Response::new(self.answer_verify(request.into_inner().model).await?))
+    }
+
+    async fn convert(
+        &self,
+        request: Request<ConvertRequest>,
+    ) -> Result<Response<Self::ConvertStream>, Status> {
+        let request = request.into_inner();
+        let model = request.model.clone();
+        let begun = self.answer_convert(request).await;
+        audit::attempt("convert", &model, &begun);
+        Ok(Response::new(begun?))
     }
 
     async fn dedupe(&self, request: Request<DedupeRequest>) -> Result<Response<DedupeReply>, Status> {

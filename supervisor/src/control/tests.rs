@@ -82,8 +82,10 @@ impl Server {
             witness: witness.clone(),
         };
         let store = Arc::new(Store::open(&dir.path().join("store"), dir.path()).unwrap());
+        let pulls = Pulls::new(store, library.clone(), fetching.clone());
         let control = Control {
-            pulls: Pulls::new(store, library.clone(), fetching),
+            conversions: Conversions::new(pulls.clone(), library.clone(), fetching),
+            pulls,
             fleet,
             gateway: GatewayHandle::agreeable(),
             library,

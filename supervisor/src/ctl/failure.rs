@@ -6,7 +6,9 @@ use impetus_config::ConfigError;
 use impetus_proto::{Code, Error};
 use tonic::Status;
 
-use super::{bench::BenchError, entrance::EntranceError, run::RunError, service::ServiceError};
+use super::{
+    bench::BenchError, convert::CheckError, entrance::EntranceError, run::RunError, service::ServiceError,
+};
 use crate::{keys::KeyFileError, lock::LockError};
 
 /// Something is not running.
@@ -42,6 +44,8 @@ pub(super) enum Failure {
     Entrance(#[from] EntranceError),
     #[error("{0}")]
     Run(#[from] RunError),
+    #[error("{0}")]
+    Check(#[from] CheckError),
     #[error("{0}")]
     Service(#[from] ServiceError),
     #[error("cannot write {}: {source}", path.display())]

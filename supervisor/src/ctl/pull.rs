@@ -13,7 +13,7 @@ use impetus_proto::{
 use serde_json::json;
 use tokio::signal::ctrl_c;
 
-use self::bar::Bar;
+pub(super) use self::bar::Bar;
 use super::{Server, failure::Failure, print, store};
 
 /// What a shell answers for a program that an interrupt ended.

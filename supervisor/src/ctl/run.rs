@@ -24,16 +24,16 @@ use std::{
 use impetus_proto::supervisor::StatusRequest;
 use tokio::signal;
 
-pub(super) use self::error::RunError;
 use self::{
     chat::Chat,
-    client::{Answer, Client},
+    client::Answer,
     conversation::Conversation,
     history::History,
     request::Wish,
     screen::Screen,
     settings::{SettingError, Settings},
 };
+pub(super) use self::{client::Client, error::RunError};
 use super::{Server, connect::connect, entrance, failure::Failure};
 
 /// What a shell says of a program that was ended by Ctrl-C.

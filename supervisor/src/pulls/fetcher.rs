@@ -1,17 +1,14 @@
 //! One fetcher process from its start to its end.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{future::pending, path::PathBuf, sync::Arc};
 
-use impetus_proto::{
-    Error,
-    fetch::{FetchProgress, FetchReport, FetchSpec, Fetched, Plan, fetch_report},
-};
+use impetus_proto::fetch::{FetchProgress, FetchReport, FetchSpec, Fetched, Plan, fetch_report};
 
 use super::FetchSettings;
 use crate::{
-    channel,
     control::Configured,
-    launch::{Launch, LaunchError, Launched, Launcher},
+    job::{self, Word},
+    launch::{Launch, Launcher},
     logs::Source,
 };
 
@@ -49,13 +46,7 @@ pub(super) enum Said {
 }
 
 /// How a fetcher ended.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    Fetched(Fetched),
-    Failed(Error),
-    /// Without a last word, for this reason.
-    Died(String),
-}
+pub(super) type Outcome = job::Outcome<Fetched>;
 
 impl Fetcher {
     pub(super) fn new(settings: &FetchSettings) -> Self {
@@ -68,38 +59,22 @@ impl Fetcher {
 
     /// Has one fetcher do what `spec` says; `hear` gets what it says meanwhile. The fetcher ends when this is dropped.
     pub(super) async fn run(&self, spec: FetchSpec, mut hear: impl FnMut(Said)) -> Outcome {
-        let mut launched = match self.launch(&spec) {
-            Ok(launched) => launched,
-            Err(error) => return Outcome::Failed(Error::internal(error.to_string())),
-        };
-        self.source.capture(launched.stdout);
-        self.source.capture(launched.stderr);
-        let (mut reports, mut writer) = channel::split(launched.channel);
-        if let Err(error) = writer.send(&spec).await {
-            return Outcome::Died(format!("it ended before it was told what to do: {error}"));
-        }
-        loop {
-            match reports.next::<FetchReport>().await {
-                Ok(Some(FetchReport { message: Some(message) })) => match message {
-                    fetch_report::Message::Plan(plan) => hear(Said::Plan(plan)),
-                    fetch_report::Message::Progress(progress) => hear(Said::Progress(progress)),
-                    fetch_report::Message::Fetched(fetched) => return Outcome::Fetched(fetched),
-                    fetch_report::Message::Failed(error) => return Outcome::Failed(error),
-                },
-                Ok(Some(FetchReport { message: None })) => {}
-                Ok(None) | Err(_) => {
-                    let status = launched.child.wait().await;
-                    return Outcome::Died(
-                        status.map_or_else(|error| error.to_string(), |status| status.to_string()),
-                    );
-                }
+        let heard = |report: FetchReport| {
+            match report.message {
+                Some(fetch_report::Message::Plan(plan)) => hear(Said::Plan(plan)),
+                Some(fetch_report::Message::Progress(progress)) => hear(Said::Progress(progress)),
+                Some(fetch_report::Message::Fetched(fetched)) => return Word::Last(Ok(fetched)),
+                Some(fetch_report::Message::Failed(error)) => return Word::Last(Err(error)),
+                None => {}
             }
-        }
+            Word::More
+        };
+        job::run(&self.launcher, self.launch(&spec), &self.source, &spec, heard, pending()).await
     }
 
-    fn launch(&self, spec: &FetchSpec) -> Result<Launched, LaunchError> {
+    fn launch(&self, spec: &FetchSpec) -> Launch {
         let variable = |name: &&str| Some(((*name).to_owned(), std::env::var(name).ok()?));
-        self.launcher.launch(Launch {
+        Launch {
             program: self.configured.places.program(&self.configured.now().pull.command),
             args: Vec::new(),
             descriptors: Vec::new(),
@@ -108,6 +83,6 @@ impl Fetcher {
             working_dir: PathBuf::from(&spec.staging),
             cgroup_files: Vec::new(),
             file_size_limit_bytes: 0,
-        })
+        }
     }
 }

@@ -133,7 +133,7 @@ impl Pulls {
                 }
                 outcome = &mut fetching => {
                     return match outcome {
-                        Outcome::Fetched(fetched) => {
+                        Outcome::Done(fetched) => {
                             let unchecked = settled.try_recv().ok();
                             if let Some(planned) = &unchecked
                                 && let Some(kept) = self.present(row, planned).await?

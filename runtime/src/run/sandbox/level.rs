@@ -20,9 +20,11 @@ impl Level {
         self.lacks.push(reason.to_string());
     }
 
-    /// What could not be had.
-    pub(super) fn lacks(&self) -> &[String] {
-        &self.lacks
+    /// Writes down what could not be had.
+    pub(super) fn warn(&self) {
+        for lack in &self.lacks {
+            tracing::warn!(lack, "the sandbox is weaker than it could be");
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     ptr,
 };
 
-use super::level::Level;
+use super::{Making, level::Level};
 
 /// What every worker may do: read libraries and what the system says of itself, compute on a GPU, and go on with the
 /// sockets that it has.
@@ -43,23 +43,25 @@ unsafe extern "C" {
 }
 
 /// Nothing yet: there is no second time.
-pub(super) fn enter(_runtime_dir: &Path, _level: &mut Level) {}
+pub(super) fn enter(_own: &Path, _making: Making, _level: &mut Level) {}
 
-/// Gives up everything but reading `readable` and the system's own places, and computing.
-pub(super) fn seal(readable: &[PathBuf], level: &mut Level) {
-    match apply(&profile(readable)) {
+/// Gives up everything but reading `readable` and the system's own places, making files in `staging`, and computing.
+pub(super) fn seal(readable: &[PathBuf], staging: Option<&Path>, level: &mut Level) {
+    match apply(&profile(readable, staging)) {
         Ok(()) => level.has("sandbox_init"),
         Err(error) => level.lack(format_args!("sandbox_init: {error}")),
     }
 }
 
-fn profile(readable: &[PathBuf]) -> String {
+fn profile(readable: &[PathBuf], staging: Option<&Path>) -> String {
     let program = env::current_exe().ok().and_then(|program| program.canonicalize().ok());
     let program = program.as_deref().and_then(Path::parent).map(Path::to_owned);
     let library = env::var_os("ORT_DYLIB_PATH").and_then(|file| Some(Path::new(&file).parent()?.to_owned()));
     let beside = program.as_deref().and_then(Path::parent).map(|folder| folder.join("lib"));
     let own = program.iter().chain(&library).chain(&beside);
-    readable.iter().chain(own).fold(PROFILE.to_owned(), |mut profile, path| {
+    let making = staging.map(|path| format!("(allow file-read* file-write* (subpath {}))\n", quoted(path)));
+    let begin = PROFILE.to_owned() + making.as_deref().unwrap_or_default();
+    readable.iter().chain(own).fold(begin, |mut profile, path| {
         // Writing to a string cannot fail.
         let _ = writeln!(profile, "(allow file-read* (subpath {}))", quoted(path));
         profile

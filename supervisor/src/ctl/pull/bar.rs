@@ -16,17 +16,17 @@ const TICK: Duration = Duration::from_millis(500);
 
 /// Drawn on standard error when that is a terminal, and else not at all.
 #[derive(Debug)]
-pub(super) struct Bar {
+pub(in crate::ctl) struct Bar {
     bar: Option<ProgressBar>,
 }
 
 impl Bar {
-    pub(super) fn new() -> Self {
+    pub(in crate::ctl) fn new() -> Self {
         Self { bar: None }
     }
 
     /// Of so many bytes, of which so many are here already.
-    pub(super) fn begin(&mut self, total_bytes: u64, present_bytes: u64) {
+    pub(in crate::ctl) fn begin(&mut self, total_bytes: u64, present_bytes: u64) {
         let bar = ProgressBar::new(total_bytes).with_style(style(COMING));
         // Bytes that were here say nothing of how fast others come.
         bar.set_position(present_bytes);
@@ -35,7 +35,7 @@ impl Bar {
         self.bar = Some(bar);
     }
 
-    pub(super) fn at(&self, progress: &FetchProgress) {
+    pub(in crate::ctl) fn at(&self, progress: &FetchProgress) {
         let Some(bar) = &self.bar else { return };
         bar.set_position(progress.bytes);
         let waiting = if progress.verifying { "checking its content" } else { progress.waiting.as_str() };
@@ -43,7 +43,7 @@ impl Bar {
         bar.set_message(waiting.to_owned());
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(in crate::ctl) fn clear(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }

@@ -15,7 +15,8 @@ use crate::ctl::{
     http::{self, HttpError, error_message},
 };
 
-const PATH: &str = "/v1/chat/completions";
+const CHAT: &str = "/v1/chat/completions";
+const COMPLETIONS: &str = "/v1/completions";
 
 /// Where a key may be, besides a file.
 const KEY_VARIABLE: &str = "IMPETUS_API_KEY";
@@ -29,7 +30,7 @@ const ERROR_BYTES: usize = 16 << 10;
 const ANSWER_BYTES: usize = 64 << 20;
 
 /// Asks one gateway.
-pub(super) struct Client {
+pub(in crate::ctl) struct Client {
     authority: String,
     key: Option<String>,
 }
@@ -46,7 +47,7 @@ pub(super) struct Answer {
 
 impl Client {
     /// Of the gateway at `authority`, with the key in `key_file` or in the environment, if there is any.
-    pub(super) fn new(authority: String, key_file: Option<&Path>) -> Result<Self, RunError> {
+    pub(in crate::ctl) fn new(authority: String, key_file: Option<&Path>) -> Result<Self, RunError> {
         let key = match key_file {
             Some(path) => Some(read_key(path)?),
             None => env::var(KEY_VARIABLE).ok().map(|key| key.trim().to_owned()).filter(|key| is_key(key)),
@@ -61,19 +62,8 @@ impl Client {
         answer: &mut Answer,
         screen: &mut Screen,
     ) -> Result<(), Failure> {
-        let unreachable = |source| RunError::Unreachable { authority: self.authority.clone(), source };
-        let connecting = timeout(CONNECT, TcpStream::connect(&self.authority)).await;
-        let stream = connecting.unwrap_or_else(|elapsed| Err(elapsed.into())).map_err(unreachable)?;
-        stream.set_nodelay(true).map_err(unreachable)?;
-        let mut connection = BufReader::new(stream);
-        let (key, body) = (self.key.as_deref(), body.to_string());
-        let posting = http::post(connection.get_mut(), [&self.authority, PATH], key, &body).await;
-        posting.map_err(HttpError::from).map_err(RunError::from)?;
-        let mut reply = http::Answer::read(&mut connection).await.map_err(RunError::from)?;
-        if reply.status != 200 {
-            let said = reply.rest(ERROR_BYTES).await.map_err(RunError::from)?;
-            return Err(RunError::Refused { status: reply.status, message: error_message(&said) }.into());
-        }
+        let mut connection = self.post(CHAT, body).await?;
+        let mut reply = accepted(&mut connection).await?;
         let mut line = Vec::new();
         while reply.line(&mut line).await.map_err(RunError::from)? {
             match Event::read(&line).map_err(RunError::Failed)? {
@@ -94,6 +84,39 @@ impl Client {
         }
         Err(RunError::Short.into())
     }
+
+    /// The whole answer to a request for a completion.
+    pub(in crate::ctl) async fn complete(&self, body: &Value) -> Result<Value, Failure> {
+        let mut connection = self.post(COMPLETIONS, body).await?;
+        let mut reply = accepted(&mut connection).await?;
+        let said = reply.rest(ANSWER_BYTES).await.map_err(RunError::from)?;
+        Ok(serde_json::from_slice(&said)?)
+    }
+
+    /// A connection on which the answer comes.
+    async fn post(&self, path: &str, body: &Value) -> Result<BufReader<TcpStream>, RunError> {
+        let unreachable = |source| RunError::Unreachable { authority: self.authority.clone(), source };
+        let connecting = timeout(CONNECT, TcpStream::connect(&self.authority)).await;
+        let stream = connecting.unwrap_or_else(|elapsed| Err(elapsed.into())).map_err(unreachable)?;
+        stream.set_nodelay(true).map_err(unreachable)?;
+        let mut connection = BufReader::new(stream);
+        let (key, body) = (self.key.as_deref(), body.to_string());
+        let posting = http::post(connection.get_mut(), [&self.authority, path], key, &body).await;
+        posting.map_err(HttpError::from)?;
+        Ok(connection)
+    }
+}
+
+/// The answer, unless it is a refusal.
+async fn accepted(
+    connection: &mut BufReader<TcpStream>,
+) -> Result<http::Answer<'_, BufReader<TcpStream>>, RunError> {
+    let mut reply = http::Answer::read(connection).await?;
+    if reply.status == 200 {
+        return Ok(reply);
+    }
+    let said = reply.rest(ERROR_BYTES).await?;
+    Err(RunError::Refused { status: reply.status, message: error_message(&said) })
 }
 
 fn read_key(path: &Path) -> Result<String, RunError> {

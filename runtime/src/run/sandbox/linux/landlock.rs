@@ -4,12 +4,11 @@
 use std::{
     mem::forget,
     os::fd::{AsFd, OwnedFd},
-    path::Path,
 };
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreated, RulesetCreatedAttr, RulesetError, Scope, make_bitflags,
+    RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
 };
 
 use super::{
@@ -41,15 +40,13 @@ impl LandlockError {
 }
 
 /// The first layer, for this thread and those that it starts. Answers the version in force.
-pub(super) fn give_up_effects(runtime_dir: &Path) -> Result<i32, LandlockError> {
+pub(super) fn give_up_effects(own: &Place) -> Result<i32, LandlockError> {
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_write(KNOWN) | AccessFs::Execute)?
         .handle_access(AccessNet::from_all(KNOWN))?
         .scope(Scope::from_all(KNOWN))?
         .create()?;
-    let sockets = make_bitflags!(AccessFs::{MakeSock | RemoveFile});
-    rules = allow(rules, &Place::new(runtime_dir, sockets))?;
-    for place in places::devices() {
+    for place in places::devices().into_iter().chain([own.clone()]) {
         rules = allow(rules, &place.only(AccessFs::from_write(KNOWN)))?;
     }
     match rules.restrict_self()?.landlock {
@@ -61,15 +58,12 @@ pub(super) fn give_up_effects(runtime_dir: &Path) -> Result<i32, LandlockError> 
     }
 }
 
-/// The second layer, for all threads: nothing is read but `readable`, libraries and what the system says of itself,
-/// and not even sockets can be made any more.
-pub(super) fn give_up_reading(readable: &[impl AsRef<Path>]) -> Result<(), LandlockError> {
+/// The second layer, for all threads: nothing is used but the process's `own` places, libraries and what the system says
+/// of itself, and not even sockets can be made any more.
+pub(super) fn give_up_reading(own: impl Iterator<Item = Place>) -> Result<(), LandlockError> {
     let mut rules = Ruleset::default().handle_access(AccessFs::from_all(KNOWN))?.create()?;
-    for place in places::devices().into_iter().chain(places::readable()) {
+    for place in places::devices().into_iter().chain(places::readable()).chain(own) {
         rules = allow(rules, &place)?;
-    }
-    for path in readable {
-        rules = allow(rules, &Place::reading(path))?;
     }
     let Some(ruleset) = Option::<OwnedFd>::from(rules) else { return Err(LandlockError::NotBuilt) };
     Ok(threads::restrict_all(ruleset.as_fd())?)

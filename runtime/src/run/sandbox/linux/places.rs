@@ -59,7 +59,7 @@ const LIBRARY_LISTS: &[&str] = &["LD_LIBRARY_PATH"];
 const LIBRARY_FILES: &[&str] = &["ORT_DYLIB_PATH"];
 
 /// A file, or a folder with all that is in it, and what may be done there.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) path: PathBuf,
     pub(super) access: BitFlags<AccessFs>,
@@ -77,6 +77,17 @@ impl Place {
     /// A place that is read.
     pub(super) fn reading(path: impl AsRef<Path>) -> Self {
         Self::new(path, make_bitflags!(AccessFs::{ReadFile | ReadDir}))
+    }
+
+    /// A folder that sockets are made in.
+    pub(super) fn of_sockets(path: impl AsRef<Path>) -> Self {
+        Self::new(path, make_bitflags!(AccessFs::{MakeSock | RemoveFile}))
+    }
+
+    /// A folder that files are made in.
+    pub(super) fn of_files(path: impl AsRef<Path>) -> Self {
+        let making = make_bitflags!(AccessFs::{MakeReg | RemoveFile | WriteFile | Truncate});
+        Self::new(path, making | make_bitflags!(AccessFs::{ReadFile | ReadDir}))
     }
 
     /// The same with no more than this access.
