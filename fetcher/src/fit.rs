@@ -49,7 +49,9 @@ impl Beyond {
         let Some(first) = candidate.files.first() else { return Ok(None) };
         let (path, known) = (staging.join(HEADER), staging.join(KNOWN));
         let read = fs::read(&known).ok().and_then(|text| serde_json::from_slice::<Known>(&text).ok());
-        if let Some(read) = read.filter(|read| read.identity == first.identity && read.fit == format!("{fit:?}")) {
+        if let Some(read) =
+            read.filter(|read| read.identity == first.identity && read.fit == format!("{fit:?}"))
+        {
             return Ok(read.beyond);
         }
         let read = Self::header(web, first, candidate, fit, &path).await;
