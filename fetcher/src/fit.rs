@@ -1,10 +1,14 @@
 //! What a model would take of memory here, from the header of a file that is not here yet.
 
-use std::{fs::File, os::unix::fs::FileExt, path::Path};
+use std::{
+    fs::{self, File},
+    os::unix::fs::FileExt,
+    path::Path,
+};
 
 use impetus_models::{Catalog, FootprintParams, Place, footprint};
 use impetus_proto::fetch::FitSpec;
-use reqwest::StatusCode;
+use serde::{Deserialize, Serialize};
 
 use crate::{choice::Candidate, error::FetchError, source::RemoteFile, web::Web};
 
@@ -14,9 +18,20 @@ const TRIES_BYTES: [u64; 4] = [1 << 20, 4 << 20, 16 << 20, 64 << 20];
 /// The file that a header is put into, as long as the whole one.
 const HEADER: &str = "header.gguf";
 
+/// The file that says what was read of a header, so that it is read once however often a pull is gone on with.
+const KNOWN: &str = "header.json";
+
 /// Bytes of memory, beyond weights, that any quantization of a model needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Beyond(pub(crate) u64);
+
+/// What was read of a header.
+#[derive(Debug, Serialize, Deserialize)]
+struct Known {
+    identity: String,
+    fit: String,
+    beyond: Option<Beyond>,
+}
 
 impl Beyond {
     /// Where the header cannot be read, from experience: a tenth of the weights and what a process holds.
@@ -32,11 +47,21 @@ impl Beyond {
         staging: &Path,
     ) -> Result<Option<Self>, FetchError> {
         let Some(first) = candidate.files.first() else { return Ok(None) };
-        let path = staging.join(HEADER);
+        let (path, known) = (staging.join(HEADER), staging.join(KNOWN));
+        let read = fs::read(&known).ok().and_then(|text| serde_json::from_slice::<Known>(&text).ok());
+        if let Some(read) =
+            read.filter(|read| read.identity == first.identity && read.fit == format!("{fit:?}"))
+        {
+            return Ok(read.beyond);
+        }
         let read = Self::header(web, first, candidate, fit, &path).await;
         // It may never have been made.
-        let _ = std::fs::remove_file(&path);
-        read
+        let _ = fs::remove_file(&path);
+        let beyond = read?;
+        let told = Known { identity: first.identity.clone(), fit: format!("{fit:?}"), beyond };
+        // Without it the header is read again.
+        let _ = serde_json::to_vec(&told).map(|text| fs::write(&known, text));
+        Ok(beyond)
     }
 
     async fn header(
@@ -49,15 +74,11 @@ impl Beyond {
         let disk = |error| FetchError::disk(path, error);
         for bytes in TRIES_BYTES {
             let bytes = bytes.min(first.bytes);
-            let answer = web.get(&first.ask.range(0, bytes)).await?;
-            if answer.status() != StatusCode::PARTIAL_CONTENT {
-                return Ok(None);
-            }
-            let header = web.body(answer, usize::try_from(bytes).unwrap_or(usize::MAX)).await?;
+            let Some(header) = web.head(&first.ask, bytes).await? else { return Ok(None) };
             let file = File::create(path).map_err(disk)?;
             // The rest is a hole, which takes no room.
             file.set_len(first.bytes).and_then(|()| file.write_all_at(&header, 0)).map_err(disk)?;
-            if let Some(beyond) = Self::of_file(path, candidate, first.bytes, fit) {
+            if let Some(beyond) = Self::of_file(path, candidate, fit) {
                 return Ok(Some(beyond));
             }
             if bytes == first.bytes {
@@ -67,7 +88,7 @@ impl Beyond {
         Ok(None)
     }
 
-    fn of_file(path: &Path, candidate: &Candidate, bytes: u64, fit: &FitSpec) -> Option<Self> {
+    fn of_file(path: &Path, candidate: &Candidate, fit: &FitSpec) -> Option<Self> {
         let place = Place { path: path.to_owned(), name: None, follow_links: false };
         let catalog = Catalog::scan(&[place], &[]);
         let metadata = catalog.models().first()?.metadata()?;
@@ -79,6 +100,7 @@ impl Beyond {
             options: &fit.options,
             gpus: 0,
         };
-        Some(Self(footprint(metadata, &params)?.ram.full().saturating_sub(bytes)))
+        let ram = footprint(metadata, &params)?.ram;
+        Some(Self(ram.full().saturating_sub(ram.weights)))
     }
 }

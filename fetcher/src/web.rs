@@ -107,6 +107,22 @@ impl Web {
         }
     }
 
+    /// So many bytes of a file, from its beginning; `None` where the server gives files as a whole alone.
+    pub(crate) async fn head(&self, ask: &Ask, bytes: u64) -> Result<Option<Vec<u8>>, FetchError> {
+        let most = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let mut again = Again::default();
+        loop {
+            let answer = self.get(&ask.range(0, bytes)).await?;
+            if answer.status() != StatusCode::PARTIAL_CONTENT {
+                return Ok(None);
+            }
+            match self.body(answer, most).await {
+                Err(error @ FetchError::Network { .. }) => again.wait(error, &self.progress).await?,
+                read => return read.map(Some),
+            }
+        }
+    }
+
     /// An answer's bytes, of which there may be `most`.
     pub(crate) async fn body(&self, response: Response, most: usize) -> Result<Vec<u8>, FetchError> {
         let url = response.url().clone();

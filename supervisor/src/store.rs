@@ -228,7 +228,8 @@ impl Store {
 
     /// Finishes what was begun when the last supervisor ended.
     fn carry_through(&self) -> Result<(), StoreError> {
-        for (name, stage) in self.catalogue().unfinished()? {
+        let unfinished = self.catalogue().unfinished()?;
+        for (name, stage) in unfinished {
             match stage {
                 Stage::Publishing(id) => {
                     self.folder.publish(&id, &name)?;

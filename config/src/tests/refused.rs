@@ -67,8 +67,8 @@ fn an_error_names_place_key_value_and_what_was_expected() {
     check("[gatewy]", "c.toml:1: there is no setting gatewy; did you mean gateway?");
     check("[models]\ndri = []", "c.toml:2: there is no setting models.dri; did you mean models.dirs?");
     check(
-        "[models]\nport = 1",
-        "c.toml:2: there is no setting models.port; expected one of: dirs, default, follow_links",
+        "[models]\nslots = 1",
+        "c.toml:2: there is no setting models.slots; expected one of: dirs, store, import, default, follow_links",
     );
     check(
         "[workers.gguf]\nslot = 1",

@@ -32,13 +32,16 @@ pub struct Follower {
 }
 
 impl Course {
+    /// Bytes that are here, as the last word or the last fetcher at its start had it.
     pub(super) fn bytes(&self) -> u64 {
-        self.progress.as_ref().map_or(0, |progress| progress.bytes)
+        let told = self.progress.as_ref().map_or(0, |progress| progress.bytes);
+        self.plan.as_ref().map_or(told, |plan| plan.present_bytes.max(told))
     }
 
     /// Bytes that are here and bytes in all, as far as is known; else as they were.
     pub(super) fn bytes_of(&self, row: &PullRow) -> (u64, u64) {
-        let bytes = self.progress.as_ref().map_or(row.bytes, |progress| progress.bytes);
+        let is_known = self.progress.is_some() || self.plan.is_some();
+        let bytes = if is_known { self.bytes() } else { row.bytes };
         (bytes, self.plan.as_ref().map_or(row.total_bytes, |plan| plan.total_bytes))
     }
 }

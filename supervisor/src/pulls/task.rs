@@ -22,9 +22,10 @@ use crate::events::{Kind, Note};
 use crate::store::{Arrival, Digest, Kept, KeptFile, Origin, PullRow, PullState, StoreError};
 
 /// Deaths of a fetcher in a row, without anything having come, after which a pull has failed.
-const MAX_DEATHS: u32 = 5;
-/// The delay after the first of them; each further one doubles.
-const FIRST_DELAY: Duration = Duration::from_millis(100);
+const MAX_DEATHS: u32 = 8;
+/// The delay after the first of them; each further one doubles, up to the longest.
+const FIRST_DELAY: Duration = Duration::from_millis(50);
+const LONGEST_DELAY: Duration = Duration::from_secs(2);
 
 /// How a pull ended.
 enum End {
@@ -104,7 +105,7 @@ impl Pulls {
                         cause,
                         "the fetcher died; going on with another"
                     );
-                    sleep(FIRST_DELAY * (1 << deaths)).await;
+                    sleep((FIRST_DELAY * (1 << deaths)).min(LONGEST_DELAY)).await;
                 }
             }
         }

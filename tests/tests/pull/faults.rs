@@ -99,6 +99,7 @@ async fn what_is_not_there_is_said() {
     check("owner/none", "owner/none is not there").await;
     check("owner/docs", "owner/docs holds nothing that can be served").await;
     check("none:7b", "none:7b is not there").await;
-    check("../../etc/passwd", "cannot be part of a model's name").await;
+    check("../../etc/passwd", "names no model").await;
+    check("owner/..", "cannot be part of a model's name").await;
     check("owner/docs --name ../x", "cannot be part of a model's name").await;
 }

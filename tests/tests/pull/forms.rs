@@ -7,7 +7,7 @@ use impetus_tests::hub::sha256;
 use super::*;
 
 /// What the bundled model counts, whatever it is called.
-const COUNTED: &str = "1 2 3 4 5";
+const COUNTED: &str = "1, 2, 3, 4, 5";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quantization_is_pulled_and_served() {

@@ -1,6 +1,11 @@
 //! Models that are here: listed, checked, removed, and found where other programs keep them.
 
-use std::fs;
+use std::{fs, time::Duration};
+
+use impetus_proto::{
+    endpoint,
+    supervisor::{AcquireRequest, acquire_event, supervisor_client::SupervisorClient},
+};
 
 use super::*;
 use crate::harness::{chat, eventually};
@@ -11,16 +16,18 @@ async fn a_model_that_requests_use_is_not_removed() {
     hub.put("owner/tiny", tiny());
     let server = setup(&hub).start().await;
     server.pull(&["owner/tiny"]).await;
-    let mut body = chat("repeat hello 200 times");
+    let mut body = chat("count from 1 to 5");
     body["model"] = "tiny-Q8_0".into();
-    body["ignore_eos"] = true.into();
-    body["max_tokens"] = 900.into();
-    let mut stream = server.http.stream(&body).await;
-    stream.next().await;
+    // A gateway holds a model in this way for as long as its request lasts.
+    let uri = format!("unix://{}", server.path("run/supervisor.sock").display());
+    let channel = endpoint::connect(&uri, Duration::from_secs(5)).await.unwrap();
+    let request = AcquireRequest { model: "tiny-Q8_0".into(), ..AcquireRequest::default() };
+    let mut lease = SupervisorClient::new(channel).acquire(request).await.unwrap().into_inner();
+    while !matches!(lease.message().await.unwrap().unwrap().event, Some(acquire_event::Event::Ready(_))) {}
     let refused = server.ctl(&["rm", "tiny-Q8_0"]).await;
     assert!(refused.err.contains("tiny-Q8_0 is in use by requests"), "{refused:?}");
     assert!(server.path("state/models/tiny-Q8_0/tiny-Q8_0.gguf").exists());
-    drop(stream);
+    drop(lease);
     eventually("it is let go", || async { (server.ctl(&["rm", "tiny-Q8_0"]).await.code == 0).then_some(()) })
         .await;
     assert!(server.stored().await.is_empty());
@@ -113,7 +120,7 @@ async fn models_of_other_programs_are_served_from_where_they_are() {
     fs::write(place(".cache/llama.cpp/owner_name_own-Q8_0.gguf"), &model).unwrap();
     let server = setup.start().await;
     for name in ["tiny:1b", "cached-Q8_0", "studio-Q8_0", "owner_name_own-Q8_0"] {
-        assert!(server.counts(name).await.contains("1 2 3"), "{name}");
+        assert!(server.counts(name).await.contains("1, 2, 3"), "{name}");
     }
     assert_eq!(fs::read(blob).unwrap(), model);
     assert!(server.stored().await.is_empty());
@@ -131,7 +138,7 @@ async fn a_model_is_sent_over_http() {
     };
     let (status, sent) = send(&format!("name=sent&sha256={digest}"), model.clone()).await;
     assert_eq!((status, &sent["origin"]), (200, &"uploaded".into()), "{sent}");
-    assert!(server.counts("sent").await.contains("1 2 3"));
+    assert!(server.counts("sent").await.contains("1, 2, 3"));
 
     let refused = |(status, body): (u16, serde_json::Value)| (status, body["error"]["param"].clone());
     assert_eq!(refused(send("name=sent", model.clone()).await), (409, "name".into()));
@@ -172,7 +179,7 @@ async fn a_folder_is_sent_as_a_form() {
     let request = request.header("content-type", "multipart/form-data; boundary=edge").body(form);
     let sent: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
     assert_eq!(sent["format"], "candle", "{sent}");
-    assert!(server.counts("folder").await.contains("1 2 3"));
+    assert!(server.counts("folder").await.contains("1, 2, 3"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,7 +197,7 @@ async fn a_pull_over_http_tells_how_it_goes() {
     let events: Vec<&str> = pulled.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
     assert!(events[0].contains("\"event\":\"plan\""), "{pulled}");
     assert!(events.last().unwrap().contains("\"event\":\"done\""), "{pulled}");
-    assert!(server.counts("tiny-Q8_0").await.contains("1 2 3"));
+    assert!(server.counts("tiny-Q8_0").await.contains("1, 2, 3"));
 
     let address = format!("{}/cdn/owner/tiny/tiny-Q8_0.gguf", hub.url());
     let refused = post(serde_json::json!({ "model": address, "stream": false })).send().await.unwrap();
