@@ -143,7 +143,7 @@ fn what_cannot_be_written_is_refused_and_named() {
     check(config, |json| json["hidden_act"] = json!("gelu"), "hidden_act");
     check(config, |json| json["rope_scaling"] = json!({"type": "yarn", "factor": 4.0}), "yarn");
     check(config, |json| json["rope_scaling"] = json!({"type": "dynamic", "factor": 4.0}), "dynamic");
-    check(config, |json| json["hidden_size"] = json!(1 << 40), "hidden_size");
+    check(config, |json| json["hidden_size"] = json!(1_u64 << 40), "hidden_size");
     check(config, |json| json["num_hidden_layers"] = json!(9), "layers.4");
     check(config, |json| json["tie_word_embeddings"] = json!(false), "lm_head");
     check(config, |json| json["vocab_size"] = json!(100), "1024");
