@@ -120,6 +120,26 @@ async fn a_folder_is_rounded_in_two_steps() {
     assert!(made.out.contains("rounded already (Q8_0)"), "{made:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_answers_otherwise_is_told_and_removed_if_so_asked() {
+    // The source computes with rounded keys and values, the result with exact ones.
+    let table =
+        "[[model]]\nname = \"impetus-tiny\"\noptions = { kv_type = \"q4_0\", flash_attention = \"on\" }";
+    let server = setup().table(table).start().await;
+    let convert = ["convert", "impetus-tiny", "--type", "f32", "--name", "exact"];
+    let discarded = server.ctl(&[&convert[..], &["--discard-on-failure"]].concat()).await;
+    assert_eq!(discarded.code, 1, "{discarded:?}");
+    assert!(discarded.err.contains("in another way"), "{discarded:?}");
+    assert!(discarded.out.contains("exact was removed again"), "{discarded:?}");
+    assert!(server.made().await.is_empty());
+    let kept = server.ctl(&convert).await;
+    assert_eq!(kept.code, 1, "{kept:?}");
+    assert!(kept.out.contains("exact is kept"), "{kept:?}");
+    assert_eq!(server.made().await, ["exact"]);
+    let unchecked = server.ctl(&["convert", "impetus-tiny", "--type", "f16", "--no-check"]).await;
+    assert_eq!(unchecked.code, 0, "{unchecked:?}");
+}
+
 /// A copy of the bundled folder with other settings and more tensors, of this length and value each.
 fn variant(changes: &Value, tensors: &[(&str, usize, f32)]) -> tempfile::TempDir {
     let place = tempfile::tempdir().unwrap();

@@ -163,8 +163,15 @@ async fn compare(
         text::check(&found)
     })?;
     let Err(error) = verdict else { return Ok(ExitCode::SUCCESS) };
-    if arguments.discard_on_failure {
-        client.remove(RemoveRequest { model: made.name.clone() }).await?;
+    let name = &made.name;
+    let outcome = if arguments.discard_on_failure {
+        client.remove(RemoveRequest { model: name.clone() }).await?;
+        format!("{name} was removed again\n")
+    } else {
+        format!("{name} is kept; `supervisorctl rm {name}` removes it\n")
+    };
+    if !arguments.json {
+        print(&outcome)?;
     }
     Err(error.into())
 }

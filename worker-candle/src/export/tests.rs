@@ -1,9 +1,10 @@
 use std::{
+    collections::HashMap,
     fs,
     path::{Path, PathBuf},
 };
 
-use candle_core::{Device, quantized::gguf_file::Content};
+use candle_core::{Device, Tensor, quantized::gguf_file::Content};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
@@ -143,7 +144,7 @@ fn what_cannot_be_written_is_refused_and_named() {
     check(config, |json| json["hidden_act"] = json!("gelu"), "hidden_act");
     check(config, |json| json["rope_scaling"] = json!({"type": "yarn", "factor": 4.0}), "yarn");
     check(config, |json| json["rope_scaling"] = json!({"type": "dynamic", "factor": 4.0}), "dynamic");
-    check(config, |json| json["hidden_size"] = json!(1 << 40), "hidden_size");
+    check(config, |json| json["hidden_size"] = json!(1_u64 << 40), "hidden_size");
     check(config, |json| json["num_hidden_layers"] = json!(9), "layers.4");
     check(config, |json| json["tie_word_embeddings"] = json!(false), "lm_head");
     check(config, |json| json["vocab_size"] = json!(100), "1024");
@@ -205,4 +206,67 @@ fn damaged_weights_are_refused() {
         export(folder.path(), Some("f16"), &target).expect_err("it is cut off");
         assert!(!target.exists(), "{length}");
     }
+}
+
+/// The tensors of the bundled folder.
+fn tensors() -> HashMap<String, Tensor> {
+    let path = bundled("impetus-tiny-safetensors/model.safetensors");
+    candle_core::safetensors::load(path, &Device::Cpu).unwrap()
+}
+
+/// The elements of a tensor of a GGUF file.
+fn elements(path: &Path, name: &str) -> Vec<f32> {
+    let (content, mut file) = read(path);
+    let tensor = content.tensor(&mut file, name, &Device::Cpu).unwrap().dequantize(&Device::Cpu).unwrap();
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+#[test]
+fn an_archive_is_written_as_the_same_file() {
+    let folder = folder();
+    fs::remove_file(folder.path().join("model.safetensors")).unwrap();
+    let tensors: Vec<_> = tensors().into_iter().collect();
+    Tensor::write_npz(&tensors, folder.path().join("weights.npz")).unwrap();
+    let [ours, theirs] = ["ours.gguf", "theirs.gguf"].map(|name| folder.path().join(name));
+    export(folder.path(), None, &ours).unwrap();
+    export(&bundled("impetus-tiny-safetensors"), None, &theirs).unwrap();
+    assert!(fs::read(ours).unwrap() == fs::read(theirs).unwrap());
+}
+
+#[test]
+fn what_mlx_has_rounded_is_written_as_it_counts() {
+    const GROUP: usize = 64;
+    let (folder, layer) = (folder(), "model.layers.2.mlp.up_proj");
+    let mut tensors = tensors();
+    let exact = tensors.remove(&format!("{layer}.weight")).unwrap();
+    let (rows, columns) = exact.dims2().unwrap();
+    let values = exact.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let (mut words, mut scales, mut biases, mut expected) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for group in values.chunks(GROUP) {
+        let (least, most) =
+            group.iter().fold((f32::MAX, f32::MIN), |(a, b), &value| (a.min(value), b.max(value)));
+        let scale = (most - least) / 255.0;
+        let numbers: Vec<u8> = group.iter().map(|value| ((value - least) / scale).round() as u8).collect();
+        words.extend(numbers.chunks(4).map(|bytes| u32::from_le_bytes(bytes.try_into().unwrap())));
+        expected.extend(numbers.iter().map(|&number| f32::from(number) * scale + least));
+        scales.push(scale);
+        biases.push(least);
+    }
+    let groups = (rows, columns / GROUP);
+    let packed = Tensor::from_vec(words, (rows, columns / 4), &Device::Cpu).unwrap();
+    tensors.insert(format!("{layer}.weight"), packed);
+    for (part, values) in [("scales", scales), ("biases", biases)] {
+        tensors.insert(format!("{layer}.{part}"), Tensor::from_vec(values, groups, &Device::Cpu).unwrap());
+    }
+    candle_core::safetensors::save(&tensors, folder.path().join("model.safetensors")).unwrap();
+    change(&folder, "config.json", |json| json["quantization"] = json!({"group_size": GROUP, "bits": 8}));
+    let target = folder.path().join("made.gguf");
+    export(folder.path(), None, &target).unwrap();
+    let ours = elements(&target, "blk.2.ffn_up.weight");
+    let is_near = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-6 * (1.0 + b.abs());
+    assert!(ours.iter().zip(&expected).all(is_near));
+    assert_eq!(
+        elements(&target, "blk.1.ffn_up.weight"),
+        elements(&bundled("impetus-tiny.gguf"), "blk.1.ffn_up.weight")
+    );
 }

@@ -141,14 +141,19 @@ fn edges(vocabulary: &HuggingFaceVocabulary, config: &Json) -> Result<Vec<(Strin
     let id = |key: &str, id: u32| (format!("{key}_token_id"), Value::U32(id));
     let mut values =
         vec![("add_bos_token".to_owned(), Value::Bool(encoded(true)?.len() > encoded(false)?.len()))];
-    values.extend(named(vocabulary.begin_text()).map(|begin| id("bos", begin)));
+    let configured = |key: &str| {
+        let id = config[key].as_u64().and_then(|id| u32::try_from(id).ok());
+        id.filter(|&id| id < vocabulary.size())
+    };
+    // One that begins no text is named all the same: llama.cpp would take a token of its own choice for it.
+    let begin = named(vocabulary.begin_text()).or_else(|| configured("bos_token_id"));
+    values.extend(begin.map(|begin| id("bos", begin)));
     let mut ends: Vec<u32> = (0..vocabulary.size()).filter(|&id| vocabulary.is_end(TokenId(id))).collect();
     // The one that the folder names comes first.
     let end = named(vocabulary.end_text());
     ends.sort_by_key(|&id| (Some(id) != end, id));
     values.extend(["eos", "eot", "eom"].into_iter().zip(ends).map(|(key, end)| id(key, end)));
-    let padding = config["pad_token_id"].as_u64().and_then(|id| u32::try_from(id).ok());
-    values.extend(padding.filter(|&id| id < vocabulary.size()).map(|padding| id("padding", padding)));
+    values.extend(configured("pad_token_id").map(|padding| id("padding", padding)));
     Ok(values)
 }
 
