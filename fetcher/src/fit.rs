@@ -33,6 +33,13 @@ struct Known {
     beyond: Option<Beyond>,
 }
 
+/// What of the fit a header is read for. The room changes from moment to moment.
+fn of(fit: &FitSpec) -> String {
+    let mut options: Vec<_> = fit.options.iter().collect();
+    options.sort();
+    format!("{} {} {options:?}", fit.slots, fit.context_tokens)
+}
+
 impl Beyond {
     /// Where the header cannot be read, from experience: a tenth of the weights and what a process holds.
     pub(crate) fn guessed(bytes: u64) -> Self {
@@ -49,16 +56,14 @@ impl Beyond {
         let Some(first) = candidate.files.first() else { return Ok(None) };
         let (path, known) = (staging.join(HEADER), staging.join(KNOWN));
         let read = fs::read(&known).ok().and_then(|text| serde_json::from_slice::<Known>(&text).ok());
-        if let Some(read) =
-            read.filter(|read| read.identity == first.identity && read.fit == format!("{fit:?}"))
-        {
+        if let Some(read) = read.filter(|read| read.identity == first.identity && read.fit == of(fit)) {
             return Ok(read.beyond);
         }
         let read = Self::header(web, first, candidate, fit, &path).await;
         // It may never have been made.
         let _ = fs::remove_file(&path);
         let beyond = read?;
-        let told = Known { identity: first.identity.clone(), fit: format!("{fit:?}"), beyond };
+        let told = Known { identity: first.identity.clone(), fit: of(fit), beyond };
         // Without it the header is read again.
         let _ = serde_json::to_vec(&told).map(|text| fs::write(&known, text));
         Ok(beyond)

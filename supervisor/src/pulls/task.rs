@@ -70,8 +70,13 @@ impl Pulls {
             End::Failed(error) => {
                 tracing::warn!(reference = row.reference, %error, "not pulled");
                 self.witness(Note::new(Kind::PullFailed, &*row.reference, &error));
-                let detail = error.message.clone();
-                self.note(PullRow { state: PullState::Failed, detail, ..stopped }).await;
+                if stopped.total_bytes == 0 {
+                    // There is nothing to go on with.
+                    self.forget(&row.id).await;
+                } else {
+                    let detail = error.message.clone();
+                    self.note(PullRow { state: PullState::Failed, detail, ..stopped }).await;
+                }
                 Err(error)
             }
             End::Stopped(Stop::Discard) => {

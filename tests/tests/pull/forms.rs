@@ -28,7 +28,7 @@ async fn a_quantization_is_pulled_and_served() {
     assert!(hub.served() - before < 2 << 20, "only its header was read: {}", hub.served() - before);
 
     let shown = server.ctl(&["show", "tiny-Q8_0", "--json"]).await.json();
-    assert_eq!(shown["stored"]["source"], "hf:owner/tiny:Q8_0");
+    assert_eq!(shown["stored"]["source"], "hf:owner/tiny:q8_0");
     assert_eq!(shown["stored"]["origin"], "pulled");
     assert!(shown["ram"]["weights_bytes"].as_u64().unwrap() > 5 << 20, "{shown}");
     assert!(shown["chat_template"].as_str().unwrap().contains("messages"));

@@ -60,10 +60,16 @@ pub(super) async fn create(
     Query(named): Query<Named>,
     request: Request<Body>,
 ) -> Result<Json<Value>, Refusal> {
+    if let Err(error) = named.file.as_deref().map_or(Ok(()), |file| path_of(file).map(drop)) {
+        return Err(refuse(request, error, gateway.limits).await);
+    }
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let begin = BeginUploadRequest { name: named.name.clone(), bytes: announced.unwrap_or_default() };
     let mut store = gateway.upstream.store().await?;
-    let BeginUploadReply { id, folder } = store.begin_upload(begin).await.map_err(Error::from)?.into_inner();
+    let BeginUploadReply { id, folder } = match store.begin_upload(begin).await {
+        Ok(begun) => begun.into_inner(),
+        Err(status) => return Err(refuse(request, status.into(), gateway.limits).await),
+    };
     let taken = take(Path::new(&folder), named, request, gateway.limits).await;
     let (discard, sha256) = match &taken {
         Ok(digests) => (false, digests.clone()),
@@ -74,6 +80,20 @@ pub(super) async fn create(
     let model = finished.map_err(Error::from)?.into_inner().model;
     let model = model.ok_or_else(|| Error::internal("the supervisor did not say what has become of it"))?;
     Ok(Json(stored(&model)))
+}
+
+/// Reads on for a while before a request is refused: many clients do not look for an answer before they have sent
+/// everything.
+async fn refuse(request: Request<Body>, error: Error, limits: Limits) -> Refusal {
+    let mut left = limits.max_body_bytes;
+    let mut body = request.into_body().into_data_stream();
+    while let Ok(Some(Ok(piece))) = next(&mut body, limits.body_timeout).await {
+        match left.checked_sub(piece.len()) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+    }
+    error.into()
 }
 
 /// Writes what comes into `folder`, and answers the digests that were told of it.
