@@ -9,7 +9,10 @@ use std::{
     collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -52,6 +55,8 @@ pub(crate) struct Transfer {
 struct Origin {
     ask: Ask,
     direct: Mutex<Option<Url>>,
+    /// Whether there ever was such a link.
+    has_led: AtomicBool,
 }
 
 impl Transfer {
@@ -174,7 +179,8 @@ impl Transfer {
 
     /// Fetches the chunks that are missing.
     async fn chunks(&self, file: &RemoteFile, part: &Arc<Part>) -> Result<(), FetchError> {
-        let origin = Origin { ask: file.ask.clone(), direct: Mutex::new(None) };
+        let origin =
+            Origin { ask: file.ask.clone(), direct: Mutex::default(), has_led: AtomicBool::default() };
         let mut missing = part.missing().into_iter();
         let Some(first) = missing.next() else { return Ok(()) };
         // The first one tells whether the server gives parts of files.
@@ -200,14 +206,19 @@ impl Transfer {
         let (from, to) = part.range(chunk);
         let mut again = Again::default();
         loop {
-            let tried = self.try_chunk(origin, part, chunk, (from, to)).await;
-            match tried {
-                Err(error) if origin.was_direct() && !matches!(error, FetchError::Disk { .. }) => {
+            let ask = origin.next();
+            let is_direct = ask.url != origin.ask.url;
+            match self.try_chunk(origin, &ask, part, chunk, (from, to)).await {
+                Err(error) if is_direct && !matches!(error, FetchError::Disk { .. }) => {
                     // The link no longer holds; the server gives another.
                     tracing::debug!(%error, "asking for another link");
-                    origin.forget();
+                    origin.forget(&ask.url);
                 }
                 Err(error @ (FetchError::Network { .. } | FetchError::Garbled { .. })) => {
+                    again.wait(error, &self.progress).await?;
+                }
+                // Of a file that was given before: a link that expired while another one was asked for.
+                Err(error @ FetchError::Gated { .. }) if origin.has_led.load(Ordering::Relaxed) => {
                     again.wait(error, &self.progress).await?;
                 }
                 done => return done,
@@ -218,11 +229,12 @@ impl Transfer {
     async fn try_chunk(
         &self,
         origin: &Origin,
+        ask: &Ask,
         part: &Arc<Part>,
         chunk: u64,
         (from, to): (u64, u64),
     ) -> Result<bool, FetchError> {
-        let answer = self.web.get(&origin.next().range(from, to)).await?;
+        let answer = self.web.get(&ask.range(from, to)).await?;
         let is_whole = answer.status() != StatusCode::PARTIAL_CONTENT;
         if is_whole && (from, to) != (0, part.bytes()) {
             return Ok(false);
@@ -338,17 +350,15 @@ impl Origin {
         }
     }
 
-    fn was_direct(&self) -> bool {
-        self.direct().is_some()
-    }
-
-    fn forget(&self) {
-        *self.direct() = None;
+    /// That link holds no longer. Another one may be known by now.
+    fn forget(&self, link: &Url) {
+        self.direct().take_if(|known| known == link);
     }
 
     fn led_to(&self, answer: &Response) {
         if *answer.url() != self.ask.url {
             *self.direct() = Some(answer.url().clone());
+            self.has_led.store(true, Ordering::Relaxed);
         }
     }
 

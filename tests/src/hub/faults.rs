@@ -1,5 +1,7 @@
 //! What goes wrong with a hub.
 
+use std::collections::HashMap;
+
 use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -28,8 +30,8 @@ pub struct Faults {
 #[derive(Debug, Clone, Default)]
 pub struct Links {
     given: u64,
-    /// Uses of the last one.
-    uses: u32,
+    /// How often each was used, by its query.
+    uses: HashMap<String, u32>,
 }
 
 impl Faults {
@@ -52,15 +54,16 @@ impl Faults {
 
     /// A link to a content.
     pub(super) fn link(&mut self) -> u64 {
-        self.links = Links { given: self.links.given + 1, uses: 0 };
+        self.links.given += 1;
         self.links.given
     }
 
     /// Whether this link still holds.
     pub(super) fn holds(&mut self, query: &str) -> bool {
         let Some(most) = self.link_uses else { return true };
-        self.links.uses += 1;
-        query == format!("link={}", self.links.given) && self.links.uses <= most
+        let uses = self.links.uses.entry(query.to_owned()).or_default();
+        *uses += 1;
+        *uses <= most
     }
 
     /// Where the next content is cut.
