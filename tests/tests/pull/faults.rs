@@ -17,6 +17,19 @@ async fn errors_and_cuts_cost_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_expires_is_asked_for_again() {
+    let hub = Hub::start().await;
+    hub.put("owner/tiny", tiny());
+    hub.fail(Faults { link_uses: Some(20), ..Faults::default() });
+    let server = setup(&hub).start().await;
+    server.pull(&["owner/tiny"]).await;
+    server.counts("tiny-Q8_0").await;
+    let links = hub.asked().iter().filter(|asked| asked.path.contains("/resolve/")).count();
+    // 161 chunks, 20 a link.
+    assert!(links >= 8, "links were asked for again: {links}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_gives_no_parts_gives_the_whole() {
     let hub = Hub::start().await;
     hub.put("owner/tiny", tiny());
