@@ -88,6 +88,11 @@ async fn damage_is_found_and_room_is_shared() {
         server.ctl(&["list"]).await.out.contains("its content is sha256:").then_some(())
     })
     .await;
+    eventually("it is not served", || async {
+        let models = server.http.get_json("/v1/models").await.to_string();
+        (!models.contains("tiny-Q8_0")).then_some(())
+    })
+    .await;
     let mut body = chat("count from 1 to 5");
     body["model"] = "tiny-Q8_0".into();
     assert_eq!(server.http.refused(&body).await.status, 404);
