@@ -16,9 +16,18 @@
 //! Cancelling needs nothing: a client that leaves drops the response, which drops the events.
 
 mod admin;
+mod call;
+mod choices;
+mod cost;
+mod field;
+mod fold;
+mod frames;
+mod ignored;
+mod keep_alive;
 mod openai;
+mod silence;
 
-pub(crate) use openai::{ErrorCode, Refusal, Responses, no_such_method, no_such_path, written};
+pub(crate) use openai::{Refusal, Responses, no_such_method, no_such_path, written};
 
 use crate::server::Routes;
 

@@ -45,7 +45,7 @@ use tls::{Tls, TlsError};
 
 use crate::{
     access::{self, Access, Addresses, Need},
-    dialect::{self, ErrorCode, Responses},
+    dialect::{self, Responses},
     error::Failure,
     metrics::{self, MetricsError},
     record::Record,
@@ -267,8 +267,8 @@ async fn answer(app: App, request: Request<Body>) -> Result<Response<Body>, Infa
         response.headers_mut().insert(request_id::HEADER, value);
     }
     record.answered(response.status());
-    if let Some(ErrorCode(code)) = response.extensions().get() {
-        record.refused(code);
+    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+        record.refused(failure.code);
     }
     Ok(response)
 }

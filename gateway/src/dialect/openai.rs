@@ -2,16 +2,10 @@
 
 mod answer;
 mod bookkeeping;
-mod call;
 mod chat_completions;
-mod choices;
 mod completions;
 mod embeddings;
 mod error;
-mod field;
-mod fold;
-mod ignored;
-mod keep_alive;
 mod llama;
 mod logprobs;
 mod message;
@@ -35,7 +29,7 @@ use axum::{
     routing::{get, post},
 };
 
-pub(crate) use error::{ErrorCode, Refusal, written};
+pub(crate) use error::{Refusal, written};
 pub(crate) use responses::Responses;
 
 use chat_completions::ChatCompletions;

@@ -6,10 +6,7 @@ use axum::{
     Extension, Json,
     body::Body,
     extract::State,
-    http::{
-        HeaderName, HeaderValue, Request,
-        header::{CACHE_CONTROL, CONTENT_TYPE},
-    },
+    http::Request,
     response::{IntoResponse, Response},
 };
 use futures::{StreamExt, stream};
@@ -19,9 +16,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::{
-    choices::{self, ChoiceEvent, ChoiceEvents},
     error::Refusal,
-    fold::{Completed, fold},
     request::{Params, params},
     shape::Shape,
     stream::{Head, body},
@@ -29,6 +24,11 @@ use super::{
 };
 use crate::{
     clock,
+    dialect::{
+        choices::{self, ChoiceEvent, ChoiceEvents},
+        fold::{Completed, fold},
+        frames::event_stream,
+    },
     record::Record,
     server::{self, Gateway},
     upstream::{self, Event},
@@ -178,15 +178,4 @@ pub(super) fn whole<S: Shape>(
 /// The canonical name of a model that no worker has spoken for yet.
 pub(super) async fn name_of(gateway: &Gateway, model: String) -> String {
     gateway.upstream.model(&model).await.map_or(model, |status| status.name)
-}
-
-/// The head of a stream of events.
-pub(super) fn event_stream(body: Body) -> Response {
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
-        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        // Reverse proxies hold back what they take for a page.
-        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
-    ];
-    (headers, body).into_response()
 }

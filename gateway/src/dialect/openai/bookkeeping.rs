@@ -4,10 +4,8 @@
 use impetus_proto::Error;
 use serde_json::value::RawValue;
 
-use super::{
-    field::{Fields, wrong_type},
-    parameter::unsupported,
-};
+use super::parameter::unsupported;
+use crate::dialect::field::{Fields, wrong_type};
 
 /// Limits of `metadata`, as the API defines them; lengths are in characters.
 const MAX_METADATA_PAIRS: usize = 16;

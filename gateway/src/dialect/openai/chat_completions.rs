@@ -7,9 +7,6 @@ use impetus_proto::{
 
 use super::{
     bookkeeping,
-    field::Fields,
-    fold,
-    ignored::Ignored,
     logprobs::{ChatLogprobs, MAX_TOP},
     message,
     parameter::{self, Parameter, unsupported},
@@ -17,7 +14,10 @@ use super::{
     shape::{Asked, Shape, finish_reason},
     tool,
 };
-use crate::upstream::{Delta, Part};
+use crate::{
+    dialect::{field::Fields, fold, ignored::Ignored},
+    upstream::{Delta, Part},
+};
 
 mod choice;
 

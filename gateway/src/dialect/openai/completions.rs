@@ -8,15 +8,19 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    field::Fields,
-    fold,
-    ignored::Ignored,
     logprobs::{CompletionLogprobs, MAX_TOP},
     parameter::{self, Parameter, unsupported},
     prompt,
     shape::{Asked, Shape, finish_reason},
 };
-use crate::upstream::{Delta, Part};
+use crate::{
+    dialect::{
+        field::{self, Fields},
+        fold,
+        ignored::Ignored,
+    },
+    upstream::{Delta, Part},
+};
 
 /// The most completions of a prompt of which the best are chosen, as the API defines it.
 const MAX_BEST_OF: i64 = 20;
@@ -157,7 +161,7 @@ fn top_logprobs(fields: &mut Fields<'_>) -> Result<Option<u32>, Error> {
     match fields.raw("logprobs") {
         None => Ok(None),
         Some(value) if value.get() == "false" => Ok(None),
-        Some(value) => super::field::integer(value, "logprobs", 0..=MAX_TOP).map(|top| Some(top as u32)),
+        Some(value) => field::integer(value, "logprobs", 0..=MAX_TOP).map(|top| Some(top as u32)),
     }
 }
 

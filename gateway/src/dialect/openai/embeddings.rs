@@ -14,11 +14,11 @@ use axum::{
 };
 use impetus_proto::{Error, worker::EmbedInput};
 
-use super::{bookkeeping, error::Refusal, field::Fields, ignored::Ignored, keep_alive, parameter};
+use super::{bookkeeping, error::Refusal, parameter};
 use crate::{
+    dialect::{field::Fields, ignored::Ignored, keep_alive},
     record::Record,
-    server,
-    server::Gateway,
+    server::{self, Gateway},
     upstream::{self, EmbeddingRequest},
 };
 

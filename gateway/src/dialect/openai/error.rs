@@ -19,10 +19,6 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 #[derive(Debug)]
 pub(crate) struct Refusal(pub(crate) Failure);
 
-/// The code of the error that a response is, for whoever accounts for it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ErrorCode(pub(crate) &'static str);
-
 /// `{"error": {...}}`, as a body and as the last event of a stream that failed.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Error")]
@@ -78,12 +74,13 @@ impl From<Failure> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = (self.0.status, Json(ErrorBody::of(&self.0))).into_response();
-        response.extensions_mut().insert(ErrorCode(self.0.code));
         let should_retry = if self.0.is_retryable { "true" } else { "false" };
         response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static(should_retry));
         if let Some(seconds) = self.0.retry_after_s {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        // For whoever accounts for it, and for dialects that word it otherwise.
+        response.extensions_mut().insert(self.0);
         response
     }
 }

@@ -4,7 +4,8 @@
 use impetus_proto::{Error, worker::Message};
 use serde_json::value::RawValue;
 
-use super::{field::Fields, ignored::Ignored, parameter::unsupported};
+use super::parameter::unsupported;
+use crate::dialect::{field::Fields, ignored::Ignored};
 
 mod call;
 mod content;

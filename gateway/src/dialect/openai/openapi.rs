@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use self::operation::{OPERATIONS, Operation};
 use super::error::{ErrorBody, Refusal};
-use crate::dialect::openai::field::note::schema_of;
+use crate::dialect::field::note::schema_of;
 
 /// The document.
 pub(super) async fn read() -> Result<Response, Refusal> {

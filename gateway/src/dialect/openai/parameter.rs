@@ -5,7 +5,7 @@
 use impetus_proto::{Code, Error};
 use serde_json::{Value, value::RawValue};
 
-use super::field::Fields;
+use crate::dialect::field::Fields;
 
 /// A parameter and the values, as JSON, that ask for nothing.
 pub(super) type Parameter = (&'static str, &'static [&'static str]);

@@ -6,7 +6,7 @@ use impetus_proto::{
 };
 use serde_json::value::RawValue;
 
-use super::field::{self, Fields, elements, kind, wrong_type};
+use crate::dialect::field::{self, Fields, elements, kind, wrong_type};
 
 const EXPECTED: &str = "a string, an array of strings, an array of token ids, or an array of such arrays";
 

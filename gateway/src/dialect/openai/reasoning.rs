@@ -3,10 +3,10 @@
 use impetus_proto::{Error, worker::Reasoning};
 use serde_json::value::RawValue;
 
-use super::{
+use super::parameter::unsupported;
+use crate::dialect::{
     field::{Fields, kind, wrong_type},
     ignored::Ignored,
-    parameter::unsupported,
 };
 
 /// The efforts that somebody defines; a template that does not know one leaves it aside. `none` is not to think.

@@ -6,14 +6,11 @@ use impetus_proto::{
 };
 
 use super::{
-    bookkeeping,
-    choices::Count,
-    field::Fields,
-    ignored::Ignored,
-    keep_alive, parameter, sampling,
+    bookkeeping, parameter, sampling,
     shape::{Asked, Shape},
     structure,
 };
+use crate::dialect::{choices::Count, field::Fields, ignored::Ignored, keep_alive};
 
 /// The most choices of one answer, as the API defines it.
 const MAX_CHOICES: i64 = 128;

@@ -16,10 +16,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{
-    bookkeeping, embeddings, error::Refusal, field::Fields, ignored::Ignored, keep_alive, parameter,
-};
+use super::{bookkeeping, embeddings, error::Refusal, parameter};
 use crate::{
+    dialect::{field::Fields, ignored::Ignored, keep_alive},
     record::Record,
     server::{self, Gateway},
     upstream::{self, Ranked, RankingRequest},

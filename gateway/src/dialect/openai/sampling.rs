@@ -8,7 +8,7 @@ use impetus_proto::{
 };
 use serde_json::value::RawValue;
 
-use super::field::{self, Fields, wrong_type};
+use crate::dialect::field::{self, Fields, wrong_type};
 
 mod chain;
 mod stopping;

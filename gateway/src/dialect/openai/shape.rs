@@ -8,8 +8,11 @@ use impetus_proto::{
 };
 use serde::Serialize;
 
-use super::{field::Fields, fold::Choice, ignored::Ignored, parameter::Parameter};
-use crate::upstream::Delta;
+use super::parameter::Parameter;
+use crate::{
+    dialect::{field::Fields, fold::Choice, ignored::Ignored},
+    upstream::Delta,
+};
 
 /// A completion endpoint, and how one request wants its choices written.
 pub(super) trait Shape: fmt::Debug + Clone + PartialEq + Send + Sync + Sized + 'static {

@@ -1,9 +1,6 @@
 //! A streamed answer: each event as a server-sent one, with signs of life in between. What is at hand at the same
 //! moment leaves together, in as few writes as it takes; nothing waits for anything.
 
-mod frames;
-mod silence;
-
 use std::{
     collections::BTreeSet,
     convert::Infallible,
@@ -17,20 +14,20 @@ use futures::{Stream, StreamExt};
 use impetus_proto::Error;
 use serde::Serialize;
 
-pub(super) use frames::frame;
-pub(super) use silence::Silence;
-
 use super::{
     answer::Envelope,
-    choices::{ChoiceEvent, Count},
     error::ErrorBody,
     request::{Delivery, UsageAsked},
     shape::Shape,
-    usage::{ChunkUsage, Cost, Timings, Usage},
+    usage::{ChunkUsage, Timings, Usage},
 };
-use frames::Frames;
-
 use crate::{
+    dialect::{
+        choices::{ChoiceEvent, Count},
+        cost::Cost,
+        frames::Frames,
+        silence::Silence,
+    },
     error::Failure,
     metrics::{self, Stage},
     upstream::Event,

@@ -6,10 +6,10 @@ use impetus_proto::{
 };
 use serde_json::value::RawValue;
 
-use super::{
+use super::parameter::unsupported;
+use crate::dialect::{
     field::{Fields, kind, wrong_type},
     ignored::Ignored,
-    parameter::unsupported,
 };
 
 /// The most texts of a choice.

@@ -9,7 +9,7 @@ use impetus_proto::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{
+use crate::dialect::{
     field::{Fields, elements, kind, wrong_type},
     ignored::Ignored,
 };

@@ -4,9 +4,9 @@ use impetus_proto::worker::ToolCallDelta;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::dialect::openai::{
+use crate::dialect::{
     call::{Begun, Call},
-    logprobs::ChatLogprobs,
+    openai::logprobs::ChatLogprobs,
 };
 
 /// The calls that a stream has begun.

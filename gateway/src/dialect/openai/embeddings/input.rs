@@ -6,9 +6,9 @@ use impetus_proto::{
 };
 use serde_json::value::RawValue;
 
-use crate::dialect::openai::{
+use crate::dialect::{
     field::{Fields, elements, integer, kind, wrong_type},
-    prompt::MAX_TOKENS,
+    openai::prompt::MAX_TOKENS,
 };
 
 const EXPECTED: &str = "a string, an array of strings, an array of token ids, or an array of such arrays";

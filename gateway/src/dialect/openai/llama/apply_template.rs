@@ -15,11 +15,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    dialect::openai::{
-        chat_completions::ChatCompletions,
-        error::Refusal,
+    dialect::{
         ignored::Ignored,
-        request::{self, Names},
+        openai::{
+            chat_completions::ChatCompletions,
+            error::Refusal,
+            request::{self, Names},
+        },
     },
     record::Record,
     server::{self, Gateway},

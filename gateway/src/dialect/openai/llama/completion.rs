@@ -27,7 +27,7 @@ use self::{
     watch::Watch,
 };
 use crate::{
-    dialect::openai::{answer::event_stream, error::Refusal},
+    dialect::{frames::event_stream, openai::error::Refusal},
     record::Record,
     server::{self, Gateway},
     upstream::{self, Event},

@@ -12,12 +12,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    dialect::openai::{
-        error::Refusal,
+    dialect::{
         field::{Fields, integer},
         ignored::Ignored,
         keep_alive,
-        prompt::MAX_TOKENS,
+        openai::{error::Refusal, prompt::MAX_TOKENS},
     },
     record::Record,
     server::{self, Gateway},

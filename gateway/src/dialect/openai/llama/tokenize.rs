@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::apply_template::Chat;
 use crate::{
-    dialect::openai::{error::Refusal, field::Fields, ignored::Ignored, keep_alive},
+    dialect::{field::Fields, ignored::Ignored, keep_alive, openai::error::Refusal},
     record::Record,
     server::{self, Gateway},
     upstream::{self, Caller},

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::MAX_PARTS;
-use crate::dialect::openai::{
+use crate::dialect::{
     field::{Fields, kind, wrong_type},
     ignored::Ignored,
 };

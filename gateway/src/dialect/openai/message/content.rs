@@ -4,10 +4,10 @@ use impetus_proto::Error;
 use serde_json::value::RawValue;
 
 use super::MAX_PARTS;
-use crate::dialect::openai::{
+use crate::dialect::{
     field::{Fields, elements, kind, wrong_type},
     ignored::Ignored,
-    parameter::unsupported,
+    openai::parameter::unsupported,
 };
 
 /// Between two text parts of one message.

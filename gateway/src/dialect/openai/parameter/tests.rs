@@ -4,12 +4,14 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::dialect::openai::{
-    chat_completions::ChatCompletions,
-    completions::Completions,
+use crate::dialect::{
     ignored::Ignored,
-    request::{Params, params},
-    shape::Shape,
+    openai::{
+        chat_completions::ChatCompletions,
+        completions::Completions,
+        request::{Params, params},
+        shape::Shape,
+    },
 };
 
 /// What becomes of a parameter with a value that asks for something, and with what it needs beside it.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::MAX_DOCUMENTS;
-use crate::dialect::openai::field::{Fields, elements, kind, wrong_type};
+use crate::dialect::field::{Fields, elements, kind, wrong_type};
 
 const EXPECTED: &str = "an array of strings or of objects with a text";
 

@@ -31,7 +31,7 @@ use super::{
     transcript::Transcript,
 };
 use crate::{
-    dialect::openai::{answer, error::Refusal},
+    dialect::{frames, openai::error::Refusal},
     error::Failure,
     server::Gateway,
 };
@@ -81,7 +81,7 @@ pub(super) async fn answer(
     let response = beginning.await.map_err(|_| Failure::defect())??;
     if is_streamed {
         let body = Body::from_stream(log.follow(None, gateway.limits.keep_alive));
-        return Ok(answer::event_stream(body));
+        return Ok(frames::event_stream(body));
     }
     Ok(Json(response).into_response())
 }

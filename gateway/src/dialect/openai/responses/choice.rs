@@ -7,10 +7,10 @@ use impetus_proto::{
 use serde_json::value::RawValue;
 
 use super::tool::{Tools, flat_name};
-use crate::dialect::openai::{
+use crate::dialect::{
     field::{Fields, kind, wrong_type},
     ignored::Ignored,
-    parameter::unsupported,
+    openai::parameter::unsupported,
 };
 
 /// The most tools that are allowed by name.

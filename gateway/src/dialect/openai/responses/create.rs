@@ -27,7 +27,11 @@ use super::{
     transcript::Transcript,
 };
 use crate::{
-    dialect::openai::{answer, error::Refusal, request::Names, stream::Silence},
+    dialect::{
+        frames,
+        openai::{answer, error::Refusal, request::Names},
+        silence::Silence,
+    },
     error::Failure,
     record::Record,
     server::{self, Gateway},
@@ -124,7 +128,7 @@ async fn streamed(
     if let Some(first) = first {
         transcript.take(first);
     }
-    Ok(answer::event_stream(Body::from_stream(body(transcript, keeper, events, keep_alive))))
+    Ok(frames::event_stream(Body::from_stream(body(transcript, keeper, events, keep_alive))))
 }
 
 /// The body of a streamed answer. Its last event says how it ended.

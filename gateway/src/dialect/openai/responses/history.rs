@@ -12,7 +12,7 @@ use super::{
     params::{self, Params},
     store::{Gap, MAX_CONVERSATION_BYTES, Store},
 };
-use crate::{dialect::openai::ignored::Ignored, error::Failure};
+use crate::{dialect::ignored::Ignored, error::Failure};
 
 /// The messages of the whole conversation; references among the request's items are resolved.
 pub(super) async fn messages(

@@ -7,10 +7,10 @@ use super::{
     id, thought,
     tool::{custom_arguments, flat_name},
 };
-use crate::dialect::openai::{
+use crate::dialect::{
     field::{Fields, elements, kind, wrong_type},
     ignored::Ignored,
-    message::{Call, content, flattened},
+    openai::message::{Call, content, flattened},
 };
 
 /// The longest id of a client's own that is kept, in bytes.

@@ -10,13 +10,15 @@ use super::{
     item::Item,
     tool::Tools,
 };
-use crate::dialect::openai::{
-    bookkeeping,
+use crate::dialect::{
     field::{Fields, elements, kind, wrong_type},
     ignored::Ignored,
     keep_alive,
-    parameter::{self, Parameter},
-    sampling, structure,
+    openai::{
+        bookkeeping,
+        parameter::{self, Parameter},
+        sampling, structure,
+    },
 };
 
 mod chat;

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use axum::{extract::Query as AxumQuery, http::Uri};
 use impetus_proto::Error;
 
-use crate::dialect::openai::ignored::Ignored;
+use crate::dialect::ignored::Ignored;
 
 /// Parameters that nobody has taken yet.
 #[derive(Debug)]

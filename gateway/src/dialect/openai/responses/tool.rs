@@ -7,10 +7,10 @@ use impetus_proto::Error;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::dialect::openai::{
+use crate::dialect::{
     field::{Fields, elements, kind, wrong_type},
     ignored::Ignored,
-    tool,
+    openai::tool,
 };
 
 mod custom;

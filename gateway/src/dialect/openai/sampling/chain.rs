@@ -7,7 +7,7 @@ use impetus_proto::{
 };
 
 use super::MAX_COUNT;
-use crate::dialect::openai::field::Fields;
+use crate::dialect::field::Fields;
 
 /// What no repetition goes across, if nothing is said of it.
 const BREAKERS: [&str; 4] = ["\n", ":", "\"", "*"];

@@ -3,7 +3,7 @@
 use impetus_proto::{Error, worker::Stopping};
 
 use super::MAX_COUNT;
-use crate::dialect::openai::field::{Fields, kind, wrong_type};
+use crate::dialect::field::{Fields, kind, wrong_type};
 
 const MAX_STOPS: usize = 16;
 const MAX_STOP_BYTES: usize = 1024;

@@ -6,13 +6,12 @@ use impetus_proto::{
     worker::{self, FinishReason},
 };
 
-use super::{frames::PADDED_BYTES, *};
+use super::*;
+use crate::dialect::frames::PADDED_BYTES;
 use crate::{
-    dialect::openai::{
-        answer,
-        chat_completions::ChatCompletions,
-        completions::Completions,
+    dialect::{
         fold::{Completed, fold},
+        openai::{answer, chat_completions::ChatCompletions, completions::Completions},
     },
     upstream::{Delta, Finished, Part},
 };

@@ -9,10 +9,10 @@ use impetus_proto::{
 use serde_json::value::RawValue;
 
 use super::{MAX_TOOLS, name};
-use crate::dialect::openai::{
+use crate::dialect::{
     field::{Fields, kind, wrong_type},
     ignored::Ignored,
-    parameter::unsupported,
+    openai::parameter::unsupported,
 };
 
 /// Reads `tool_choice`: `none`, `auto`, `required`, a function's name in an object, or a list of allowed ones.

@@ -13,8 +13,11 @@ use super::{
     settings::{self, Settings},
     watch::Bounds,
 };
-use crate::dialect::openai::{
-    field::Fields, ignored::Ignored, keep_alive, parameter, prompt, request::Names, structure,
+use crate::dialect::{
+    field::Fields,
+    ignored::Ignored,
+    keep_alive,
+    openai::{parameter, prompt, request::Names, structure},
 };
 
 /// The most files of context, and fields of an answer.

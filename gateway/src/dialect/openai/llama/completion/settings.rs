@@ -7,7 +7,7 @@ use impetus_proto::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::dialect::openai::{field::Fields, ignored::Ignored, sampling};
+use crate::dialect::{field::Fields, ignored::Ignored, openai::sampling};
 
 /// llama.cpp's defaults where they differ from OpenAI's.
 const TEMPERATURE: f32 = 0.8;

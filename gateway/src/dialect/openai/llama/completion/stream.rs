@@ -10,10 +10,7 @@ use impetus_proto::Error;
 
 use super::{is_said, params::Params, watch::Watch};
 use crate::{
-    dialect::openai::{
-        error::ErrorBody,
-        stream::{Silence, frame},
-    },
+    dialect::{frames::frame, openai::error::ErrorBody, silence::Silence},
     error::Failure,
     upstream::Event,
 };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{params::Kind, watch::Bounds, *};
 use crate::{
-    dialect::openai::ignored::Ignored,
+    dialect::ignored::Ignored,
     upstream::{Delta, Finished, Part},
 };
 

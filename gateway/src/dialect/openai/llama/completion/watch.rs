@@ -11,7 +11,7 @@ use super::{
     params::Params,
 };
 use crate::{
-    dialect::openai::usage::{Cost, Timings},
+    dialect::{cost::Cost, openai::usage::Timings},
     upstream::{Delta, Event, Finished, Part},
 };
 

@@ -3,13 +3,15 @@
 use impetus_proto::{Error, worker};
 
 use super::{Asked, Chat, Tools, short};
-use crate::dialect::openai::{
+use crate::dialect::{
     field::Fields,
     ignored::Ignored,
-    reasoning,
-    responses::{
-        asked::{AskedTools, Reasoning, ToolChoice},
-        choice,
+    openai::{
+        reasoning,
+        responses::{
+            asked::{AskedTools, Reasoning, ToolChoice},
+            choice,
+        },
     },
 };
 

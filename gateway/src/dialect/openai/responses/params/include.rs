@@ -3,7 +3,7 @@
 use impetus_proto::Error;
 use serde_json::{Map, Value};
 
-use crate::dialect::openai::{field::Fields, ignored::Ignored};
+use crate::dialect::{field::Fields, ignored::Ignored};
 
 const LOGPROBS: &str = "message.output_text.logprobs";
 const SEALED_REASONING: &str = "reasoning.encrypted_content";

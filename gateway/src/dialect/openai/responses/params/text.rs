@@ -4,7 +4,7 @@ use impetus_proto::{Code, Error, worker::Structure};
 use serde_json::value::RawValue;
 
 use super::Asked;
-use crate::dialect::openai::{field::Fields, ignored::Ignored, structure};
+use crate::dialect::{field::Fields, ignored::Ignored, openai::structure};
 
 /// The verbosity of every answer, as of chat completions.
 const MEDIUM: &str = "medium";

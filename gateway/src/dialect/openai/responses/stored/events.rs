@@ -12,12 +12,14 @@ use impetus_proto::Error;
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    dialect::openai::{
-        answer,
-        error::Refusal,
-        responses::{
-            event::Frame,
-            store::{Store, Stored},
+    dialect::{
+        frames,
+        openai::{
+            error::Refusal,
+            responses::{
+                event::Frame,
+                store::{Store, Stored},
+            },
         },
     },
     server::Gateway,
@@ -50,7 +52,7 @@ pub(super) fn of(
             Body::from_stream(from_elsewhere(store, id, caller, after, keep_alive))
         }
     };
-    Ok(answer::event_stream(body))
+    Ok(frames::event_stream(body))
 }
 
 /// Events that were kept.

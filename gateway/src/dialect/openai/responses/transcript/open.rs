@@ -1,9 +1,9 @@
 //! The item that a model is at: how each kind begins, goes on and ends.
 
 use super::{ItemStatus, Logprob, Say, Teller};
-use crate::dialect::openai::{
+use crate::dialect::{
     call,
-    responses::{
+    openai::responses::{
         id,
         output::{Output, Part},
         thought,

@@ -5,7 +5,7 @@ use impetus_proto::{
 
 use super::*;
 use crate::{
-    dialect::openai::{ignored::Ignored, responses::asked::Asked},
+    dialect::{ignored::Ignored, openai::responses::asked::Asked},
     upstream::Finished,
 };
 

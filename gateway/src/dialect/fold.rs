@@ -11,7 +11,7 @@ use impetus_proto::{
 use super::{
     call::{self, Begun, Call},
     choices::{ChoiceEvent, Count},
-    usage::Cost,
+    cost::Cost,
 };
 use crate::upstream::{Delta, Event, Part};
 

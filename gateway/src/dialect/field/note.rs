@@ -12,9 +12,7 @@ thread_local! {
 }
 
 /// The JSON Schema of the bodies that `read` reads, as far as it comes in reading one.
-pub(in crate::dialect::openai) fn schema_of(
-    read: impl FnOnce() -> Result<(), Error>,
-) -> Result<Value, Error> {
+pub(in crate::dialect) fn schema_of(read: impl FnOnce() -> Result<(), Error>) -> Result<Value, Error> {
     SCHEMA.set(Some(json!({"type": "object"})));
     let result = read();
     let schema = SCHEMA.take();
@@ -22,7 +20,7 @@ pub(in crate::dialect::openai) fn schema_of(
 }
 
 /// Notes what a field may be; `said` gives its path and its schema, and is asked only where somebody listens.
-pub(in crate::dialect::openai) fn note(said: impl FnOnce() -> (String, Value)) {
+pub(in crate::dialect) fn note(said: impl FnOnce() -> (String, Value)) {
     SCHEMA.with_borrow_mut(|schema| {
         if let Some(schema) = schema {
             let (path, said) = said();
@@ -66,7 +64,7 @@ fn merge(known: &mut Value, said: Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::openai::field::Fields;
+    use crate::dialect::field::Fields;
 
     #[test]
     fn what_is_asked_for_is_noted_where_it_stands() {

@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, sleep};
 /// Rings when a stream has said nothing for too long. What is said does not touch the timer, which finds out when it
 /// rings: most streams speak far more often than that.
 #[derive(Debug)]
-pub(in crate::dialect::openai) struct Silence {
+pub(in crate::dialect) struct Silence {
     limit: Duration,
     since: Instant,
     timer: Pin<Box<Sleep>>,
@@ -21,12 +21,12 @@ pub(in crate::dialect::openai) struct Silence {
 
 impl Silence {
     /// A silence that begins now.
-    pub(in crate::dialect::openai) fn new(limit: Duration) -> Self {
+    pub(in crate::dialect) fn new(limit: Duration) -> Self {
         Self { limit, since: Instant::now(), timer: Box::pin(sleep(limit)) }
     }
 
     /// What comes next of `events`; `None` when the silence has lasted for as long as it may before.
-    pub(in crate::dialect::openai) async fn next<T>(
+    pub(in crate::dialect) async fn next<T>(
         &mut self,
         events: &mut (impl Stream<Item = T> + Unpin),
     ) -> Option<Option<T>> {
@@ -38,12 +38,12 @@ impl Silence {
     }
 
     /// Something is said; the silence begins anew.
-    pub(in crate::dialect::openai) fn is_broken(&mut self) {
+    pub(in crate::dialect) fn is_broken(&mut self) {
         self.since = Instant::now();
     }
 
     /// Ready when it has lasted for as long as it may.
-    pub(in crate::dialect::openai) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::dialect) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let due = self.since + self.limit;
         loop {
             ready!(self.timer.as_mut().poll(cx));

@@ -1,5 +1,13 @@
 //! Server-sent events, written behind each other until they leave together.
 
+use axum::{
+    body::Body,
+    http::{
+        HeaderName, HeaderValue,
+        header::{CACHE_CONTROL, CONTENT_TYPE},
+    },
+    response::{IntoResponse, Response},
+};
 use bytes::{BufMut, Bytes, BytesMut};
 use rand::Rng;
 use serde::Serialize;
@@ -97,9 +105,20 @@ impl Frames {
 }
 
 /// One server-sent event.
-pub(in crate::dialect::openai) fn frame(data: &impl Serialize) -> Bytes {
+pub(in crate::dialect) fn frame(data: &impl Serialize) -> Bytes {
     let _counted = Stopwatch::of(Stage::Sse);
     let mut frames = Frames { beginning: Vec::new(), written: BytesMut::with_capacity(256) };
     frames.event(data);
     frames.take()
+}
+
+/// An answer of server-sent events.
+pub(super) fn event_stream(body: Body) -> Response {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        // Reverse proxies hold back what they take for a page.
+        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ];
+    (headers, body).into_response()
 }
