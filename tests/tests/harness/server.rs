@@ -60,6 +60,24 @@ impl Server {
         Self::of(dir, sets, Some(socket), child).await
     }
 
+    /// Starts it with a disk of so many bytes of its own at `folder` of its folder, which other processes find in `/proc`;
+    /// absent where this system lets nobody mount one.
+    pub(crate) async fn start_on_disk(
+        dir: TempDir,
+        sets: &[String],
+        folder: &str,
+        bytes: u64,
+    ) -> Option<Self> {
+        fs::create_dir_all(dir.path().join(folder)).expect("the folder is the test's");
+        let probe = on_disk(&command(Path::new("/bin/true"), dir.path()), folder, bytes).status();
+        if !probe.is_ok_and(|status| status.success()) {
+            eprintln!("no disk can be mounted here: nothing is tested");
+            return None;
+        }
+        let child = spawn(on_disk(&command_for(dir.path(), sets, &[]), folder, bytes), dir.path());
+        Some(Self::of(dir, sets, None, child).await)
+    }
+
     async fn of(dir: TempDir, sets: &[String], activated: Option<OwnedFd>, mut child: Child) -> Self {
         let (listen, control) = serving(dir.path(), &mut child).await;
         Self { dir, sets: sets.to_vec(), activated, child, listen, http: Http::new(listen), control }
@@ -221,6 +239,17 @@ pub(crate) fn activated(program: &Command, socket: &OwnedFd) -> Command {
     command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.envs([("LISTEN_FDS", "1"), ("LISTEN_FDNAMES", "gateway")]);
     command.stdin(socket.try_clone().expect("there are descriptors left"));
+    command
+}
+
+/// The same program in namespaces of its own, where a disk of so many bytes is at `folder` of its home.
+fn on_disk(program: &Command, folder: &str, bytes: u64) -> Command {
+    const SHELL: &str = r#"mount -t tmpfs -o "size=$1" tmpfs "$2" && shift 2 && exec "$@""#;
+    let home = program.get_current_dir().expect("a command has a home");
+    let mut command = command(Path::new("unshare"), home);
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", SHELL, "sh"]);
+    command.args([&bytes.to_string(), folder]).arg(program.get_program()).args(program.get_args());
+    command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command
 }
 

@@ -121,6 +121,12 @@ impl Setup {
         Server::start(self.write_config(), &sets).await
     }
 
+    /// The same with a disk of its own for models that are fetched; absent where nobody may mount one.
+    pub(crate) async fn start_on_disk(self, bytes: u64) -> Option<Server> {
+        let sets = self.sets.clone();
+        Server::start_on_disk(self.write_config(), &sets, "state/models", bytes).await
+    }
+
     /// Writes the configuration file and gives up the folder.
     pub(crate) fn write_config(self) -> TempDir {
         // One compute thread: several servers share this machine's cores. Short delays: nobody is at fault here.

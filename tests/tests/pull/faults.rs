@@ -1,6 +1,6 @@
 //! What networks and servers do wrong.
 
-use std::time::Duration;
+use std::{io::ErrorKind, path::Path, time::Duration};
 
 use impetus_tests::hub::Faults;
 
@@ -96,6 +96,37 @@ async fn a_disk_without_room_is_said_before_anything_comes() {
     let refused = server.pull_in_vain(&["owner/tiny"]).await;
     assert!(refused.contains("there is no room for it: 10.0 MiB have to come"), "{refused}");
     assert!(server.stored().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fills_up_meanwhile_is_left_as_it_was() {
+    let hub = Hub::start().await;
+    hub.put("owner/folder", Repository::default().with_folder(&bundled("impetus-tiny-safetensors")));
+    // So that the tokenizer is a large file too, for which there is room taken once the weights are here.
+    let setup = setup(&hub).set("pull.chunk='16KiB'");
+    let Some(server) = setup.start_on_disk(16 << 20).await else { return };
+    let disk = format!("/proc/{}/root{}", server.pid(), server.path("state/models").display());
+    let disk = Path::new(&disk);
+
+    hub.allow(Some(5 << 20));
+    let pull = server.pull_in_vain(&["owner/folder"]);
+    let somebody_else = async {
+        hub.until_served(5 << 20).await;
+        let full = fs::write(disk.join("filler"), vec![1; 16 << 20]);
+        assert_eq!(full.unwrap_err().kind(), ErrorKind::StorageFull);
+        hub.allow(None);
+    };
+    let (refused, ()) = tokio::join!(pull, somebody_else);
+    assert!(refused.contains("No space left on device"), "{refused}");
+    assert!(server.stored().await.is_empty());
+    let left = fs::metadata(disk.join("filler")).unwrap().len();
+
+    // What had come was given up, and nothing is in the way of the next one.
+    fs::remove_file(disk.join("filler")).unwrap();
+    assert!(left > 5 << 20, "{left}");
+    server.pull(&["owner/folder"]).await;
+    server.counts("folder").await;
+    assert!(!server.has_staged());
 }
 
 #[tokio::test(flavor = "multi_thread")]
