@@ -12,6 +12,9 @@ const MAX_PART_BYTES: usize = 128;
 /// What a branch of the hub is called that nobody names.
 pub const MAIN: &str = "main";
 
+/// What stands for the query of an address.
+const HIDDEN: &str = "?…";
+
 /// Hosts of the hub, as people write them.
 const HUB_HOSTS: [&str; 3] = ["hf.co/", "huggingface.co/", "www.huggingface.co/"];
 /// Hosts of Ollama's library.
@@ -75,6 +78,22 @@ impl Reference {
         self.to_string()
     }
 
+    /// The text that people may see: an address without what opens a door, which is in its name of a user or its query.
+    pub fn shown(&self) -> String {
+        let Self::Url(url) = self else { return self.canonical() };
+        let (address, fragment) =
+            url.split_once('#').map_or((url.as_str(), None), |(url, rest)| (url, Some(rest)));
+        let (address, query) =
+            address.split_once('?').map_or((address, ""), |(address, _)| (address, HIDDEN));
+        // What the content has to be is no secret.
+        let fragment = fragment.filter(|fragment| fragment.starts_with("sha256"));
+        let fragment = fragment.map(|fragment| format!("#{fragment}")).unwrap_or_default();
+        let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+        format!("{scheme}://{host}/{path}{query}{fragment}")
+    }
+
     /// Whether it names any address, not a model of a configured server.
     pub fn is_address(&self) -> bool {
         matches!(self, Self::Url(_))
@@ -85,6 +104,8 @@ impl Reference {
     pub fn is_kin(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Hub { repository: a, .. }, Self::Hub { repository: b, .. }) => a == b,
+            // What was hidden may have told them apart.
+            (Self::Url(a), Self::Url(b)) => a == b && !a.contains(HIDDEN),
             (a, b) => a == b,
         }
     }
@@ -184,6 +205,19 @@ fn part(text: &str) -> Result<String, ReferenceError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_shown_without_what_opens_doors() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(text.parse::<Reference>().unwrap().shown(), expected, "{text}");
+        };
+        check("https://example.org/a/m.gguf", "https://example.org/a/m.gguf");
+        check("https://me:word@example.org/m.gguf?X-Amz-Signature=1", "https://example.org/m.gguf?…");
+        check("https://example.org:8080/m.gguf?k=1#sha256=00", "https://example.org:8080/m.gguf?…#sha256=00");
+        check("https://example.org/m.gguf#secret", "https://example.org/m.gguf");
+        check("https://example.org?a=b@c/d", "https://example.org/?…");
+        check("a/b:Q4_0", "hf:a/b:Q4_0");
+    }
 
     #[test]
     fn references_are_read_as_people_write_them() {

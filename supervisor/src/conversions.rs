@@ -20,7 +20,7 @@ use crate::{
     launch::Launch,
     pulls::{FetchSettings, Pulls, blocking},
     settings,
-    store::{Arrival, Kept, Origin, StoreError},
+    store::{Arrival, Kept, Origin},
 };
 
 /// How the names of their staging folders begin, which nobody goes on with after a restart.
@@ -74,16 +74,7 @@ impl Conversions {
             Error::new(Code::ModelNotFound, format!("{} is not there any more", source.spec.model))
         })?;
         let plan = Plan::new(model, wanted)?;
-        let (store, name) = (self.pulls.store(), plan.name.to_string());
-        let is_stored = blocking(move || match store.find(&name) {
-            Err(StoreError::Absent { .. }) => Ok(false),
-            found => found.map(|_| true),
-        });
-        if is_stored.await? || catalog.get(&plan.name).is_some() {
-            let message =
-                format!("there is a model {} already; give this one another name with --name", plan.name);
-            return Err(Error::new(Code::Conflict, message).with_param("name"));
-        }
+        self.pulls.check_name(&plan.name, "").await?;
         let (free, reserve) =
             (self.pulls.store().free_bytes(), self.settings.configured.now().pull.reserve.0);
         if free < plan.disk_bytes.saturating_add(reserve) {

@@ -20,7 +20,7 @@ use impetus_proto::{
 };
 use sha2::{Digest as _, Sha256};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     task::spawn_blocking,
 };
 
@@ -51,9 +51,11 @@ struct Inner {
     fetcher: Fetcher,
     settings: FetchSettings,
     running: Mutex<HashMap<String, Running>>,
+    /// One for each plan that may be made at once.
+    planning: Semaphore,
 }
 
-/// A pull that is under way.
+/// A pull that is under way, or about to end.
 #[derive(Debug)]
 struct Running {
     states: watch::Receiver<Course>,
@@ -85,11 +87,29 @@ pub struct Wanted {
     pub detach: bool,
 }
 
+/// A staging folder that is given up when this is dropped.
+struct Staged {
+    id: String,
+    store: Arc<Store>,
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        let (store, id) = (self.store.clone(), std::mem::take(&mut self.id));
+        spawn_blocking(move || {
+            if let Err(error) = store.discard(&id) {
+                tracing::warn!(%error, "what was planned with is not removed");
+            }
+        });
+    }
+}
+
 impl Pulls {
     /// Pulls into `store`, from which `library` has its models.
     pub fn new(store: Arc<Store>, library: Arc<Library>, settings: FetchSettings) -> Self {
         let fetcher = Fetcher::new(&settings);
-        Self(Arc::new(Inner { store, library, fetcher, settings, running: Mutex::default() }))
+        let (running, planning) = (Mutex::default(), Semaphore::new(MAX_RUNNING));
+        Self(Arc::new(Inner { store, library, fetcher, settings, running, planning }))
     }
 
     /// Goes on with what was detached when the last server ended.
@@ -100,8 +120,11 @@ impl Pulls {
         };
         for pull in pulls.into_iter().filter(|pull| pull.state == PullState::Running) {
             if pull.detached {
-                tracing::info!(reference = pull.reference, "going on with a pull");
-                self.begin(pull, true);
+                let reference = shown(&pull.reference);
+                tracing::info!(reference, "going on with a pull");
+                if let Err(error) = self.begin(pull) {
+                    tracing::warn!(reference, %error, "not going on with a pull");
+                }
             } else {
                 let (state, detail) = (PullState::Stopped, "the server stopped".to_owned());
                 self.note(PullRow { state, detail, ..pull }).await;
@@ -116,7 +139,9 @@ impl Pulls {
             let suspects = store.suspects()?;
             for name in &suspects {
                 tracing::info!(model = name, "its files have changed; reading them again");
-                store.verify(name, |_| true)?;
+                if let Err(error) = store.verify(name, &()) {
+                    tracing::error!(model = name, %error, "it is not known to be as it was");
+                }
             }
             Ok(!suspects.is_empty())
         });
@@ -128,35 +153,43 @@ impl Pulls {
         let reference = wanted.reference.canonical();
         let name = wanted.name.as_ref().map(ToString::to_string).unwrap_or_default();
         let id = id_of(&reference, &name, &wanted.format);
-        if let Some(follower) = self.join(&id, wanted.detach) {
-            return Ok(follower);
+        loop {
+            if let Some(follower) = self.join(&id, wanted.detach).await? {
+                return Ok(follower);
+            }
+            let ending = self.running().get(&id).map(|pull| pull.states.clone());
+            if let Some(mut ending) = ending {
+                // An error means that it has ended, which is what is waited for.
+                let _ = ending.wait_for(|course| course.end.is_some()).await;
+            }
+            if let Some(follower) = self.begin(self.row(&id, &wanted).await?)? {
+                return Ok(follower);
+            }
         }
+    }
+
+    /// What is wanted, as it is written down, with what is known of it from an earlier time.
+    async fn row(&self, id: &str, wanted: &Wanted) -> Result<PullRow, Error> {
         let known = self.rows().await?.into_iter().find(|pull| pull.id == id);
-        let row = PullRow {
+        Ok(PullRow {
             bytes: known.as_ref().map_or(0, |pull| pull.bytes),
             total_bytes: known.as_ref().map_or(0, |pull| pull.total_bytes),
-            format: wanted.format,
+            format: wanted.format.clone(),
             detached: wanted.detach,
             state: PullState::Running,
             detail: String::new(),
             started_s: crate::store::unix_s(),
-            id,
-            reference,
-            name,
-        };
-        if self.running().len() >= MAX_RUNNING {
-            let message = format!("{MAX_RUNNING} models are being fetched already; wait for one of them");
-            return Err(Error::new(Code::NoCapacity, message).with_retry_after(30));
-        }
-        let (store, put) = (self.0.store.clone(), row.clone());
-        blocking(move || store.put_pull(&put)).await?;
-        Ok(self.begin(row, false))
+            id: id.to_owned(),
+            reference: wanted.reference.canonical(),
+            name: wanted.name.as_ref().map(ToString::to_string).unwrap_or_default(),
+        })
     }
 
     /// What would be fetched.
     pub async fn plan(&self, wanted: &Wanted) -> Result<Plan, Error> {
-        let id = format!("plan-{:016x}", rand::random::<u64>());
-        let spec = self.spec(&id, &wanted.reference.to_string(), &wanted.format, true).await?;
+        let _turn = self.0.planning.acquire().await.map_err(|_| Error::internal("nobody plans any more"))?;
+        let staged = Staged { id: format!("plan-{:016x}", rand::random::<u64>()), store: self.store() };
+        let spec = self.spec(&staged.id, &wanted.reference.to_string(), &wanted.format, true).await?;
         let mut planned = None;
         let outcome = self
             .0
@@ -167,8 +200,6 @@ impl Pulls {
                 }
             })
             .await;
-        let store = self.0.store.clone();
-        blocking(move || store.discard(&id)).await?;
         match (outcome, planned) {
             (Outcome::Failed(error), _) => Err(error),
             (_, Some(plan)) => Ok(plan),
@@ -199,15 +230,7 @@ impl Pulls {
 
     /// Stops the pull of this id or reference, and answers how it stood.
     pub async fn cancel(&self, which: &str, discard: bool) -> Result<PullRow, Error> {
-        let canonical = which.parse::<Reference>().map(|reference| reference.canonical()).unwrap_or_default();
-        let found =
-            self.list().await?.into_iter().find(|pull| pull.id == which || pull.reference == canonical);
-        let unknown = || {
-            let message =
-                format!("no pull is called {which:?}; `supervisorctl pull --list` shows those there are");
-            Error::new(Code::NotFound, message).with_param("id")
-        };
-        let pull = found.ok_or_else(unknown)?;
+        let pull = self.which(which).await?;
         let ended = {
             let running = self.running();
             running.get(&pull.id).map(|running| {
@@ -217,37 +240,80 @@ impl Pulls {
         };
         if let Some(mut states) = ended {
             // An error means that it has ended, which is what is waited for.
-            let _ = states.wait_for(|course| course.end.is_some()).await;
+            let end = states.wait_for(|course| course.end.is_some()).await;
+            if let Some(Ok(kept)) = end.ok().and_then(|course| course.end.clone()) {
+                let message = format!("it has come already, as {}; `supervisorctl rm` removes it", kept.name);
+                return Err(Error::new(Code::Conflict, message).with_param("id"));
+            }
         } else if discard {
             self.give_up(&pull.id).await?;
         }
         Ok(PullRow { state: PullState::Stopped, ..pull })
     }
 
-    /// Another follower of a pull that is under way.
-    fn join(&self, id: &str, detach: bool) -> Option<Follower> {
-        let mut running = self.running();
-        let pull = running.get_mut(id)?;
-        let interest = pull.interest.upgrade()?;
-        if detach {
-            pull.itself = Some(interest.clone());
+    /// The pull of this id or reference; of several, the one that runs.
+    async fn which(&self, which: &str) -> Result<PullRow, Error> {
+        let canonical = which.parse::<Reference>().map(|reference| reference.canonical()).unwrap_or_default();
+        let is_meant = |pull: &PullRow| pull.id == which || pull.reference == canonical;
+        let mut found: Vec<PullRow> = self.list().await?.into_iter().filter(is_meant).collect();
+        if found.len() > 1 {
+            let runs = |pull: &PullRow| pull.state == PullState::Running;
+            let has_running = found.iter().any(runs);
+            found.retain(|pull| runs(pull) || !has_running);
         }
-        Some(Follower::new(pull.states.clone(), interest))
+        let refused = |code: Code, message: String| Err(Error::new(code, message).with_param("id"));
+        match found.as_slice() {
+            [only] => Ok(only.clone()),
+            [] => refused(
+                Code::NotFound,
+                format!("no pull is called {which:?}; `supervisorctl pull --list` shows those there are"),
+            ),
+            several => {
+                let ids: Vec<&str> = several.iter().map(|pull| pull.id.as_str()).collect();
+                refused(
+                    Code::Conflict,
+                    format!("{which} names several pulls; say which by its id: {}", ids.join(", ")),
+                )
+            }
+        }
     }
 
-    /// Begins a pull, unless somebody has begun it meanwhile.
-    fn begin(&self, row: PullRow, by_itself: bool) -> Follower {
-        if let Some(follower) = self.join(&row.id, row.detached) {
-            return follower;
+    /// Another follower of a pull that is under way, unless it is about to end.
+    async fn join(&self, id: &str, detach: bool) -> Result<Option<Follower>, Error> {
+        let joined = {
+            let mut running = self.running();
+            let Some(pull) = running.get_mut(id) else { return Ok(None) };
+            let Some(interest) = pull.interest.upgrade() else { return Ok(None) };
+            if detach {
+                pull.itself = Some(interest.clone());
+            }
+            Follower::new(pull.states.clone(), interest)
+        };
+        if detach {
+            let (store, id) = (self.0.store.clone(), id.to_owned());
+            blocking(move || store.detach_pull(&id)).await?;
+        }
+        Ok(Some(joined))
+    }
+
+    /// Begins a pull, unless it is under way or about to end.
+    fn begin(&self, row: PullRow) -> Result<Option<Follower>, Error> {
+        let mut running = self.running();
+        if running.contains_key(&row.id) {
+            return Ok(None);
+        }
+        if running.len() >= MAX_RUNNING {
+            let message = format!("{MAX_RUNNING} models are being fetched already; wait for one of them");
+            return Err(Error::new(Code::NoCapacity, message).with_retry_after(30));
         }
         let (tell, states) = watch::channel(Course::default());
         let (interest, interested) = mpsc::channel(1);
         let (stop, stopped) = watch::channel(None);
-        let itself = (row.detached || by_itself).then(|| interest.clone());
-        let running = Running { states: states.clone(), interest: interest.downgrade(), itself, stop };
-        self.running().insert(row.id.clone(), running);
+        let itself = row.detached.then(|| interest.clone());
+        let pull = Running { states: states.clone(), interest: interest.downgrade(), itself, stop };
+        running.insert(row.id.clone(), pull);
         tokio::spawn(self.clone().run(row, tell, interested, stopped));
-        Follower::new(states, interest)
+        Ok(Some(Follower::new(states, interest)))
     }
 
     /// Makes what is staged a model that can be served.
@@ -256,6 +322,19 @@ impl Pulls {
         let published = blocking(move || store.publish(&id, arrival, &names.patterns)).await?;
         self.refresh().await?;
         Ok(published)
+    }
+
+    /// Whether a model from `source`, in one line, may have this name.
+    pub async fn check_name(&self, name: &ModelName, source: &str) -> Result<(), Error> {
+        let (store, wanted, from) = (self.store(), name.clone(), source.to_owned());
+        blocking(move || store.check_place(&wanted, &from)).await?;
+        match self.0.library.catalog().get(name) {
+            Some(model) if !model.path.starts_with(self.0.store.root()) => {
+                let by = format!("the model at {}", model.path.display());
+                Err(StoreError::Taken { name: name.to_string(), by }.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Has the library look at the store as it is now.
@@ -317,6 +396,11 @@ impl Pulls {
 fn id_of(reference: &str, name: &str, format: &str) -> String {
     let digest = Sha256::digest(format!("{reference}\0{name}\0{format}"));
     digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}
+
+/// A reference as people may see it: some have what opens a door in them.
+pub(crate) fn shown(reference: &str) -> String {
+    reference.parse::<Reference>().map_or_else(|_| String::new(), |reference| reference.shown())
 }
 
 fn died(cause: &str) -> Error {

@@ -20,12 +20,13 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use impetus_models::{Catalog, FormatPattern, ModelName, Place};
+use impetus_models::{Catalog, FormatPattern, ModelName, Place, Reference};
 use impetus_proto::Code;
 
 pub use self::{
-    check::Checked,
+    check::{Checked, Listener},
     digest::{Digest, NoDigest},
+    folder::UPLOAD,
     kept::{Kept, KeptFile, Origin, PullRow, PullState},
     share::Shared,
 };
@@ -42,6 +43,8 @@ const FILE: &str = "catalogue.db";
 pub struct Store {
     folder: Folder,
     database: Mutex<Database>,
+    /// Held by whoever moves a model's files, or says something of them, so that folder and catalogue agree.
+    change: Mutex<()>,
 }
 
 /// A model that is to be one of the store's.
@@ -86,6 +89,14 @@ pub enum StoreError {
         /// The name.
         name: String,
     },
+    /// The name belongs to another model.
+    #[error("{name} is the name of {by} already; give this one another name, or remove that one first")]
+    Taken {
+        /// The name.
+        name: String,
+        /// Whose it is.
+        by: String,
+    },
     /// What was brought is no model.
     #[error("{name} cannot be served: {why}; nothing of it was kept")]
     NoModel {
@@ -102,10 +113,10 @@ impl Store {
     pub fn open(root: &Path, state_dir: &Path) -> Result<Self, StoreError> {
         let folder = Folder::new(root)?;
         let database = Database::open(&state_dir.join(FILE))?;
-        let store = Self { folder, database: Mutex::new(database) };
+        let store = Self { folder, database: Mutex::new(database), change: Mutex::default() };
         store.carry_through()?;
         store.take_in()?;
-        store.folder.sweep(&store.catalogue().pulls()?)?;
+        store.folder.sweep(&store.catalogue().pulls()?);
         Ok(store)
     }
 
@@ -131,6 +142,23 @@ impl Store {
         Ok(sound.map(|kept| self.place(kept.name)).collect())
     }
 
+    /// Whether a model from `source`, in one line, may have this name: one that was fetched may replace an earlier state of
+    /// itself, and nothing else replaces anything.
+    pub fn check_place(&self, name: &ModelName, source: &str) -> Result<(), StoreError> {
+        let taken = |by: String| Err(StoreError::Taken { name: name.to_string(), by });
+        match self.find(name.as_str()) {
+            Ok(kept) if kept.origin == Origin::Pulled && is_kin(&kept.source, source) => Ok(()),
+            Ok(kept) if kept.source.is_empty() => taken("a model of the store".into()),
+            Ok(kept) => taken(format!("a model of the store ({})", kept.source)),
+            // Names that differ in case alone are one folder on some disks.
+            Err(StoreError::Absent { .. }) if self.folder.is_taken(name) => {
+                taken(format!("what lies at {}", self.folder.of(name).display()))
+            }
+            Err(StoreError::Absent { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// A folder for what comes: everything that is put into `model` in there becomes the model.
     pub fn staging(&self, id: &str) -> Result<PathBuf, StoreError> {
         let path = self.folder.staging(id);
@@ -152,10 +180,16 @@ impl Store {
 
     /// Gives up what has come.
     pub fn discard(&self, id: &str) -> Result<(), StoreError> {
+        let _changing = self.changing();
         self.folder.discard(id)
     }
 
-    /// Makes what has come a model, in place of the one that had its name, or says why it is none; that is given up.
+    /// Gives up uploads that nobody has added to for long.
+    pub fn discard_abandoned(&self) {
+        self.folder.sweep_uploads();
+    }
+
+    /// Makes what has come a model, in place of an earlier state of the same, or says why it is none; that is given up.
     pub fn publish(
         &self,
         id: &str,
@@ -186,19 +220,27 @@ impl Store {
             damage: None,
         };
         Folder::sync(&staged)?;
+        let changing = self.changing();
+        // It may have been given up, and its name be another's, since it was looked at.
+        fs::metadata(&staged).map_err(failed("find", &staged))?;
+        self.check_place(&kept.name, &kept.source)?;
         self.catalogue().put(&kept, &Stage::Publishing(id.to_owned()))?;
         self.folder.publish(id, &kept.name)?;
         self.catalogue().set_stage(&kept.name, &Stage::Present)?;
+        drop(changing);
+        self.folder.clear(id);
         Ok(kept)
     }
 
     /// Removes a model and answers how many bytes that frees. Its files may be open still.
     pub fn remove(&self, name: &str) -> Result<u64, StoreError> {
+        let changing = self.changing();
         let kept = self.find(name)?;
         self.catalogue().set_stage(&kept.name, &Stage::Removing)?;
         let freed = self.folder.retire(&kept.name)?;
         self.catalogue().forget(&kept.name)?;
-        self.folder.empty_trash()?;
+        drop(changing);
+        self.folder.empty_trash();
         Ok(freed)
     }
 
@@ -210,6 +252,11 @@ impl Store {
     /// Writes down how a pull stands.
     pub fn put_pull(&self, pull: &PullRow) -> Result<(), StoreError> {
         self.catalogue().put_pull(pull)
+    }
+
+    /// Writes down that a pull goes on when nobody follows it.
+    pub fn detach_pull(&self, id: &str) -> Result<(), StoreError> {
+        self.catalogue().detach_pull(id)
     }
 
     /// The pull is over, or given up.
@@ -233,6 +280,7 @@ impl Store {
             match stage {
                 Stage::Publishing(id) => {
                     self.folder.publish(&id, &name)?;
+                    self.folder.clear(&id);
                     if self.folder.of(&name).is_dir() {
                         self.catalogue().set_stage(&name, &Stage::Present)?;
                     } else {
@@ -246,14 +294,24 @@ impl Store {
                 Stage::Present => {}
             }
         }
-        self.folder.empty_trash()
+        self.folder.empty_trash();
+        Ok(())
     }
 
     /// Takes in folders that the catalogue does not know, which it may have been lost with, and forgets models whose
     /// folder is gone.
     fn take_in(&self) -> Result<(), StoreError> {
         let known = self.models()?;
-        for kept in known.iter().filter(|kept| !self.folder.of(&kept.name).is_dir()) {
+        if !self.folder.is_ours() && !known.is_empty() && !known.iter().any(|kept| self.has(kept)) {
+            let root = self.folder.root().display();
+            tracing::error!(
+                "{root} holds none of the {} models of the store; is its disk there?",
+                known.len()
+            );
+            return Ok(());
+        }
+        self.folder.mark()?;
+        for kept in known.iter().filter(|kept| !self.has(kept)) {
             tracing::warn!(model = %kept.name, "its folder is not in the store any more");
             self.catalogue().forget(&kept.name)?;
         }
@@ -286,6 +344,15 @@ impl Store {
         Ok(())
     }
 
+    /// Whether the model's folder is there.
+    pub fn has(&self, kept: &Kept) -> bool {
+        self.folder.of(&kept.name).is_dir()
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.change.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn catalogue(&self) -> MutexGuard<'_, Database> {
         self.database.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -299,6 +366,14 @@ fn servable(catalog: &Catalog, name: &ModelName) -> Result<(String, String), Str
     }
     let quantization = model.metadata().map(|metadata| metadata.quantization.clone());
     Ok((model.format.clone(), quantization.unwrap_or_default()))
+}
+
+/// Whether both are sources of the same model, which may be another state of it by now.
+fn is_kin(one: &str, other: &str) -> bool {
+    match (one.parse::<Reference>(), other.parse::<Reference>()) {
+        (Ok(one), Ok(other)) => one.is_kin(&other),
+        _ => false,
+    }
 }
 
 pub(crate) fn unix_s() -> u64 {
@@ -320,9 +395,11 @@ impl From<StoreError> for impetus_proto::Error {
         let code = match &error {
             StoreError::Absent { .. } => Code::ModelNotFound,
             StoreError::NoModel { .. } => Code::Unprocessable,
+            StoreError::Taken { .. } => Code::Conflict,
             StoreError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => Code::NoCapacity,
             StoreError::Io { .. } | StoreError::Catalogue { .. } => Code::Internal,
         };
-        Self::new(code, error.to_string())
+        let told = Self::new(code, error.to_string());
+        if matches!(error, StoreError::Taken { .. }) { told.with_param("name") } else { told }
     }
 }

@@ -21,10 +21,10 @@ use impetus_proto::{
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
-use super::{Answers, Control, audit};
+use super::{Answers, Control, audit, configured::carried_through};
 use crate::{
     events::{Kind, Note},
-    pulls::blocking,
+    pulls::{blocking, shown},
     store::Kept,
 };
 
@@ -107,6 +107,8 @@ impl StoreService {
 
     fn message(&self, kept: Kept, loaded: &[String]) -> Stored {
         let path = self.0.pulls.store().root().join(kept.name.as_str());
+        let absent = (!self.0.pulls.store().has(&kept))
+            .then(|| "its folder is not there; is the disk of models.store?".to_owned());
         let broken =
             self.0.library.catalog().get(&kept.name).and_then(|model| Some(model.broken()?.to_string()));
         Stored {
@@ -129,7 +131,7 @@ impl StoreService {
                 })
                 .collect(),
             loaded: loaded.iter().any(|model| model == kept.name.as_str()),
-            broken: kept.damage.or(broken).unwrap_or_default(),
+            broken: kept.damage.or(absent).or(broken).unwrap_or_default(),
             name: kept.name.to_string(),
         }
     }
@@ -143,7 +145,7 @@ impl store_server::Store for StoreService {
 
     async fn pull(&self, request: Request<PullRequest>) -> Result<Response<Self::PullStream>, Status> {
         let request = request.into_inner();
-        let reference = request.reference.clone();
+        let reference = shown(&request.reference);
         let begun = self.answer_pull(request).await;
         audit::attempt("pull", &reference, &begun);
         Ok(Response::new(begun?))
@@ -174,7 +176,8 @@ impl store_server::Store for StoreService {
 
     async fn remove(&self, request: Request<RemoveRequest>) -> Result<Response<RemoveReply>, Status> {
         let model = request.into_inner().model;
-        let done = self.remove(model.clone()).await;
+        let (service, wanted) = (self.clone(), model.clone());
+        let done = carried_through(tokio::spawn(async move { service.remove(wanted).await })).await;
         audit::attempt("remove", &model, &done);
         Ok(Response::new(done?))
     }
@@ -195,7 +198,10 @@ impl store_server::Store for StoreService {
     }
 
     async fn dedupe(&self, request: Request<DedupeRequest>) -> Result<Response<DedupeReply>, Status> {
-        Ok(Response::new(self.dedupe(request.into_inner().plan_only).await?))
+        let (service, plan_only) = (self.clone(), request.into_inner().plan_only);
+        let done = carried_through(tokio::spawn(async move { service.dedupe(plan_only).await })).await;
+        audit::attempt("dedupe", "", &done);
+        Ok(Response::new(done?))
     }
 
     async fn begin_upload(
@@ -211,7 +217,9 @@ impl store_server::Store for StoreService {
     ) -> Result<Response<FinishUploadReply>, Status> {
         let request = request.into_inner();
         let id = request.id.clone();
-        let done = self.answer_finish_upload(request).await;
+        let service = self.clone();
+        let finishing = async move { service.answer_finish_upload(request).await };
+        let done = carried_through(tokio::spawn(finishing)).await;
         audit::attempt("upload", &id, &done);
         Ok(Response::new(done?))
     }

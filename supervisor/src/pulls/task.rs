@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use impetus_models::{ModelName, Reference};
+use impetus_models::ModelName;
 use impetus_proto::{
     Code, Error,
     fetch::{Fetched, File, Plan},
@@ -17,6 +17,7 @@ use super::{
     course::Interest,
     died,
     fetcher::{Outcome, Said},
+    shown,
 };
 use crate::events::{Kind, Note};
 use crate::store::{Arrival, Digest, Kept, KeptFile, Origin, PullRow, PullState, StoreError};
@@ -34,9 +35,17 @@ enum End {
     Stopped(Stop),
 }
 
+/// What fetchers made of it.
+enum Brought {
+    /// It was here.
+    Present(Box<Kept>),
+    /// It is whole in its staging folder.
+    Staged(Box<(Plan, Fetched)>),
+}
+
 /// What one fetcher made of it.
 enum Attempt {
-    Done(Box<Kept>),
+    Brought(Brought),
     Died(String),
 }
 
@@ -49,29 +58,36 @@ impl Pulls {
         mut interested: mpsc::Receiver<Interest>,
         mut stopped: watch::Receiver<Option<Stop>>,
     ) {
-        let end = tokio::select! {
-            fetched = self.fetch(&row, &tell) => fetched.map_or_else(End::Failed, End::Done),
+        self.note(row.clone()).await;
+        let brought = tokio::select! {
+            brought = self.fetch(&row, &tell) => Ok(brought),
             // Nobody sends anything: that there is nothing to come means that nobody follows.
-            _ = interested.recv() => End::Stopped(Stop::Keep),
+            _ = interested.recv() => Err(Stop::Keep),
             stop = stopped.wait_for(Option::is_some) => {
-                End::Stopped(stop.ok().and_then(|stop| *stop).unwrap_or(Stop::Keep))
+                Err(stop.ok().and_then(|stop| *stop).unwrap_or(Stop::Keep))
             }
+        };
+        // Nothing stops it any more: what is put into its place stays there.
+        let end = match brought {
+            Ok(Ok(brought)) => self.settle(&row, brought).await.map_or_else(End::Failed, End::Done),
+            Ok(Err(error)) => End::Failed(error),
+            Err(stop) => End::Stopped(stop),
         };
         let (bytes, total_bytes) = tell.borrow().bytes_of(&row);
         let stopped = PullRow { bytes, total_bytes, ..row.clone() };
         let told = match end {
             End::Done(kept) => {
-                tracing::info!(reference = row.reference, model = %kept.name, "pulled");
-                let from = format!("from {}", row.reference);
+                tracing::info!(reference = shown(&row.reference), model = %kept.name, "pulled");
+                let from = format!("from {}", shown(&row.reference));
                 self.witness(Note::new(Kind::ModelPulled, kept.name.as_str(), from));
                 self.forget(&row.id).await;
                 Ok(kept)
             }
             End::Failed(error) => {
-                tracing::warn!(reference = row.reference, %error, "not pulled");
-                self.witness(Note::new(Kind::PullFailed, &*row.reference, &error));
-                if stopped.total_bytes == 0 {
-                    // There is nothing to go on with.
+                tracing::warn!(reference = shown(&row.reference), %error, "not pulled");
+                self.witness(Note::new(Kind::PullFailed, shown(&row.reference), &error));
+                if stopped.total_bytes == 0 || error.code() == Code::Unprocessable {
+                    // There is nothing to go on with, or to go on to.
                     self.forget(&row.id).await;
                 } else {
                     let detail = error.message.clone();
@@ -94,19 +110,19 @@ impl Pulls {
     }
 
     /// One fetcher after the other, as long as each brings something.
-    async fn fetch(&self, row: &PullRow, tell: &watch::Sender<Course>) -> Result<Box<Kept>, Error> {
+    async fn fetch(&self, row: &PullRow, tell: &watch::Sender<Course>) -> Result<Brought, Error> {
         let mut deaths = 0;
         loop {
             let before = tell.borrow().bytes();
             match self.fetch_once(row, tell).await? {
-                Attempt::Done(kept) => return Ok(kept),
+                Attempt::Brought(brought) => return Ok(brought),
                 Attempt::Died(cause) => {
                     deaths = if tell.borrow().bytes() > before { 0 } else { deaths + 1 };
                     if deaths >= MAX_DEATHS {
                         return Err(died(&cause));
                     }
                     tracing::warn!(
-                        reference = row.reference,
+                        reference = shown(&row.reference),
                         cause,
                         "the fetcher died; going on with another"
                     );
@@ -133,7 +149,7 @@ impl Pulls {
             tokio::select! {
                 Some(planned) = settled.recv() => {
                     if let Some(kept) = self.present(row, &planned).await? {
-                        return Ok(Attempt::Done(Box::new(kept)));
+                        return Ok(Attempt::Brought(Brought::Present(Box::new(kept))));
                     }
                     plan = Some(planned);
                 }
@@ -144,11 +160,10 @@ impl Pulls {
                             if let Some(planned) = &unchecked
                                 && let Some(kept) = self.present(row, planned).await?
                             {
-                                return Ok(Attempt::Done(Box::new(kept)));
+                                return Ok(Attempt::Brought(Brought::Present(Box::new(kept))));
                             }
                             let plan = plan.or(unchecked).ok_or_else(|| died("it had no plan"))?;
-                            let kept = self.arrive(row, &plan, fetched).await?;
-                            Ok(Attempt::Done(Box::new(kept)))
+                            Ok(Attempt::Brought(Brought::Staged(Box::new((plan, fetched)))))
                         }
                         Outcome::Failed(error) => Err(error),
                         Outcome::Died(cause) => Ok(Attempt::Died(cause)),
@@ -167,34 +182,33 @@ impl Pulls {
             found => found.map(Some),
         })
         .await?;
-        let taken = |by: &str| {
-            let message = format!("{name} is the name of {by} already; give this one another with --name");
-            Error::new(Code::Conflict, message).with_param("name")
-        };
-        let Some(kept) = kept else {
-            let catalog = self.0.library.catalog();
-            return match catalog.get(&name) {
-                Some(model) => Err(taken(&format!("the model at {}", model.path.display()))),
-                None => Ok(None),
-            };
-        };
-        if kept.damage.is_none() && is_same(&kept, &plan.files) {
+        if let Some(kept) = kept.filter(|kept| kept.damage.is_none() && is_same(kept, &plan.files)) {
             return Ok(Some(kept));
         }
-        let is_kin = match (kept.source.parse::<Reference>(), row.reference.parse::<Reference>()) {
-            (Ok(a), Ok(b)) => a.is_kin(&b),
-            _ => false,
+        self.check_name(&name, &shown(&row.reference)).await?;
+        Ok(None)
+    }
+
+    /// Has what was brought be served.
+    async fn settle(&self, row: &PullRow, brought: Brought) -> Result<Box<Kept>, Error> {
+        let kept = match brought {
+            Brought::Staged(staged) => self.arrive(row, *staged).await?,
+            Brought::Present(kept) => {
+                // A stop may have come between its arrival and the library's look at it.
+                self.refresh().await?;
+                *kept
+            }
         };
-        if is_kin { Ok(None) } else { Err(taken(&format!("a model of the store ({})", kept.source))) }
+        Ok(Box::new(kept))
     }
 
     /// Makes what has come a model.
-    async fn arrive(&self, row: &PullRow, plan: &Plan, fetched: Fetched) -> Result<Kept, Error> {
+    async fn arrive(&self, row: &PullRow, (plan, fetched): (Plan, Fetched)) -> Result<Kept, Error> {
         let files: Result<Vec<KeptFile>, Error> = fetched.files.into_iter().map(kept_file).collect();
         let arrival = Arrival {
-            name: name_of(row, plan)?,
+            name: name_of(row, &plan)?,
             origin: Origin::Pulled,
-            source: row.reference.clone(),
+            source: shown(&row.reference),
             revision: plan.revision.clone(),
             files: files?,
         };

@@ -1,6 +1,6 @@
 //! Whether the files of models are as they came.
 
-use std::path::PathBuf;
+use std::{io::ErrorKind, path::PathBuf};
 
 use super::{Digest, Kept, KeptFile, Store, StoreError, kept::modified_ns, unix_s};
 use crate::store::database::Stage;
@@ -18,26 +18,64 @@ pub struct Checked {
     pub problem: Option<String>,
 }
 
+/// Whoever wants to know.
+pub trait Listener {
+    /// Whether anybody listens still.
+    fn listens(&self) -> bool;
+    /// What became of a file.
+    fn hear(&self, checked: Checked);
+}
+
+/// Nobody, for whom everything is read nevertheless.
+impl Listener for () {
+    fn listens(&self) -> bool {
+        true
+    }
+
+    fn hear(&self, _: Checked) {}
+}
+
+/// What a file was found to be.
+enum Found {
+    Right(KeptFile),
+    Wrong(String),
+    /// It cannot be read now, which says nothing of its content.
+    Unread(String),
+}
+
 impl Store {
-    /// Reads all files of a model and compares them with their digests; `tell` hears of each, and says whether to go on.
-    /// A model that is damaged is not served from then on, one that was and is no more is served again.
-    pub fn verify(&self, name: &str, mut tell: impl FnMut(Checked) -> bool) -> Result<(), StoreError> {
+    /// Reads all files of a model and compares them with their digests, as long as somebody listens. A model that is damaged
+    /// is not served from then on, one that was and is no more is served again. One that was replaced or removed
+    /// meanwhile stays as it has become.
+    pub fn verify(&self, name: &str, listener: &impl Listener) -> Result<(), StoreError> {
         let kept = self.find(name)?;
         let mut files = Vec::new();
-        let mut damage = None;
+        let (mut damage, mut has_all) = (None, true);
         for file in &kept.files {
-            let (read, problem) = self.read(&kept, file);
-            let told = Checked {
-                model: name.to_owned(),
-                path: file.path.clone(),
-                bytes: file.bytes,
-                problem: problem.clone(),
+            let Some(found) = self.read(&kept, file, listener) else { return Ok(()) };
+            let (read, problem) = match found {
+                Found::Right(read) => (read, None),
+                Found::Wrong(why) => {
+                    damage = damage.or_else(|| Some(format!("{}: {why}", file.path.display())));
+                    (file.clone(), Some(why))
+                }
+                Found::Unread(why) => {
+                    has_all = false;
+                    (file.clone(), Some(why))
+                }
             };
-            damage = damage.or_else(|| Some(format!("{}: {}", file.path.display(), problem?)));
             files.push(read);
-            if !tell(told) {
-                return Ok(());
-            }
+            let (model, path, bytes) = (name.to_owned(), file.path.clone(), file.bytes);
+            listener.hear(Checked { model, path, bytes, problem });
+        }
+        if damage.is_none() && !has_all {
+            return Ok(());
+        }
+        let _changing = self.changing();
+        match self.find(name) {
+            Ok(now) if now == kept => {}
+            Ok(_) | Err(StoreError::Absent { .. }) => return Ok(()),
+            Err(error) => return Err(error),
         }
         let verified_s = if damage.is_none() { unix_s() } else { kept.verified_s };
         self.catalogue().put(&Kept { verified_s, damage, files, ..kept }, &Stage::Present)
@@ -56,17 +94,24 @@ impl Store {
         Ok(self.models()?.iter().filter(|kept| is_suspect(kept)).map(|kept| kept.name.to_string()).collect())
     }
 
-    fn read(&self, kept: &Kept, file: &KeptFile) -> (KeptFile, Option<String>) {
+    /// `None`: nobody wants to know.
+    fn read(&self, kept: &Kept, file: &KeptFile, listener: &impl Listener) -> Option<Found> {
         let path = self.folder.of(&kept.name).join(&file.path);
-        match (Digest::of(&path), file.sha256) {
-            (Err(error), _) => (file.clone(), Some(error.to_string())),
-            (Ok(found), Some(expected)) if found != expected => {
-                (file.clone(), Some(format!("its content is sha256:{found} and was sha256:{expected}")))
+        let found = match Digest::of_while(&path, || listener.listens()) {
+            Ok(found) => found?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Some(Found::Wrong(error.to_string()));
             }
-            (Ok(found), _) => {
+            Err(error) => return Some(Found::Unread(format!("it cannot be read: {error}"))),
+        };
+        Some(match file.sha256 {
+            Some(expected) if found != expected => {
+                Found::Wrong(format!("its content is sha256:{found} and was sha256:{expected}"))
+            }
+            _ => {
                 let modified_ns = modified_ns(&path);
-                (KeptFile { sha256: Some(found), modified_ns, ..file.clone() }, None)
+                Found::Right(KeptFile { sha256: Some(found), modified_ns, ..file.clone() })
             }
-        }
+        })
     }
 }

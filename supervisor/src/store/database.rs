@@ -221,6 +221,12 @@ impl Database {
         })
     }
 
+    pub(super) fn detach_pull(&mut self, id: &str) -> Result<(), StoreError> {
+        self.changed(|transaction| {
+            transaction.execute("UPDATE pull SET detached = TRUE WHERE id = ?1", [id]).map(drop)
+        })
+    }
+
     pub(super) fn forget_pull(&mut self, id: &str) -> Result<(), StoreError> {
         self.changed(|transaction| transaction.execute("DELETE FROM pull WHERE id = ?1", [id]).map(drop))
     }

@@ -25,15 +25,21 @@ pub struct NoDigest;
 impl Digest {
     /// That of a file, which is read to its end: a second for a gigabyte.
     pub fn of(path: &Path) -> io::Result<Self> {
+        Self::of_while(path, || true)?.ok_or_else(|| io::ErrorKind::Interrupted.into())
+    }
+
+    /// The same, unless `goes_on` says no on the way.
+    pub fn of_while(path: &Path, goes_on: impl Fn() -> bool) -> io::Result<Option<Self>> {
         let mut file = File::open(path)?;
         let (mut hash, mut block) = (Sha256::new(), vec![0; BLOCK_BYTES]);
-        loop {
+        while goes_on() {
             let read = file.read(&mut block)?;
             match block.get(..read) {
                 Some(read) if !read.is_empty() => hash.update(read),
-                _ => return Ok(Self(hash.finalize().into())),
+                _ => return Ok(Some(Self(hash.finalize().into()))),
             }
         }
+        Ok(None)
     }
 }
 

@@ -1,11 +1,12 @@
 //! The folder of the store: a folder for each model, and hidden ones for what comes and what goes.
 
 use std::{
-    fs::{self, DirBuilder},
+    fs::{self, DirBuilder, File},
     io::{self, ErrorKind},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime},
 };
 
 use impetus_models::ModelName;
@@ -18,6 +19,12 @@ pub(super) const MODEL: &str = "model";
 
 const STAGING: &str = ".staging";
 const TRASH: &str = ".trash";
+/// Says that the folder is a store's, and not the place where its disk is not.
+const MARK: &str = ".store";
+/// How the names of staging folders begin that gateways write into.
+pub const UPLOAD: &str = "upload-";
+/// How long nothing may come of an upload before nobody can be sending it: gateways have less patience.
+const ABANDONED: Duration = Duration::from_hours(1);
 /// How deep a model's files may lie.
 const DEPTH: usize = 8;
 
@@ -41,6 +48,22 @@ impl Folder {
         &self.root
     }
 
+    /// Whether it was used as a store before.
+    pub(super) fn is_ours(&self) -> bool {
+        self.root.join(MARK).exists()
+    }
+
+    /// Remembers that it is a store.
+    pub(super) fn mark(&self) -> Result<(), StoreError> {
+        let path = self.root.join(MARK);
+        File::options().create(true).append(true).open(&path).map(drop).map_err(failed("create", &path))
+    }
+
+    /// Whether anything is where the model of this name would be.
+    pub(super) fn is_taken(&self, name: &ModelName) -> bool {
+        self.of(name).symlink_metadata().is_ok()
+    }
+
     /// The folder of a model. A name is no path: it has no slashes, and begins with no dot.
     pub(super) fn of(&self, name: &ModelName) -> PathBuf {
         self.root.join(name.as_str())
@@ -61,7 +84,8 @@ impl Folder {
         Ok(())
     }
 
-    /// What was staged becomes the model's folder, in place of what that was. Nothing happens where nothing is staged.
+    /// What was staged becomes the model's folder, in place of what that was. Nothing happens where nothing is staged. What
+    /// is left of it [`Self::clear`] removes.
     pub(super) fn publish(&self, id: &str, name: &ModelName) -> Result<(), StoreError> {
         let (staged, place) = (self.staging(id).join(MODEL), self.of(name));
         if !staged.is_dir() {
@@ -71,9 +95,13 @@ impl Folder {
             self.retire(name)?;
         }
         fs::rename(&staged, &place).map_err(failed("put into its place", &staged))?;
-        sync_folder(&self.root)?;
-        Self::remove(&self.staging(id))?;
-        self.empty_trash()
+        sync_folder(&self.root)
+    }
+
+    /// Removes what publishing leaves.
+    pub(super) fn clear(&self, id: &str) {
+        Self::remove(&self.staging(id));
+        self.empty_trash();
     }
 
     /// Takes a model's folder out of sight, and answers how many bytes will be free when it is gone. A folder that is gone
@@ -94,36 +122,61 @@ impl Folder {
         let staged = self.staging(id);
         match fs::rename(&staged, self.next_in_trash()) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            renamed => renamed.map_err(failed("move away", &staged)).and_then(|()| self.empty_trash()),
+            renamed => {
+                renamed.map_err(failed("move away", &staged))?;
+                self.empty_trash();
+                Ok(())
+            }
         }
     }
 
     /// Removes what was taken out of sight. Processes that have it open keep it until they end.
-    pub(super) fn empty_trash(&self) -> Result<(), StoreError> {
-        let trash = self.root.join(TRASH);
-        for entry in fs::read_dir(&trash).map_err(failed("read", &trash))?.flatten() {
-            Self::remove(&entry.path())?;
-        }
-        Ok(())
-    }
-
-    /// Removes a folder that may be gone already.
-    pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
-        match fs::remove_dir_all(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            removed => removed.map_err(failed("remove", path)),
+    pub(super) fn empty_trash(&self) {
+        for path in self.within(TRASH) {
+            Self::remove(&path);
         }
     }
 
-    /// Removes what was staged for nobody that is known.
-    pub(super) fn sweep(&self, pulls: &[PullRow]) -> Result<(), StoreError> {
-        let staging = self.root.join(STAGING);
-        for entry in fs::read_dir(&staging).map_err(failed("read", &staging))?.flatten() {
-            if !pulls.iter().any(|pull| entry.file_name() == pull.id.as_str()) {
-                Self::remove(&entry.path())?;
+    /// Removes what was staged for nobody that is known. A gateway that has outlived its supervisor may still write what it
+    /// is sent.
+    pub(super) fn sweep(&self, pulls: &[PullRow]) {
+        let is_known = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name.starts_with(UPLOAD) || pulls.iter().any(|pull| name == pull.id)
+        };
+        self.within(STAGING).iter().filter(|path| !is_known(path)).for_each(|path| Self::remove(path));
+        self.sweep_uploads();
+    }
+
+    /// Removes uploads that nobody has added to for long.
+    pub(super) fn sweep_uploads(&self) {
+        for path in self.within(STAGING) {
+            let is_upload = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(UPLOAD));
+            if is_upload && idle(&path) >= ABANDONED {
+                tracing::warn!(path = %path.display(), "an upload that nobody goes on with is given up");
+                Self::remove(&path);
             }
         }
-        Ok(())
+    }
+
+    /// Everything in one of the hidden folders.
+    fn within(&self, hidden: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.root.join(hidden)).into_iter().flatten();
+        entries.flatten().map(|entry| entry.path()).collect()
+    }
+
+    /// Removes what nobody needs. What cannot go is in nobody's way, and is tried again.
+    fn remove(path: &Path) {
+        let removed = match fs::remove_dir_all(path) {
+            Err(error) if error.kind() == ErrorKind::NotADirectory => fs::remove_file(path),
+            removed => removed,
+        };
+        if let Err(error) = removed.or_else(|error| match error.kind() {
+            ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        }) {
+            tracing::warn!(path = %path.display(), %error, "what is not needed any more is not removed");
+        }
     }
 
     /// The names of all folders that can be those of models.
@@ -166,6 +219,15 @@ pub(super) fn files(folder: &Path) -> Result<Vec<KeptFile>, StoreError> {
         KeptFile { path, bytes, sha256: None, modified_ns }
     };
     Ok(paths.into_iter().map(file).collect())
+}
+
+/// For how long nothing in a folder was changed.
+fn idle(folder: &Path) -> Duration {
+    let mut paths = walk(folder, DEPTH).unwrap_or_default();
+    paths.push(folder.join(MODEL));
+    let changed = |path: &PathBuf| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let last = paths.iter().filter_map(changed).max().unwrap_or(SystemTime::UNIX_EPOCH);
+    SystemTime::now().duration_since(last).unwrap_or_default()
 }
 
 /// All regular files below `folder`, sorted; links are not followed.

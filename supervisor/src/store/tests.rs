@@ -52,6 +52,20 @@ fn arrival(model: &str, files: Vec<KeptFile>) -> Arrival {
     Arrival { name: name(model), origin: Origin::Pulled, source, revision, files }
 }
 
+/// Hears of all files.
+#[derive(Default)]
+struct Told(std::cell::RefCell<Vec<Checked>>);
+
+impl Listener for Told {
+    fn listens(&self) -> bool {
+        true
+    }
+
+    fn hear(&self, checked: Checked) {
+        self.0.borrow_mut().push(checked);
+    }
+}
+
 fn names(store: &Store) -> Vec<String> {
     store.models().unwrap().into_iter().map(|kept| kept.name.to_string()).collect()
 }
@@ -142,7 +156,7 @@ fn models_are_found_again_when_the_catalogue_is_lost() {
     assert_eq!((kept.origin, kept.format.as_str(), kept.files.len()), (Origin::Found, "gguf", 1));
     assert!(place.dir.path().join("catalogue.db.damaged").exists());
     // Its content becomes known when it is first read.
-    store.verify("tiny", |checked| checked.problem.is_none()).unwrap();
+    store.verify("tiny", &()).unwrap();
     assert!(store.find("tiny").unwrap().files[0].sha256.is_some());
 }
 
@@ -154,20 +168,140 @@ fn damage_is_found_and_takes_a_model_out_of_service() {
     assert_eq!(store.suspects().unwrap(), Vec::<String>::new());
     fs::write(store.root().join("a/m.toy"), "ONE").unwrap();
     assert_eq!(store.suspects().unwrap(), ["a"]);
-    let mut told = Vec::new();
-    store
-        .verify("a", |checked| {
-            told.push(checked);
-            true
-        })
-        .unwrap();
+    let told = Told::default();
+    store.verify("a", &told).unwrap();
+    let told = told.0.into_inner();
     assert!(told[0].problem.as_deref().unwrap().contains("its content is sha256:"), "{told:?}");
     assert!(store.find("a").unwrap().damage.unwrap().starts_with("m.toy: "));
     assert!(store.places().unwrap().is_empty());
     fs::write(store.root().join("a/m.toy"), "one").unwrap();
-    store.verify("a", |_| true).unwrap();
+    store.verify("a", &()).unwrap();
     assert_eq!((store.find("a").unwrap().damage, store.places().unwrap().len()), (None, 1));
     assert_eq!(store.suspects().unwrap(), Vec::<String>::new());
+}
+
+/// Changes a model when the first of its files was read.
+struct Meddler<F>(F);
+
+impl<F: Fn()> Listener for Meddler<F> {
+    fn listens(&self) -> bool {
+        true
+    }
+
+    fn hear(&self, _: Checked) {
+        (self.0)();
+    }
+}
+
+#[test]
+fn what_became_of_a_model_while_it_was_read_counts() {
+    let place = Place::new();
+    let store = place.open();
+    publish(&store, "a", "one").unwrap();
+    fs::write(store.root().join("a/m.toy"), "ONE").unwrap();
+    let replaced = Meddler(|| drop(publish(&store, "a", "another").unwrap()));
+    store.verify("a", &replaced).unwrap();
+    let kept = store.find("a").unwrap();
+    assert_eq!((kept.bytes, kept.damage), (7, None));
+
+    fs::write(store.root().join("a/m.toy"), "damaged").unwrap();
+    let removed = Meddler(|| assert_eq!(store.remove("a").unwrap(), 7));
+    store.verify("a", &removed).unwrap();
+    assert!(names(&store).is_empty());
+}
+
+#[test]
+fn nothing_is_said_of_a_model_that_was_not_read_to_the_end() {
+    struct Gone;
+    impl Listener for Gone {
+        fn listens(&self) -> bool {
+            false
+        }
+
+        fn hear(&self, checked: Checked) {
+            panic!("{checked:?}");
+        }
+    }
+    let place = Place::new();
+    let store = place.open();
+    let kept = publish(&store, "a", "one").unwrap();
+    fs::write(store.root().join("a/m.toy"), "ONE").unwrap();
+    store.verify("a", &Gone).unwrap();
+    assert_eq!(store.find("a").unwrap(), kept);
+}
+
+#[test]
+fn nothing_takes_the_place_of_another_model() {
+    let place = Place::new();
+    let store = place.open();
+    publish(&store, "a", "one").unwrap();
+    let files = stage(&store, "id", &[("m.toy", "two")]);
+    let refused = |arrival: Arrival| {
+        let error = store.publish("id", arrival, &patterns()).unwrap_err();
+        assert!(matches!(error, StoreError::Taken { .. }), "{error}");
+        error.to_string()
+    };
+    let sent = Arrival { origin: Origin::Uploaded, source: String::new(), ..arrival("a", files.clone()) };
+    assert!(refused(sent).contains("a is the name of a model of the store (hub)"));
+    refused(Arrival { source: "else".into(), ..arrival("a", files.clone()) });
+    // A folder that somebody put there and that is no model.
+    fs::create_dir(store.root().join("b")).unwrap();
+    assert!(refused(arrival("b", files.clone())).contains("what lies at"));
+    assert_eq!(fs::read(store.root().join("a/m.toy")).unwrap(), b"one");
+    // It is there still, and can have another name.
+    store.publish("id", arrival("c", files), &patterns()).unwrap();
+    assert_eq!(names(&store), ["a", "c"]);
+}
+
+#[test]
+fn what_was_given_up_becomes_no_model() {
+    let place = Place::new();
+    let store = place.open();
+    let files = stage(&store, "id", &[("m.toy", "one")]);
+    fs::create_dir_all(store.root().join("elsewhere")).unwrap();
+    store.discard("id").unwrap();
+    let error = store.publish("id", arrival("a", files), &patterns()).unwrap_err();
+    assert!(matches!(error, StoreError::NoModel { .. }), "{error}");
+    assert!(names(&store).is_empty());
+}
+
+#[test]
+fn models_are_not_forgotten_when_their_disk_is_not_there() {
+    let place = Place::new();
+    let store = place.open();
+    let kept = publish(&store, "a", "one").unwrap();
+    drop(store);
+    let (root, away) = (place.dir.path().join("models"), place.dir.path().join("away"));
+    fs::rename(&root, &away).unwrap();
+    let store = place.open();
+    assert_eq!(names(&store), ["a"]);
+    assert!(!store.has(&kept));
+    drop(store);
+    fs::remove_dir_all(&root).unwrap();
+    fs::rename(&away, &root).unwrap();
+    assert_eq!(place.open().find("a").unwrap(), kept);
+    // One that is gone from a disk that is there is forgotten.
+    fs::remove_dir_all(root.join("a")).unwrap();
+    assert!(names(&place.open()).is_empty());
+}
+
+#[test]
+fn what_cannot_be_cleaned_up_is_in_nobodys_way() {
+    let place = Place::new();
+    let store = place.open();
+    fs::write(store.root().join(".trash/file"), "").unwrap();
+    fs::write(store.root().join(".staging/file"), "").unwrap();
+    let sending = store.staging("upload-0-a").unwrap();
+    let forgotten = store.staging("upload-1-b").unwrap();
+    let old = std::time::SystemTime::now() - std::time::Duration::from_hours(2);
+    fs::File::open(forgotten.join("model")).unwrap().set_modified(old).unwrap();
+    publish(&store, "a", "one").unwrap();
+    drop(store);
+    let store = place.open();
+    assert_eq!(names(&store), ["a"]);
+    assert!(sending.exists() && !forgotten.exists());
+    let left = |hidden: &str| fs::read_dir(store.root().join(hidden)).unwrap().count();
+    assert_eq!((left(".trash"), left(".staging")), (0, 1));
 }
 
 #[test]
@@ -177,11 +311,15 @@ fn the_same_content_is_on_the_disk_once() {
     for (model, content) in [("a", "same"), ("b", "same"), ("c", "else")] {
         publish(&store, model, content).unwrap();
     }
+    // What a stop in the middle of it leaves.
+    fs::write(store.root().join("b/.m.toy.sharing"), "").unwrap();
     let expected =
         Shared { path: store.root().join("b/m.toy"), with: store.root().join("a/m.toy"), bytes: 4 };
     assert_eq!(store.share(true).unwrap(), std::slice::from_ref(&expected));
     assert_eq!(store.share(false).unwrap(), [expected]);
     assert_eq!(store.share(false).unwrap(), []);
+    // Nothing has to be read again for it.
+    assert_eq!(store.suspects().unwrap(), Vec::<String>::new());
     store.remove("a").unwrap();
     assert_eq!(fs::read(store.root().join("b/m.toy")).unwrap(), b"same");
     // What changed since it came shares nothing.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    io::ErrorKind,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -54,6 +55,14 @@ pub(super) struct Named {
     sha256: Option<String>,
 }
 
+/// Where what comes is written.
+struct Inbox {
+    folder: PathBuf,
+    /// That may come still.
+    room_bytes: u64,
+    limits: Limits,
+}
+
 /// Takes a model in.
 pub(super) async fn create(
     State(gateway): State<Gateway>,
@@ -66,19 +75,24 @@ pub(super) async fn create(
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let begin = BeginUploadRequest { name: named.name.clone(), bytes: announced.unwrap_or_default() };
     let mut store = gateway.upstream.store().await?;
-    let BeginUploadReply { id, folder } = match store.begin_upload(begin).await {
+    let BeginUploadReply { id, folder, room_bytes } = match store.begin_upload(begin).await {
         Ok(begun) => begun.into_inner(),
         Err(status) => return Err(refuse(request, status.into(), gateway.limits).await),
     };
-    let taken = take(Path::new(&folder), named, request, gateway.limits).await;
-    let (discard, sha256) = match &taken {
-        Ok(digests) => (false, digests.clone()),
-        Err(_) => (true, HashMap::new()),
-    };
-    let finished = store.finish_upload(FinishUploadRequest { id, discard, sha256 }).await;
-    taken?;
-    let model = finished.map_err(Error::from)?.into_inner().model;
-    let model = model.ok_or_else(|| Error::internal("the supervisor did not say what has become of it"))?;
+    // It goes on when the client does not wait: then its body breaks off, and what has come is given up.
+    let taking = tokio::spawn(async move {
+        let mut inbox = Inbox { folder: folder.into(), room_bytes, limits: gateway.limits };
+        let taken = take(&mut inbox, named, request).await;
+        let (discard, sha256) = match &taken {
+            Ok(digests) => (false, digests.clone()),
+            Err(_) => (true, HashMap::new()),
+        };
+        let finished = store.finish_upload(FinishUploadRequest { id, discard, sha256 }).await;
+        taken?;
+        let model = finished.map_err(Error::from)?.into_inner().model;
+        model.ok_or_else(|| Error::internal("the supervisor did not say what has become of it"))
+    });
+    let model = taking.await.unwrap_or_else(|error| Err(Error::internal(error.to_string())))?;
     Ok(Json(stored(&model)))
 }
 
@@ -96,12 +110,11 @@ async fn refuse(request: Request<Body>, error: Error, limits: Limits) -> Refusal
     error.into()
 }
 
-/// Writes what comes into `folder`, and answers the digests that were told of it.
+/// Writes what comes, and answers the digests that were told of it.
 async fn take(
-    folder: &Path,
+    inbox: &mut Inbox,
     named: Named,
     request: Request<Body>,
-    limits: Limits,
 ) -> Result<HashMap<String, String>, Error> {
     let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if kind.to_ascii_lowercase().starts_with("multipart/form-data") {
@@ -112,17 +125,17 @@ async fn take(
             .extract()
             .await
             .map_err(|error| Error::invalid("", format!("the form cannot be read: {error}")))?;
-        take_form(folder, form, limits).await?;
+        take_form(inbox, form).await?;
         return Ok(HashMap::new());
     }
     let file = named.file.unwrap_or_else(|| format!("{}.gguf", named.name));
     let path = path_of(&file)?;
     let stream = request.into_body().into_data_stream().map(|piece| piece.map_err(|error| error.to_string()));
-    write(&folder.join(&path), stream, limits).await?;
+    inbox.write(&path, stream).await?;
     Ok(named.sha256.map(|sha256| (file, sha256)).into_iter().collect())
 }
 
-async fn take_form(folder: &Path, mut form: Multipart, limits: Limits) -> Result<(), Error> {
+async fn take_form(inbox: &mut Inbox, mut form: Multipart) -> Result<(), Error> {
     let broken = |error: axum::extract::multipart::MultipartError| broken(&error.to_string());
     let mut n_files = 0;
     while let Some(field) = form.next_field().await.map_err(broken)? {
@@ -133,7 +146,7 @@ async fn take_form(folder: &Path, mut form: Multipart, limits: Limits) -> Result
         let name = field.file_name().or(field.name()).unwrap_or_default().to_owned();
         let path = path_of(&name)?;
         let stream = field.map(|piece| piece.map_err(|error| error.to_string()));
-        write(&folder.join(path), stream, limits).await?;
+        inbox.write(&path, stream).await?;
     }
     if n_files == 0 { Err(Error::invalid("", "the form has no files")) } else { Ok(()) }
 }
@@ -151,24 +164,30 @@ fn path_of(name: &str) -> Result<PathBuf, Error> {
     Ok(PathBuf::from(name))
 }
 
-async fn write(
-    path: &Path,
-    stream: impl Stream<Item = Result<Bytes, String>>,
-    limits: Limits,
-) -> Result<(), Error> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).await.map_err(|error| disk(&error))?;
+impl Inbox {
+    /// Writes the file at `path` within the folder.
+    async fn write(
+        &mut self,
+        path: &Path,
+        stream: impl Stream<Item = Result<Bytes, String>>,
+    ) -> Result<(), Error> {
+        let path = self.folder.join(path);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).await.map_err(|error| disk(&error))?;
+        }
+        // A file that comes twice is a mistake of whoever sends it.
+        let mut file = File::create_new(path).await.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => Error::invalid("file", "a file of the model comes twice"),
+            _ => disk(&error),
+        })?;
+        let mut stream = std::pin::pin!(stream);
+        while let Some(piece) = next(&mut stream, self.limits.body_timeout).await? {
+            let piece = piece.map_err(|error| broken(&error))?;
+            self.room_bytes = self.room_bytes.checked_sub(piece.len() as u64).ok_or_else(full)?;
+            file.write_all(&piece).await.map_err(|error| disk(&error))?;
+        }
+        file.flush().await.map_err(|error| disk(&error))
     }
-    // A file that comes twice is a mistake of whoever sends it.
-    let mut file = File::create_new(path).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Error::invalid("file", "a file of the model comes twice"),
-        _ => disk(&error),
-    })?;
-    let mut stream = std::pin::pin!(stream);
-    while let Some(piece) = next(&mut stream, limits.body_timeout).await? {
-        file.write_all(&piece.map_err(|error| broken(&error))?).await.map_err(|error| disk(&error))?;
-    }
-    file.flush().await.map_err(|error| disk(&error))
 }
 
 /// The next piece. A model takes as long as it takes to come, and may not stand still.
@@ -184,9 +203,13 @@ fn broken(cause: &str) -> Error {
     Error::invalid("", format!("the model broke off: {cause}; send it again"))
 }
 
+fn full() -> Error {
+    let message = "there is no room for more of it on the disk of models.store (pull.reserve stays free)";
+    Error::new(Code::NoCapacity, message)
+}
+
 fn disk(error: &std::io::Error) -> Error {
-    let code =
-        if error.kind() == std::io::ErrorKind::StorageFull { Code::NoCapacity } else { Code::Internal };
+    let code = if error.kind() == ErrorKind::StorageFull { Code::NoCapacity } else { Code::Internal };
     Error::new(code, format!("the model cannot be written: {error}; check the disk of models.store"))
 }
 

@@ -10,7 +10,7 @@ use tonic::Status;
 
 use super::{super::Answers, StoreService};
 use crate::{
-    pulls::{Course, Follower, Wanted},
+    pulls::{Course, Follower, Wanted, shown},
     store::PullRow,
 };
 
@@ -70,7 +70,7 @@ impl StoreService {
 pub(super) fn message(pull: PullRow) -> PullStatus {
     PullStatus {
         id: pull.id,
-        reference: pull.reference,
+        reference: shown(&pull.reference),
         name: pull.name,
         state: pull.state.name().into(),
         detail: pull.detail,

@@ -13,11 +13,8 @@ use super::StoreService;
 use crate::{
     events::{Kind, Note},
     pulls::blocking,
-    store::{Arrival, Digest, KeptFile, Origin, StoreError},
+    store::{Arrival, Digest, KeptFile, Origin, UPLOAD},
 };
-
-/// How the names of folders for uploads begin. Nobody else's do, so that nobody finishes a pull by this way.
-const PREFIX: &str = "upload-";
 
 /// Between the random part of an id and the model's name.
 const SEPARATOR: char = '-';
@@ -29,19 +26,24 @@ impl StoreService {
     ) -> Result<BeginUploadReply, Error> {
         let name =
             ModelName::new(&request.name).map_err(|error| Error::invalid("name", error.to_string()))?;
-        self.check_free(&name).await?;
+        self.0.pulls.check_name(&name, "").await?;
         let (free, reserve) = (self.0.pulls.store().free_bytes(), self.0.configured.now().pull.reserve.0);
-        if free < request.bytes.saturating_add(reserve) {
+        if free <= request.bytes.saturating_add(reserve) {
             let message = format!(
                 "there is no room for {} bytes: {free} are free, of which {reserve} stay free (pull.reserve)",
                 request.bytes
             );
             return Err(Error::new(Code::NoCapacity, message));
         }
-        let id = format!("{PREFIX}{:016x}{SEPARATOR}{name}", rand::random::<u64>());
+        // Nobody else's folders are called so, and nobody finishes a pull by this way.
+        let id = format!("{UPLOAD}{:016x}{SEPARATOR}{name}", rand::random::<u64>());
         let (store, staged) = (self.0.pulls.store(), id.clone());
-        let folder = blocking(move || store.staging(&staged)).await?.join("model");
-        Ok(BeginUploadReply { id, folder: folder.to_string_lossy().into_owned() })
+        let made = blocking(move || {
+            store.discard_abandoned();
+            store.staging(&staged)
+        });
+        let folder = made.await?.join("model").to_string_lossy().into_owned();
+        Ok(BeginUploadReply { id, folder, room_bytes: free - reserve })
     }
 
     pub(super) async fn answer_finish_upload(
@@ -64,7 +66,7 @@ impl StoreService {
         name: ModelName,
         told: HashMap<String, String>,
     ) -> Result<impetus_proto::store::Stored, Error> {
-        self.check_free(&name).await?;
+        self.0.pulls.check_name(&name, "").await?;
         let (store, staged) = (self.0.pulls.store(), id.to_owned());
         let files = blocking(move || store.staged_files(&staged)).await?;
         for file in &files {
@@ -80,25 +82,10 @@ impl StoreService {
         self.0.note(Note::new(Kind::ModelUploaded, kept.name.as_str(), format!("{} bytes", kept.bytes)));
         Ok(self.message(kept, &[]))
     }
-
-    /// What is sent takes nobody's place.
-    async fn check_free(&self, name: &ModelName) -> Result<(), Error> {
-        let (store, wanted) = (self.0.pulls.store(), name.to_string());
-        let is_stored = blocking(move || match store.find(&wanted) {
-            Err(StoreError::Absent { .. }) => Ok(false),
-            found => found.map(|_| true),
-        });
-        if is_stored.await? || self.0.library.catalog().get(name).is_some() {
-            let message =
-                format!("there is a model {name} already; send it under another name, or remove that first");
-            return Err(Error::new(Code::Conflict, message).with_param("name"));
-        }
-        Ok(())
-    }
 }
 
 fn name_of(id: &str) -> Option<ModelName> {
-    let (random, name) = id.strip_prefix(PREFIX)?.split_once(SEPARATOR)?;
+    let (random, name) = id.strip_prefix(UPLOAD)?.split_once(SEPARATOR)?;
     let is_ours = random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit());
     ModelName::new(name).ok().filter(|_| is_ours)
 }

@@ -7,10 +7,27 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::{super::Answers, StoreService};
-use crate::{pulls::blocking, store::Checked};
+use crate::{
+    pulls::blocking,
+    store::{Checked, Listener},
+};
 
 /// Files that may be read ahead of whoever listens.
 const AHEAD: usize = 16;
+
+/// Who asked.
+struct Caller<'a>(&'a mpsc::Sender<Result<VerifyEvent, Status>>);
+
+impl Listener for Caller<'_> {
+    fn listens(&self) -> bool {
+        !self.0.is_closed()
+    }
+
+    fn hear(&self, checked: Checked) {
+        // An error means that nobody listens, which is asked for before each file.
+        drop(self.0.blocking_send(Ok(event(checked))));
+    }
+}
 
 impl StoreService {
     pub(super) async fn answer_verify(&self, model: String) -> Result<Answers<VerifyEvent>, Error> {
@@ -27,11 +44,12 @@ impl StoreService {
         tokio::spawn(async move {
             let reading = spawn_blocking(move || {
                 for name in names {
-                    let verified =
-                        store.verify(&name, |checked| tell.blocking_send(Ok(event(checked))).is_ok());
-                    if let Err(error) = verified
-                        && tell.blocking_send(Err(Status::from(Error::from(error)))).is_err()
-                    {
+                    let verified = store.verify(&name, &Caller(&tell));
+                    if let Err(error) = verified {
+                        // An error means that nobody listens.
+                        drop(tell.blocking_send(Err(Status::from(Error::from(error)))));
+                    }
+                    if tell.is_closed() {
                         break;
                     }
                 }
