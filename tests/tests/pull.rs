@@ -2,6 +2,7 @@
 
 mod faults;
 mod forms;
+mod races;
 mod stops;
 mod store;
 

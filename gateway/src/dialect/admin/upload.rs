@@ -87,6 +87,8 @@ pub(super) async fn create(
             Ok(digests) => (false, digests.clone()),
             Err(_) => (true, HashMap::new()),
         };
+        // Another supervisor may be there by now.
+        let mut store = gateway.upstream.store().await?;
         let finished = store.finish_upload(FinishUploadRequest { id, discard, sha256 }).await;
         taken?;
         let model = finished.map_err(Error::from)?.into_inner().model;
