@@ -10,7 +10,6 @@ mod digest;
 mod error;
 mod fit;
 mod link;
-mod path;
 mod plan;
 mod progress;
 mod sandbox;

@@ -140,8 +140,10 @@ pub(crate) fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use impetus_models::RelativePath;
+
     use super::*;
-    use crate::{path::RelativePath, web::Ask};
+    use crate::web::Ask;
 
     fn gguf(name: &str, gib: u64) -> Candidate {
         let listing = Listing {

@@ -6,14 +6,13 @@ mod ollama;
 
 use std::sync::Arc;
 
-use impetus_models::Reference;
+use impetus_models::{Reference, RelativePath};
 use impetus_proto::fetch::{FetchSpec, RemoteSpec};
 use reqwest::Url;
 
 use crate::{
     digest::Digest,
     error::FetchError,
-    path::RelativePath,
     web::{Ask, Web},
 };
 

@@ -1,7 +1,8 @@
+use impetus_models::RelativePath;
 use reqwest::Url;
 
 use super::*;
-use crate::{path::RelativePath, web::Ask};
+use crate::web::Ask;
 
 fn listing(files: &[(&str, u64)], variant: Option<&str>) -> Listing {
     let url: Url = "https://hub.example/".parse().unwrap();

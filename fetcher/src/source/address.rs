@@ -1,12 +1,12 @@
 //! One file at an address.
 
+use impetus_models::RelativePath;
 use reqwest::{Response, StatusCode, Url, header};
 
 use super::{Listing, RemoteFile};
 use crate::{
     digest::Digest,
     error::FetchError,
-    path::RelativePath,
     web::{Ask, Web, bare},
 };
 

@@ -1,12 +1,12 @@
 //! A repository of the Hugging Face hub, or of a mirror of it: <https://huggingface.co/docs/hub/api>.
 
+use impetus_models::RelativePath;
 use serde::Deserialize;
 
 use super::{Listing, Remote, RemoteFile};
 use crate::{
     digest::Digest,
     error::FetchError,
-    path::RelativePath,
     web::{Web, bare},
 };
 

@@ -1,13 +1,13 @@
 //! A name of Ollama's library: a manifest of a registry as the Open Container Initiative specifies it
 //! (<https://github.com/opencontainers/distribution-spec>), one of whose layers is a GGUF file.
 
+use impetus_models::RelativePath;
 use serde::Deserialize;
 
 use super::{Listing, Remote, RemoteFile};
 use crate::{
     digest::Digest,
     error::FetchError,
-    path::RelativePath,
     web::{Ask, Web, bare},
 };
 

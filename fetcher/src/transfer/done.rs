@@ -7,9 +7,10 @@ use std::{
     path::Path,
 };
 
+use impetus_models::RelativePath;
 use serde::{Deserialize, Serialize};
 
-use crate::{error::FetchError, path::RelativePath};
+use crate::error::FetchError;
 
 /// The list, within the staging folder.
 const FILE: &str = "done.jsonl";

@@ -13,10 +13,11 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use impetus_models::RelativePath;
 use nix::{errno::Errno, fcntl};
 use sha2::{Digest, Sha256};
 
-use crate::{digest::hex, path::RelativePath, source::RemoteFile};
+use crate::{digest::hex, source::RemoteFile};
 
 /// Number and checksum, each four bytes, the least significant first.
 const RECORD_BYTES: usize = 8;

@@ -9,11 +9,11 @@ const MAX_NAME_BYTES: usize = 200;
 
 /// A file's path within the folder of its model.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct RelativePath(String);
+pub struct RelativePath(String);
 
 impl RelativePath {
     /// `text` if it is one. Hidden files are none.
-    pub(crate) fn new(text: &str) -> Option<Self> {
+    pub fn new(text: &str) -> Option<Self> {
         let is_plain = |name: &str| {
             !name.is_empty()
                 && name.len() <= MAX_NAME_BYTES
@@ -24,33 +24,36 @@ impl RelativePath {
         is_fine.then(|| Self(text.to_owned()))
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// Itself.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The name of the file.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
 
     /// Whether its name ends with a dot and this, in whatever letters.
-    pub(crate) fn has_extension(&self, extension: &str) -> bool {
+    pub fn has_extension(&self, extension: &str) -> bool {
         self.name()
             .rsplit_once('.')
             .is_some_and(|(stem, own)| !stem.is_empty() && own.eq_ignore_ascii_case(extension))
     }
 
     /// The folder that it lies in; empty: the model's own.
-    pub(crate) fn folder(&self) -> &str {
+    pub fn folder(&self) -> &str {
         self.0.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
     /// The file by its name alone, in the model's own folder.
-    pub(crate) fn flat(&self) -> Self {
+    #[must_use]
+    pub fn flat(&self) -> Self {
         Self(self.name().to_owned())
     }
 
-    pub(crate) fn to_path(&self) -> PathBuf {
+    /// For use within that folder.
+    pub fn to_path(&self) -> PathBuf {
         PathBuf::from(&self.0)
     }
 }
