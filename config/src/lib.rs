@@ -28,7 +28,10 @@ mod telemetry;
 mod validate;
 mod workers;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -104,7 +107,12 @@ impl Config {
 
     /// Where models are that were fetched, sent or made.
     pub fn store_dir(&self) -> PathBuf {
-        self.models.store.clone().unwrap_or_else(|| self.supervisor.state_dir.join("models"))
+        self.models.store.clone().unwrap_or_else(|| self.supervisor.state_dir.join("store"))
+    }
+
+    /// The folder of `models.dirs` in which the store's models would be found, which no loaded configuration has.
+    pub fn dir_with_store(&self) -> Option<&Path> {
+        validate::searched_in(self).map(|idx| self.models.dirs[idx].as_path())
     }
 
     /// Where log files are.

@@ -12,7 +12,7 @@ use crate::{Size, Slots, Speculation};
 pub struct ModelsConfig {
     /// Folders that are searched for models, the bundled ones besides.
     pub dirs: Vec<PathBuf>,
-    /// Where models are put that are fetched, sent or made; absent: `models` in the state folder.
+    /// Where models are put that are fetched, sent or made; absent: `store` in the state folder.
     #[serde(default)]
     pub store: Option<PathBuf>,
     /// Other programs whose models are served as well, from where they are.

@@ -1,10 +1,12 @@
 //! What the types cannot say about a configuration.
 
 mod access;
+mod store;
 
 use std::{borrow::Cow, collections::HashSet, ops::RangeInclusive};
 
 pub use access::is_key_name;
+pub(crate) use store::searched_in;
 
 use crate::{Config, ModelEntry, Quota, Size, Speculation, WorkerConfig, key::Key, slots};
 
@@ -204,6 +206,7 @@ fn models(config: &Config) -> Checked {
         let at = key(&["models", "dirs", &idx.to_string()]);
         require(!dir.as_os_str().is_empty(), at, "the path of a folder")?;
     }
+    store::check(config)?;
     if let Some(default) = &config.models.default {
         require(is_model_name(default), key(&["models", "default"]), MODEL_NAME)?;
     }

@@ -57,6 +57,6 @@ impl Server {
 
     /// Whether anything is left of what did not become a model.
     fn has_staged(&self) -> bool {
-        fs::read_dir(self.path("state/models/.staging")).is_ok_and(|mut entries| entries.next().is_some())
+        fs::read_dir(self.path("state/store/.staging")).is_ok_and(|mut entries| entries.next().is_some())
     }
 }

@@ -52,6 +52,15 @@ fn an_error_names_place_key_value_and_what_was_expected() {
     check("models.dirs = '/a'", "c.toml:1: models.dirs = \"/a\": expected a list");
     check("models.dirs = ['/a',\n 5]", "c.toml:2: models.dirs[1] = 5: expected a path");
     check(
+        "[models]\nstore = '/m/store'\ndirs = ['/a', '/m']",
+        "c.toml:2: models.store = \"/m/store\": expected a folder apart from /m, which models.dirs names",
+    );
+    check(
+        "supervisor.state_dir = '/s'\nmodels.dirs = ['/a', '/s/store/x']",
+        "c.toml:2: models.dirs[1] = \"/s/store/x\": expected a folder apart from the store, /s/store; models.store \
+         moves that",
+    );
+    check(
         "[gateway]\nlisten = 'localhost:8080'",
         "c.toml:2: gateway.listen = \"localhost:8080\": expected an IP address and a port, such as \
          127.0.0.1:8080 or [::1]:8080",

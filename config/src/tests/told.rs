@@ -91,7 +91,7 @@ fn the_example_shows_every_setting_with_its_default() {
     known.supervisor.runtime_dir = "~/.local/state/impetus/run".into();
     known.log.dir = Some("~/.local/state/impetus/logs".into());
     known.models.default = Some("impetus-tiny".into());
-    known.models.store = Some("~/.local/state/impetus/models".into());
+    known.models.store = Some("~/.local/state/impetus/store".into());
     known.pull.proxy = Some("http://proxy.example.org:3128".into());
     known.pull.ca_file = Some("~/certificates/authority.pem".into());
     known.telemetry.otlp_endpoint = Some("http://127.0.0.1:4317".into());

@@ -1,6 +1,6 @@
 //! The configuration in force, and who may change it.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use impetus_config::{Config, ConfigError, Loaded, starts_only};
 use impetus_proto::{Code, Error};
@@ -95,6 +95,10 @@ impl Configured {
             carried_through(spawn_blocking(move || sources.again().map_err(|error| refused(&error)))).await?;
         let is_late = |key: &String| starts_only(key);
         let config = Arc::new(self.without_late_settings(&loaded.config));
+        // The configuration may move both, and only one of them moves now.
+        if let Some(dir) = config.dir_with_store() {
+            return Err(Error::new(Code::InvalidRequest, store_is_there(&config, dir)));
+        }
         Ok(Change {
             changed: loaded.changes_from(former).into_iter().filter(|key| !is_late(key)).collect(),
             needs_restart: loaded.changes_from(&self.first).into_iter().filter(is_late).collect(),
@@ -121,6 +125,15 @@ pub(super) async fn carried_through<T>(task: JoinHandle<Result<T, Error>>) -> Re
     task.await.unwrap_or_else(|error| {
         Err(Error::new(Code::Internal, format!("it could not be carried through: {error}; look at the log")))
     })
+}
+
+fn store_is_there(config: &Config, dir: &Path) -> String {
+    format!(
+        "nothing has changed: models.dirs names {}, and the models of the store are in {} until the server is started \
+         again with another models.store; start it again, or leave that folder out",
+        dir.display(),
+        config.store_dir().display()
+    )
 }
 
 fn refused(error: &ConfigError) -> Error {

@@ -53,7 +53,7 @@ fn with_large() -> Setup {
 impl Server {
     /// The bytes that conversions have staged, once there are some.
     async fn until_staged(&self) {
-        let staging = self.path("state/models/.staging");
+        let staging = self.path("state/store/.staging");
         eventually("something is staged", || async {
             let folders = fs::read_dir(&staging).ok()?.flatten();
             let files =

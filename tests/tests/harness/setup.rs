@@ -124,7 +124,7 @@ impl Setup {
     /// The same with a disk of its own for models that are fetched; absent where nobody may mount one.
     pub(crate) async fn start_on_disk(self, bytes: u64) -> Option<Server> {
         let sets = self.sets.clone();
-        Server::start_on_disk(self.write_config(), &sets, "state/models", bytes).await
+        Server::start_on_disk(self.write_config(), &sets, "state/store", bytes).await
     }
 
     /// Writes the configuration file and gives up the folder.

@@ -73,7 +73,7 @@ async fn a_content_that_is_not_what_was_promised_is_refused() {
     let refused = server.pull_in_vain(&["owner/tiny"]).await;
     assert!(refused.contains("came with the wrong content twice"), "{refused}");
     assert!(server.stored().await.is_empty());
-    let parts = std::fs::read_dir(server.path("state/models/.staging")).unwrap().flatten();
+    let parts = std::fs::read_dir(server.path("state/store/.staging")).unwrap().flatten();
     let left: Vec<_> = parts.flat_map(|pull| std::fs::read_dir(pull.path().join("parts")).unwrap()).collect();
     assert!(left.is_empty(), "{left:?}");
 }
@@ -105,7 +105,7 @@ async fn a_disk_that_fills_up_meanwhile_is_left_as_it_was() {
     // So that the tokenizer is a large file too, for which there is room taken once the weights are here.
     let setup = setup(&hub).set("pull.chunk='16KiB'");
     let Some(server) = setup.start_on_disk(16 << 20).await else { return };
-    let disk = format!("/proc/{}/root{}", server.pid(), server.path("state/models").display());
+    let disk = format!("/proc/{}/root{}", server.pid(), server.path("state/store").display());
     let disk = Path::new(&disk);
 
     hub.allow(Some(5 << 20));

@@ -18,7 +18,7 @@ async fn a_quantization_is_pulled_and_served() {
     assert!(pulled.out.contains("tiny-Q8_0 is here"), "{pulled:?}");
     assert_eq!(server.counts("tiny-Q8_0").await, server.counts("impetus-tiny").await);
     assert!(server.counts("tiny-Q8_0").await.contains(COUNTED));
-    let file = server.path("state/models/tiny-Q8_0/tiny-Q8_0.gguf");
+    let file = server.path("state/store/tiny-Q8_0/tiny-Q8_0.gguf");
     assert_eq!(sha256(&fs::read(file).unwrap()), sha256(&fs::read(bundled_model()).unwrap()));
     assert!(!server.has_staged());
 

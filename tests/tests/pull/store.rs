@@ -26,7 +26,7 @@ async fn a_model_that_requests_use_is_not_removed() {
     while !matches!(lease.message().await.unwrap().unwrap().event, Some(acquire_event::Event::Ready(_))) {}
     let refused = server.ctl(&["rm", "tiny-Q8_0"]).await;
     assert!(refused.err.contains("tiny-Q8_0 is in use by requests"), "{refused:?}");
-    assert!(server.path("state/models/tiny-Q8_0/tiny-Q8_0.gguf").exists());
+    assert!(server.path("state/store/tiny-Q8_0/tiny-Q8_0.gguf").exists());
     drop(lease);
     eventually("it is let go", || async { (server.ctl(&["rm", "tiny-Q8_0"]).await.code == 0).then_some(()) })
         .await;
@@ -48,7 +48,7 @@ async fn a_later_revision_takes_the_place_of_the_one_before() {
     later[last] ^= 1;
     hub.put("owner/tiny", tiny().with("tiny-Q8_0.gguf", later.clone()).revised());
     server.pull(&["owner/tiny"]).await;
-    assert_eq!(fs::read(server.path("state/models/tiny-Q8_0/tiny-Q8_0.gguf")).unwrap(), later);
+    assert_eq!(fs::read(server.path("state/store/tiny-Q8_0/tiny-Q8_0.gguf")).unwrap(), later);
 
     // What others made does not, whatever it is called.
     hub.put("other/tiny", tiny());
@@ -77,7 +77,7 @@ async fn damage_is_found_and_room_is_shared() {
     server.ctl(&["rm", "twin"]).await;
     assert!(server.ctl(&["verify"]).await.out.contains("1 files, 10.0 MiB, 0 damaged"));
 
-    let file = server.path("state/models/tiny-Q8_0/tiny-Q8_0.gguf");
+    let file = server.path("state/store/tiny-Q8_0/tiny-Q8_0.gguf");
     let mut content = fs::read(&file).unwrap();
     content[9_000_000] ^= 1;
     fs::write(&file, content).unwrap();

@@ -55,6 +55,19 @@ async fn what_cannot_be_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_store_that_is_in_force_is_not_searched() {
+    let server = Server::start(&["a"], "[supervisor]\nstate_dir = 'first'").await;
+    // Of the two settings only one would change now.
+    let config = "[supervisor]\nstate_dir = 'first'\n[models]\ndirs = ['first']\nstore = 'other'";
+    fs::write(server.dir.path().join("c.toml"), config).unwrap();
+    let error = server.control.answer_reload().await.unwrap_err().to_string();
+    let (dir, store) = (server.dir.path().join("first"), server.dir.path().join("first/store"));
+    assert!(error.contains(&format!("models.dirs names {}, and", dir.display())), "{error}");
+    assert!(error.contains(&format!("are in {} until", store.display())), "{error}");
+    assert_eq!(server.control.configured.now().models.dirs, [server.dir.path().join("models")]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_model_that_is_gone_leaves_when_it_is_idle() {
     let server = Server::start(&["a"], "").await;
     let lease = server.lease("a").await;

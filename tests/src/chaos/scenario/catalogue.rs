@@ -82,7 +82,7 @@ async fn check(site: &Site) -> anyhow::Result<()> {
     ensure!(!site.path("state/catalogue.db.damaged").exists(), "the catalogue was damaged");
     let listed = client(site).await?.list(ListRequest {}).await?.into_inner().models;
     let names: BTreeSet<String> = listed.iter().map(|model| model.name.clone()).collect();
-    let entries = fs::read_dir(site.path("state/models"))?.flatten();
+    let entries = fs::read_dir(site.path("state/store"))?.flatten();
     let folders: BTreeSet<String> = entries
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| !name.starts_with('.'))

@@ -71,6 +71,16 @@ fn the_service_of_the_machine_has_folders_of_its_own_and_no_more() {
 }
 
 #[test]
+fn people_put_models_beside_the_store_of_the_machines_service() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.toml");
+    std::fs::write(&file, BEGINNING).unwrap();
+    let config = impetus_config::load_for_service(Some(&file), &[]).unwrap().config;
+    assert_eq!(config.models.dirs, [Path::new("/var/lib/impetus/models")]);
+    assert_eq!(config.store_dir(), Path::new("/var/lib/impetus/store"));
+}
+
+#[test]
 fn the_service_of_a_user_finds_what_the_user_finds() {
     let plain = user(&service(Scope::User)).unwrap();
     assert_eq!(
