@@ -15,6 +15,9 @@ pub const PRIORITIES: RangeInclusive<i32> = -100..=100;
 pub struct AuthConfig {
     /// Requests without a key are served, where keys exist and on addresses beyond this machine as well.
     pub allow_unauthenticated: bool,
+    /// Those that are served may change which models the server has as well; absent: where `gateway.listen` is loopback.
+    #[serde(default)]
+    pub admin_without_keys: Option<bool>,
     /// Addresses that connections are taken from; empty: all.
     pub allow_addresses: Vec<Network>,
     /// Addresses that no connection is taken from, whatever `allow_addresses` says.
@@ -62,7 +65,7 @@ pub struct KeyEntry {
 pub enum Scope {
     /// Using models.
     Inference,
-    /// Looking into the server: its metrics and its slots.
+    /// Looking into the server, its metrics and its slots, and changing it.
     Admin,
 }
 

@@ -49,6 +49,8 @@ pub(crate) struct Access {
     hosts: Hosts,
     origins: Origins,
     allows_unauthenticated: bool,
+    /// Whether whoever comes without a key may change the server.
+    allows_changes: bool,
     is_local: bool,
     keys: watch::Sender<Arc<Keyring>>,
 }
@@ -62,6 +64,7 @@ impl Access {
             hosts: Hosts::new(&config.gateway, is_local, allows_unauthenticated),
             origins: Origins::new(&config.gateway.cors),
             allows_unauthenticated,
+            allows_changes: config.auth.admin_without_keys.unwrap_or(is_local),
             is_local,
             keys: watch::Sender::new(Arc::new(Keyring::declared(&config.auth.key))),
         }
@@ -83,7 +86,12 @@ impl Access {
         }
         let caller = match caller {
             Ok(caller) => caller,
-            Err(_) if !self.asks_for_keys(&keys) => Caller::default(),
+            Err(_) if !self.asks_for_keys(&keys) => {
+                if need == Need::Scope(Scope::Admin) && !self.allows_changes && !head.method.is_safe() {
+                    return Err(Refused::change());
+                }
+                Caller::default()
+            }
             Err(refused) => return Err(refused),
         };
         if let Need::Scope(scope) = need {

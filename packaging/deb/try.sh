@@ -100,7 +100,12 @@ check "the configuration is the package's" owned_by_package /etc/impetus/config.
 check "no program is missing a library" inside sh -c '! ldd /usr/lib/impetus/bin/* /usr/lib/impetus/lib/*.so* | grep "not found"'
 start
 serves
+check "its folder of models is its own" of_impetus /var/lib/impetus/models 755
 inside touch /var/lib/impetus/models/mine.gguf
+# What the service's user may do to what is root's.
+inside install -d -m 0700 /root/private
+inside runuser -u impetus -- mv /var/lib/impetus/models /var/lib/impetus/moved
+inside runuser -u impetus -- ln -s /root/private /var/lib/impetus/models
 inside sh -c 'echo "# mine" >>/etc/impetus/config.toml'
 
 say "upgrade to $(basename "$newer") while it serves"
@@ -108,6 +113,8 @@ before=$(inside dpkg-query -W -f '${Version}' impetus)
 inside dpkg --force-confold -i "/root/$(basename "$newer")" 2>&1 | tail -n 3 | sed 's/^/   | /'
 echo "   $before -> $(inside dpkg-query -W -f '${Version}' impetus)"
 check "the running server still answers" answers impetus-tiny
+check "what a link leads to is still root's" [ "$(inside stat -c %U:%a /root/private)" = root:700 ]
+inside runuser -u impetus -- sh -c 'rm /var/lib/impetus/models && mv /var/lib/impetus/moved /var/lib/impetus/models'
 check "the changed configuration is kept" grep -q '^# mine' "$root/etc/impetus/config.toml"
 check "units are enabled" enabled
 stop

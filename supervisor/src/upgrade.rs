@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use carry::{Handover, Resumed, hear_signals};
 pub use probe::probe;
+pub(crate) use probe::{first_word, trial_of};
 pub use trial::{Tried, supervisor as try_supervisor};
 pub use way_back::WayBack;
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     chat::with,
-    harness::{Output, Server, Setup, chat, command, program},
+    harness::{Output, Server, Setup, bundled_model, chat, command, program},
 };
 
 async fn doctor(dir: &Path, arguments: &[&str]) -> Output {
@@ -27,7 +27,14 @@ fn finding(report: &Value, what: &str) -> Value {
 
 #[tokio::test]
 async fn a_server_that_runs_is_well() {
-    let server = Setup::in_all_formats().with_file("torn.gguf", "GGUF").start().await;
+    let setup = Setup::in_all_formats().with_file("torn.gguf", "GGUF");
+    fs::create_dir_all(setup.path("state/store/kept")).unwrap();
+    fs::copy(bundled_model(), setup.path("state/store/kept/kept.gguf")).unwrap();
+    fs::set_permissions(setup.path("state"), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(setup.path("state/store"), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(setup.path("state/hub-tokens.json"), "{}").unwrap();
+    fs::set_permissions(setup.path("state/hub-tokens.json"), fs::Permissions::from_mode(0o600)).unwrap();
+    let mut server = setup.start().await;
     server.http.ask(&chat("count from 1 to 3")).await;
     let output = server.ctl(&["doctor", "--json"]).await;
     let report = output.json();
@@ -44,7 +51,10 @@ async fn a_server_that_runs_is_well() {
     check("gateway.listen", "ok", &format!("{} is ready", server.listen));
     check("state folder", "ok", "mode 700");
     check("runtime folder", "ok", "mode 700");
-    check("models", "ok", "3 can be served");
+    check("store", "ok", "mode 700");
+    check("hub tokens", "ok", "for this user alone");
+    check("fetcher", "ok", "fetcher");
+    check("models", "ok", "4 can be served");
     check("model torn", "warning", "torn.gguf");
     check("worker of gguf", "ok", "llama.cpp");
     check("worker of candle", "ok", "candle");
@@ -61,6 +71,7 @@ async fn a_server_that_runs_is_well() {
         "keys",
         "room for state",
         "room for models",
+        "room for the store",
         "clock",
         "service manager",
     ] {
@@ -69,6 +80,9 @@ async fn a_server_that_runs_is_well() {
     let text = server.ctl(&["doctor"]).await;
     assert!(text.out.starts_with("VERDICT") && text.out.contains("\n0 errors, "), "{}", text.out);
     assert_eq!(server.ctl(&["status"]).await.code, 0, "the server has not noticed");
+    server.kill_supervisor().await;
+    let report = doctor(&server.path("."), &["--json"]).await.json();
+    assert_eq!(finding(&report, "models")["seen"], "4 can be served", "without a server too: {report:#}");
 }
 
 #[tokio::test]
@@ -78,12 +92,15 @@ async fn what_is_wrong_is_an_error_and_says_what_to_do() {
     let dir = Setup::new().write_config();
     let path = dir.path().join("impetus.toml");
     let good = fs::read_to_string(&path).unwrap();
-    fs::write(&path, good.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"))).unwrap();
+    let bad = good.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
+    fs::write(&path, bad + "\n[pull]\ncommand = './absent'\n").unwrap();
     fs::create_dir(dir.path().join("state")).unwrap();
     fs::set_permissions(dir.path().join("state"), fs::Permissions::from_mode(0o777)).unwrap();
     let output = doctor(dir.path(), &["--json"]).await;
     let report = output.json();
     assert_eq!(output.code, 1, "{report:#}");
+    let fetcher = finding(&report, "fetcher");
+    assert_eq!(fetcher["verdict"], "warning", "only pulls need it: {fetcher}");
     for (what, seen, advice) in [
         ("gateway.listen", format!("127.0.0.1:{port} is taken"), "set gateway.listen"),
         ("state folder", "others can write to it".to_owned(), "chmod 700"),

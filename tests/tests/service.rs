@@ -2,6 +2,7 @@
 
 mod activation;
 mod installation;
+mod package;
 
 use std::{
     fs,

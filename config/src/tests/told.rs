@@ -99,6 +99,7 @@ fn the_example_shows_every_setting_with_its_default() {
     known.telemetry.otlp_ca = Some("~/certificates/collector.pem".into());
     known.gateway.tls.cert = Some("~/certificates/server.pem".into());
     known.gateway.tls.key = Some("~/certificates/server.key".into());
+    known.auth.admin_without_keys = Some(true);
     known.auth.key.push(KeyEntry {
         name: "editor".into(),
         key: None,

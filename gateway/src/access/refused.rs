@@ -41,6 +41,13 @@ impl Refused {
         Self { reason, error: Error::new(code, message), key: String::new() }
     }
 
+    /// Of whoever would change the server and has no key.
+    pub(super) fn change() -> Self {
+        let message = "what changes the server takes an API key with the scope admin, or auth.admin_without_keys; make \
+                       one with `supervisorctl key add NAME --scope admin`, or use supervisorctl on its machine";
+        Self::new(Reason::NoKey, Code::Forbidden, message)
+    }
+
     pub(super) fn of(self, key: &str) -> Self {
         Self { key: key.to_owned(), ..self }
     }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use axum::http::Request;
+use impetus_proto::Code;
 
 use super::*;
 
@@ -83,6 +84,40 @@ async fn keys_are_asked_for_where_there_are_any_or_others_can_reach_it() {
     check("gateway.listen = '0.0.0.0:80'", false);
     check("gateway.listen = '0.0.0.0:80'\nauth.allow_unauthenticated = true", true);
     check(&format!("auth.allow_unauthenticated = true\n{KEYS}"), true);
+}
+
+#[tokio::test]
+async fn without_keys_the_server_is_changed_from_its_machine_alone() {
+    let check = |file: &str, method: Method, need: Need, expected: Result<(), Code>| {
+        let access = access(file);
+        for key in [None, Some("sk-made-up")] {
+            let mut head = head(key);
+            head.method = method.clone();
+            let admitted = access.admit(&head, need).map(drop).map_err(|refused| refused.error.code());
+            assert_eq!(admitted, expected, "{file} {method} {need:?} {key:?}");
+        }
+    };
+    let (post, delete) = (Method::POST, Method::DELETE);
+    check("", post.clone(), ADMIN, Ok(()));
+    check("gateway.listen = '[::1]:80'", delete.clone(), ADMIN, Ok(()));
+    check("auth.admin_without_keys = false", post.clone(), ADMIN, Err(Code::Forbidden));
+    check("auth.admin_without_keys = false", Method::GET, ADMIN, Ok(()));
+    check("auth.admin_without_keys = false", post.clone(), INFERENCE, Ok(()));
+    let everywhere = "gateway.listen = '0.0.0.0:80'\nauth.allow_unauthenticated = true\n";
+    check(everywhere, post.clone(), INFERENCE, Ok(()));
+    check(everywhere, Method::GET, ADMIN, Ok(()));
+    check(everywhere, delete.clone(), ADMIN, Err(Code::Forbidden));
+    check(&format!("{everywhere}auth.admin_without_keys = true"), delete.clone(), ADMIN, Ok(()));
+    // It opens nothing where keys are asked for.
+    check(
+        &format!("auth.admin_without_keys = true\n{KEYS}"),
+        delete.clone(),
+        ADMIN,
+        Err(Code::Unauthenticated),
+    );
+    let mut head = head(Some("sk-operator-0123"));
+    head.method = delete;
+    assert_eq!(&*access(&format!("{everywhere}{KEYS}")).admit(&head, ADMIN).unwrap().name, "operator");
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,10 +17,7 @@ use tokio::signal::ctrl_c;
 
 pub(in crate::ctl) use self::check::CheckError;
 use self::check::{Bound, Check};
-use super::{Server, failure::Failure, print, pull::Bar, store};
-
-/// What a shell answers for a program that an interrupt ended.
-const INTERRUPTED: u8 = 130;
+use super::{Server, failure::Failure, print, pull::Bar, signals, store};
 
 /// What a model does that continues texts.
 const GENERATE: &str = "generate";
@@ -75,21 +72,34 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result<ExitCod
             interrupt = ctrl_c() => {
                 interrupt?;
                 teller.bar.clear();
-                print("stopped; nothing is kept\n")?;
-                return Ok(ExitCode::from(INTERRUPTED));
+                print(&interrupted("stopped; nothing is kept", arguments.json))?;
+                return Ok(signals::interrupted());
             }
         };
         match event.and_then(|ConvertEvent { event }| event) {
             Some(event) => {
                 if let Some(made) = teller.tell(event)? {
                     let plan = teller.plan.unwrap_or_default();
-                    return compare(server, &arguments, &plan, &made).await;
+                    return tokio::select! {
+                        compared = compare(server, &arguments, &plan, &made) => compared,
+                        interrupt = ctrl_c() => {
+                            interrupt?;
+                            let kept = format!("interrupted; {} is kept, and was not compared", made.name);
+                            print(&interrupted(&kept, arguments.json))?;
+                            Ok(signals::interrupted())
+                        }
+                    };
                 }
             }
             None if arguments.dry_run => return Ok(ExitCode::SUCCESS),
             None => return Err(Failure::Lost("before the conversion was over".into())),
         }
     }
+}
+
+/// What is said after Ctrl-C.
+fn interrupted(why: &str, is_json: bool) -> String {
+    if is_json { format!("{}\n", json!({"event": "interrupted", "why": why})) } else { format!("{why}\n") }
 }
 
 /// Says what happens.

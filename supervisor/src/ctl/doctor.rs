@@ -12,12 +12,16 @@ mod models;
 mod places;
 mod port;
 mod programs;
+mod store;
 mod trial;
 
 use std::process::ExitCode;
 
 use impetus_config::{Config, ConfigError, Loaded};
-use impetus_proto::supervisor::{StatusReply, StatusRequest};
+use impetus_proto::{
+    store::{ListRequest, Stored},
+    supervisor::{StatusReply, StatusRequest},
+};
 
 use self::finding::{Finding, json, text};
 use super::{Server, connect::connect, failure::Failure, print};
@@ -36,6 +40,8 @@ struct Patient {
     places: Places,
     /// What the server says of itself, if it runs.
     status: Option<StatusReply>,
+    /// What it has in its store.
+    stored: Option<Vec<Stored>>,
 }
 
 pub(super) async fn run(server: &Server, arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -51,12 +57,12 @@ pub(super) async fn run(server: &Server, arguments: &Arguments) -> Result<ExitCo
 
 async fn examine(server: &Server) -> Vec<Finding> {
     let loaded = impetus_config::load(server.config.as_deref(), &[]);
-    let status = status(server).await;
+    let (status, stored) = (status(server).await, stored(server).await);
     let mut findings = vec![configuration(&loaded), running(status.as_ref())];
     findings.extend(machine::findings());
     let patient = loaded.ok().and_then(|loaded| {
         let places = Places::new(&loaded.config).ok()?;
-        Some(Patient { config: loaded.config, places, status })
+        Some(Patient { config: loaded.config, places, status, stored })
     });
     let Some(patient) = patient else {
         findings.extend(kernel::sandbox(None));
@@ -70,6 +76,7 @@ async fn examine(server: &Server) -> Vec<Finding> {
     findings.push(group::finding(&patient));
     findings.push(port::finding(&patient));
     findings.extend(places::findings(&patient));
+    findings.extend(store::findings(&patient));
     findings.extend(models::findings(&patient).await);
     findings.extend(programs::findings(&patient).await);
     findings.push(clock::finding());
@@ -80,6 +87,11 @@ async fn examine(server: &Server) -> Vec<Finding> {
 async fn status(server: &Server) -> Option<StatusReply> {
     let mut client = connect(server).await.ok()?;
     Some(client.status(StatusRequest {}).await.ok()?.into_inner())
+}
+
+async fn stored(server: &Server) -> Option<Vec<Stored>> {
+    let mut client = super::store::client(server).await.ok()?;
+    Some(client.list(ListRequest {}).await.ok()?.into_inner().models)
 }
 
 fn configuration(loaded: &Result<Loaded, ConfigError>) -> Finding {

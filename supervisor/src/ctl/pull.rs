@@ -14,10 +14,7 @@ use serde_json::json;
 use tokio::signal::ctrl_c;
 
 pub(super) use self::bar::Bar;
-use super::{Server, failure::Failure, print, store};
-
-/// What a shell answers for a program that an interrupt ended.
-const INTERRUPTED: u8 = 130;
+use super::{Server, failure::Failure, print, signals, store};
 
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools)] // each is a flag of its own
@@ -43,10 +40,10 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "dry_run")]
     detach: bool,
     /// Lists the pulls that run, or can be gone on with.
-    #[arg(long, conflicts_with_all = ["reference", "cancel"])]
+    #[arg(long, conflicts_with_all = ["reference", "cancel", "name", "format", "dry_run", "detach"])]
     list: bool,
     /// Stops a pull, by its id or by what it fetches; what has come is kept.
-    #[arg(long, value_name = "PULL", conflicts_with = "reference")]
+    #[arg(long, value_name = "PULL", conflicts_with_all = ["reference", "name", "format", "dry_run", "detach"])]
     cancel: Option<String>,
     /// With --cancel: gives up what has come.
     #[arg(long, requires = "cancel")]
@@ -61,7 +58,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result<ExitCod
         return list(server, arguments.json).await;
     }
     if let Some(pull) = arguments.cancel {
-        return cancel(server, pull, arguments.discard).await;
+        return cancel(server, pull, arguments.discard, arguments.json).await;
     }
     let request = PullRequest {
         reference: arguments.reference.unwrap_or_default(),
@@ -71,8 +68,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result<ExitCod
         detach: arguments.detach,
         local: true,
     };
-    let reference = request.reference.clone();
-    let mut events = store::client(server).await?.pull(request).await?.into_inner();
+    let mut events = store::client(server).await?.pull(request.clone()).await?.into_inner();
     let mut teller =
         Teller { bar: Bar::new(), is_json: arguments.json, is_dry: arguments.dry_run, has_planned: false };
     loop {
@@ -81,8 +77,8 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result<ExitCod
             interrupt = ctrl_c() => {
                 interrupt?;
                 teller.bar.clear();
-                print(&format!("stopped; `supervisorctl pull {reference}` goes on from here\n"))?;
-                return Ok(ExitCode::from(INTERRUPTED));
+                print(&text::interrupted(&request, arguments.json))?;
+                return Ok(signals::interrupted());
             }
         };
         match event.and_then(|PullEvent { event }| event) {
@@ -92,7 +88,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result<ExitCod
                 }
                 if arguments.detach && teller.has_planned {
                     teller.bar.clear();
-                    print("it goes on by itself; `supervisorctl pull --list` shows how far it is\n")?;
+                    print(&text::detached(arguments.json))?;
                     return Ok(ExitCode::SUCCESS);
                 }
             }
@@ -152,12 +148,56 @@ async fn list(server: &Server, is_json: bool) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn cancel(server: &Server, id: String, discard: bool) -> Result<ExitCode, Failure> {
+async fn cancel(server: &Server, id: String, discard: bool, is_json: bool) -> Result<ExitCode, Failure> {
     let reply =
         store::client(server).await?.cancel_pull(CancelPullRequest { id, discard }).await?.into_inner();
     let missing = || Failure::Refused(Error::new(Code::Internal, "the server did not say what it stopped"));
     let pull = reply.pull.ok_or_else(missing)?;
+    if is_json {
+        print(&format!("{}\n", text::pull_as_json(&pull)))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let what = if discard { "given up" } else { "stopped; the same pull goes on from there" };
     print(&format!("{} is {what}\n", pull.reference))?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Verb {
+        #[command(flatten)]
+        _arguments: Arguments,
+    }
+
+    #[test]
+    fn what_would_be_ignored_is_refused() {
+        let check = |line: &str, expected: bool| {
+            let parsed = Verb::try_parse_from(["pull"].into_iter().chain(line.split(' ')));
+            assert_eq!(parsed.is_ok(), expected, "{line}");
+        };
+        for line in [
+            "o/m --name a --format gguf --dry-run --json",
+            "o/m --detach --json",
+            "--list --json",
+            "--cancel o/m",
+            "--cancel o/m --discard --json",
+        ] {
+            check(line, true);
+        }
+        for mode in ["--list", "--cancel o/m"] {
+            for other in ["o/m", "--name a", "--format gguf", "--dry-run", "--detach"] {
+                check(&format!("{mode} {other}"), false);
+            }
+        }
+        for line in
+            ["--json", "--list --discard", "--list --cancel o/m", "o/m --discard", "o/m --detach --dry-run"]
+        {
+            check(line, false);
+        }
+    }
 }

@@ -34,10 +34,7 @@ use self::{
     settings::{SettingError, Settings},
 };
 pub(super) use self::{client::Client, error::RunError};
-use super::{Server, connect::connect, entrance, failure::Failure};
-
-/// What a shell says of a program that was ended by Ctrl-C.
-const INTERRUPTED: u8 = 130;
+use super::{Server, connect::connect, entrance, failure::Failure, signals};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -138,7 +135,7 @@ async fn once(
         _ = signal::ctrl_c() => None,
     };
     screen.end()?;
-    let Some(outcome) = outcome else { return Ok(ExitCode::from(INTERRUPTED)) };
+    let Some(outcome) = outcome else { return Ok(signals::interrupted()) };
     outcome?;
     if let Some(figures) = answer.figures.filter(|_| is_verbose) {
         // The answer is out; who does not read this does not want it.

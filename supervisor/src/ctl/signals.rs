@@ -23,6 +23,11 @@ impl Ends {
     }
 }
 
+/// The exit code of a program that Ctrl-C has ended.
+pub(super) fn interrupted() -> ExitCode {
+    exit_code(SignalKind::interrupt().as_raw_value())
+}
+
 /// The exit code of a program that a signal has ended, as shells have it.
 pub(super) fn exit_code(signal: i32) -> ExitCode {
     ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))

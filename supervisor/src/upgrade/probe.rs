@@ -79,7 +79,7 @@ async fn try_gateway(
     let settings = settings::of_gateway(config, places, keys).map_err(|error| error.to_string())?;
     // Nobody knows this socket.
     let socket = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    let mut launch = launch(&settings.program, &places.state_dir);
+    let mut launch = trial_of(&settings.program, &places.state_dir);
     launch.descriptors.push(socket.into());
     let spec = GatewaySpec { trial: true, ..settings.spec };
     let heard = |message: report::Message| match message {
@@ -99,7 +99,7 @@ async fn try_worker(
     (format, worker): (&str, &WorkerConfig),
     patience: Duration,
 ) -> Result<String, String> {
-    let launch = launch(&places.program(&worker.command), &places.state_dir);
+    let launch = trial_of(&places.program(&worker.command), &places.state_dir);
     let standby = StandbySpec {
         worker_id: format!("{format}-trial"),
         format: format.to_owned(),
@@ -120,7 +120,8 @@ async fn try_worker(
     first_word(launcher, launch, &spec, heard, patience).await?
 }
 
-fn launch(program: &Path, working_dir: &Path) -> Launch {
+/// How a program is started to be heard once.
+pub(crate) fn trial_of(program: &Path, working_dir: &Path) -> Launch {
     Launch {
         program: program.to_owned(),
         args: Vec::new(),
@@ -134,7 +135,7 @@ fn launch(program: &Path, working_dir: &Path) -> Launch {
 }
 
 /// Starts a program, tells it `spec`, and waits for what `heard` wants to hear of it; then it is gone.
-async fn first_word<T>(
+pub(crate) async fn first_word<T>(
     launcher: &Launcher,
     launch: Launch,
     spec: &impl Message,

@@ -173,11 +173,28 @@ fn a_purge_removes_the_state_and_nothing_that_only_looks_like_it() {
     assert!(refused.err.contains("has no lock of a supervisor"), "{refused:?}");
     assert!(home.path(".local/state/impetus/thesis.txt").exists());
     home.write(".local/state/impetus/lock", "");
-    install();
+    home.write(".config/impetus/config.toml", "models.dri = ['~/models']\n");
+    let refused = home.service(&["uninstall", "--user", "--purge"]);
+    assert!(refused.code == 1 && refused.err.contains("config.toml:1:"), "{refused:?}");
+    assert!(
+        home.path(".local/state/impetus/lock").exists() && home.path(".config/impetus/config.toml").exists()
+    );
+    // Somebody else's supervisor has it.
+    home.write(".config/impetus/config.toml", "models.dirs = ['~/models']\nmodels.store = '~/pulled'\n");
+    let lock = fs::File::open(home.path(".local/state/impetus/lock")).unwrap();
+    lock.lock().unwrap();
+    let refused = home.service(&["uninstall", "--user", "--purge"]);
+    assert!(refused.code == 1 && refused.err.contains("another supervisor"), "{refused:?}");
+    drop(lock);
+    // Whatever was wrong, the service is still there to be tried again.
+    home.write("pulled/a/a.gguf", "a");
     let purged = home.service(&["uninstall", "--user", "--purge"]);
     assert_eq!(purged.code, 0, "{purged:?}");
     assert!(!home.path(".local/state/impetus").exists());
-    assert!(home.path("models/a.gguf").exists() && purged.out.contains("models stay in"), "{purged:?}");
+    for folder in ["models", "pulled"] {
+        let stays = format!("models stay in {}\n", home.path(folder).display());
+        assert!(home.path(folder).exists() && purged.out.contains(&stays), "{purged:?}");
+    }
 }
 
 #[test]

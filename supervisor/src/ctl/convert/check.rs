@@ -179,15 +179,33 @@ impl Check {
         let logprobs = &answer["choices"][0]["logprobs"];
         let list = |key: &str| logprobs[key].as_array().ok_or(CheckError::Answer);
         let tokens = list("tokens")?.iter().map(|token| token.as_str().unwrap_or_default().to_owned());
-        // The first one of all has none.
-        let numbers = list("token_logprobs")?.iter().filter_map(Value::as_f64);
-        Ok(Scored { tokens: tokens.collect(), logprobs: numbers.collect() })
+        Ok(Scored { tokens: tokens.collect(), logprobs: numbers(list("token_logprobs")?) })
     }
+}
+
+/// What is said of tokens. The first one of all has nothing before it; any other one without a number is none that can be
+/// compared, and keeps its place.
+fn numbers(told: &[Value]) -> Vec<f64> {
+    let is_first = |(idx, value): &(usize, &Value)| *idx == 0 && value.is_null();
+    let behind = told.iter().enumerate().skip_while(is_first);
+    behind.map(|(_, value)| value.as_f64().unwrap_or(f64::NAN)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_number_is_of_its_token() {
+        let check = |told: Value, expected: &str| {
+            assert_eq!(format!("{:?}", numbers(told.as_array().unwrap())), expected, "{told}");
+        };
+        check(json!([null, -1.5, -2]), "[-1.5, -2.0]");
+        check(json!([-1.5, -2.5]), "[-1.5, -2.5]");
+        check(json!([null, null, -2.5]), "[NaN, -2.5]");
+        check(json!([-1.5, null, -2.5]), "[-1.5, NaN, -2.5]");
+        check(json!([]), "[]");
+    }
 
     #[test]
     fn what_is_exact_has_to_be_the_same() {

@@ -47,6 +47,12 @@ impl Finding {
         Self::new(what, Verdict::Error, seen, Some(advice.into()))
     }
 
+    /// The same of something that only a part of what is offered needs.
+    pub(super) fn into_warning(self) -> Self {
+        let verdict = if self.is_error() { Verdict::Warning } else { self.verdict };
+        Self { verdict, ..self }
+    }
+
     pub(super) fn is_error(&self) -> bool {
         self.verdict == Verdict::Error
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use impetus_models::{Catalog, Model};
 
-use super::{Finding, Patient};
+use super::{Finding, Patient, store};
 use crate::{aliases::AliasFile, catalog::Library};
 
 /// The most problems of one kind that are told one by one.
@@ -15,7 +15,7 @@ pub(super) async fn findings(patient: &Patient) -> Vec<Finding> {
     let swapped = AliasFile::new(&patient.places.state_dir).read();
     match Library::new(&patient.config, patient.places.bundled_models(), swapped).map(Arc::new) {
         Ok(library) => {
-            library.scan().await;
+            library.set_stored(store::places(patient)).await;
             of(&library.catalog())
         }
         Err(error) => vec![Finding::error(NAME, error, "correct the configuration")],
@@ -25,7 +25,11 @@ pub(super) async fn findings(patient: &Patient) -> Vec<Finding> {
 fn of(catalog: &Catalog) -> Vec<Finding> {
     let n_servable = catalog.models().iter().filter(|model| model.is_servable()).count();
     let found = match n_servable {
-        0 => Finding::warning("models", "none", "put one into a folder of models.dirs"),
+        0 => Finding::warning(
+            "models",
+            "none",
+            "put one into a folder of models.dirs, or fetch one with `supervisorctl pull`",
+        ),
         n => Finding::ok("models", format!("{n} can be served")),
     };
     let broken = catalog.models().iter().filter_map(model).take(MOST);

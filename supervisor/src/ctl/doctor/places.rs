@@ -8,7 +8,7 @@ use nix::{
 };
 
 use super::{super::table::amount, Finding, Patient};
-use crate::keys::Keys;
+use crate::{hubs::TokenFile, keys::Keys};
 
 /// With less room than this, in bytes, something is about to fail.
 const LEAST_ROOM: u64 = 100 << 20;
@@ -30,13 +30,17 @@ pub(super) fn findings(patient: &Patient) -> Vec<Finding> {
     if let Some(key) = &config.gateway.tls.key {
         findings.push(secret("TLS key", key));
     }
+    let tokens = TokenFile::new(&places.state_dir);
+    if tokens.path().exists() {
+        findings.push(secret("hub tokens", tokens.path()));
+    }
     findings.push(room("room for state", &places.state_dir));
     findings.extend(config.models.dirs.iter().map(|dir| room("room for models", dir)));
     findings
 }
 
 /// A folder of the server's own, which nobody else is to write to.
-fn folder(name: &str, path: &Path, setting: &str) -> Finding {
+pub(super) fn folder(name: &str, path: &Path, setting: &str) -> Finding {
     let shown = path.display();
     match fs::metadata(path) {
         Ok(found) if !found.is_dir() => {
@@ -131,7 +135,7 @@ fn keys(patient: &Patient) -> Finding {
     }
 }
 
-fn room(name: &str, path: &Path) -> Finding {
+pub(super) fn room(name: &str, path: &Path) -> Finding {
     let Some(there) = path.ancestors().find(|above| above.exists()) else {
         return Finding::none(name, format!("{} is not there", path.display()));
     };

@@ -18,6 +18,8 @@ pub(super) async fn findings(patient: &Patient) -> Vec<Finding> {
             patient.config.workers.iter().map(|(format, worker)| try_out(patient, &shim, format, worker));
         findings.extend(join_all(workers).await);
     }
+    // Everything else works without it.
+    findings.push(file("fetcher", &places.program(&patient.config.pull.command)).into_warning());
     findings
 }
 

@@ -1,53 +1,17 @@
 //! A worker that is started, initialises its engine's library, and is let go again.
 
-use std::{io, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
-use impetus_proto::launch::{LogSpec, Report, StandbySpec, ToWorker, report, to_worker};
-use tokio::{io::AsyncReadExt, time::timeout};
+use impetus_proto::launch::{LogSpec, StandbySpec, ToWorker, report, to_worker};
 
-use crate::{
-    channel,
-    launch::{Launch, LaunchError, Launched, Launcher},
-};
+use crate::{launch::Launcher, upgrade};
 
 /// How long a library may take to load.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What is kept of its last words, in bytes.
-const WORDS_BYTES: u64 = 4 << 10;
-
-#[derive(Debug, thiserror::Error)]
-pub(super) enum TrialError {
-    #[error("{0}")]
-    Launch(#[from] LaunchError),
-    #[error("it was not heard: {0}")]
-    Channel(#[from] io::Error),
-    #[error("its engine failed: {0}")]
-    Engine(String),
-    #[error("it ended: {0}")]
-    Ended(String),
-    #[error("it did not come up within {} s", PATIENCE.as_secs())]
-    Slow,
-}
-
-/// Starts `program` through `shim`; what it calls its engine. The process is gone when this is over.
-pub(super) async fn run(shim: &Path, program: &Path, format: &str) -> Result<String, TrialError> {
-    let launched = Launcher::new(shim).launch(Launch {
-        program: program.to_owned(),
-        args: Vec::new(),
-        descriptors: Vec::new(),
-        environment: Vec::new(),
-        oom_score_adjust: 0,
-        working_dir: "/".into(),
-        cgroup_files: Vec::new(),
-        file_size_limit_bytes: 0,
-    })?;
-    timeout(PATIENCE, engine(launched, format)).await.unwrap_or(Err(TrialError::Slow))
-}
-
-async fn engine(launched: Launched, format: &str) -> Result<String, TrialError> {
-    let Launched { child: _ends_with_this, channel, stdout: _unread, mut stderr } = launched;
-    let (mut reports, mut orders) = channel::split(channel);
+/// Starts `program` through `shim`; what it calls its engine, or why it does not come up. The process is gone when this is
+/// over.
+pub(super) async fn run(shim: &Path, program: &Path, format: &str) -> Result<String, String> {
     let standby = StandbySpec {
         worker_id: format!("{format}-0"),
         format: format.to_owned(),
@@ -56,20 +20,12 @@ async fn engine(launched: Launched, format: &str) -> Result<String, TrialError> 
         adoption: None,
         sandbox: None,
     };
-    let order = ToWorker { message: Some(to_worker::Message::Standby(standby)) };
-    let told = orders.send(&order).await;
-    while let Ok(Some(Report { message })) = reports.next::<Report>().await {
-        match message {
-            Some(report::Message::Standby(standby)) => return Ok(standby.engine),
-            Some(report::Message::Failed(error)) => return Err(TrialError::Engine(error.message)),
-            _ => {}
-        }
-    }
-    let mut words = Vec::new();
-    let _ = (&mut stderr).take(WORDS_BYTES).read_to_end(&mut words).await;
-    let words = String::from_utf8_lossy(&words).trim().to_owned();
-    match told {
-        Err(error) if words.is_empty() => Err(error.into()),
-        _ => Err(TrialError::Ended(if words.is_empty() { "without a word".to_owned() } else { words })),
-    }
+    let spec = ToWorker { message: Some(to_worker::Message::Standby(standby)) };
+    let heard = |message: report::Message| match message {
+        report::Message::Standby(standby) => Some(Ok(standby.engine)),
+        report::Message::Failed(error) => Some(Err(format!("its engine failed: {}", error.message))),
+        _ => None,
+    };
+    let launch = upgrade::trial_of(program, Path::new("/"));
+    upgrade::first_word(&Launcher::new(shim), launch, &spec, heard, PATIENCE).await?
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use impetus_proto::{
     fetch::Plan,
-    store::{PullStatus, pull_event::Event},
+    store::{PullRequest, PullStatus, pull_event::Event},
 };
 use serde_json::{Value, json};
 
@@ -12,6 +12,9 @@ use super::super::{
     store,
     table::{Table, amount, dash, size},
 };
+
+/// Of a pull that nobody has to follow.
+const BY_ITSELF: &str = "it goes on by itself; `supervisorctl pull --list` shows how far it is";
 
 /// Files that are named one by one.
 const NAMED: usize = 12;
@@ -39,6 +42,48 @@ pub(super) fn plan(plan: &Plan, is_dry: bool) -> String {
         let _ = writeln!(text, "  {} of it are here already", amount(plan.present_bytes));
     }
     text
+}
+
+/// What is said when somebody does not wait any longer. Whether the pull stops is up to whoever else follows it.
+pub(super) fn interrupted(request: &PullRequest, is_json: bool) -> String {
+    let again = (!request.plan_only).then(|| again(request));
+    if is_json {
+        return format!(
+            "{}\n",
+            json!({ "event": "interrupted", "detached": request.detach, "again": again })
+        );
+    }
+    match again {
+        None => "interrupted; nothing was fetched\n".into(),
+        Some(_) if request.detach => format!("interrupted; {BY_ITSELF}\n"),
+        Some(again) => format!(
+            "interrupted; the pull stops unless somebody else waits for it or it was detached, and `{again}` goes on with \
+             it\n"
+        ),
+    }
+}
+
+/// What is said when it has begun and nobody is to wait.
+pub(super) fn detached(is_json: bool) -> String {
+    if is_json { format!("{}\n", json!({ "event": "detached" })) } else { format!("{BY_ITSELF}\n") }
+}
+
+/// The command that goes on with the same pull.
+fn again(request: &PullRequest) -> String {
+    let mut command = format!("supervisorctl pull {}", word(&request.reference));
+    for (option, value) in [("--name", &request.name), ("--format", &request.format)] {
+        if !value.is_empty() {
+            // Writing to a String cannot fail.
+            let _ = write!(command, " {option} {}", word(value));
+        }
+    }
+    command
+}
+
+/// An argument as a shell takes it.
+fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=+%,".contains(c);
+    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 pub(super) fn pulls(pulls: &[PullStatus]) -> String {
@@ -132,6 +177,29 @@ mod tests {
                700 B  no digest  config.json
           1.0 GiB of it are here already
         ");
+    }
+
+    #[test]
+    fn who_interrupts_is_told_how_to_go_on() {
+        let request = |reference: &str| PullRequest { reference: reference.into(), ..PullRequest::default() };
+        let check = |request: &PullRequest, expected: &str| {
+            let told = interrupted(request, false);
+            assert!(told.contains(expected), "{told}");
+            let json: Value = serde_json::from_str(&interrupted(request, true)).unwrap();
+            assert_eq!(
+                (&json["event"], &json["detached"]),
+                (&json!("interrupted"), &json!(request.detach)),
+                "{json}"
+            );
+        };
+        let named = PullRequest { name: "mine".into(), format: "gguf".into(), ..request("o/m:Q4_K_M") };
+        check(&named, "`supervisorctl pull o/m:Q4_K_M --name mine --format gguf` goes on");
+        check(&named, "unless somebody else waits for it");
+        check(&request("https://h/m.gguf?a=1&b#sha256=ab"), "pull 'https://h/m.gguf?a=1&b#sha256=ab'` goes");
+        check(&request("it's"), r"pull 'it'\''s'`");
+        check(&PullRequest { detach: true, ..request("o/m") }, "it goes on by itself");
+        check(&PullRequest { plan_only: true, ..request("o/m") }, "nothing was fetched");
+        assert_eq!(detached(true), "{\"event\":\"detached\"}\n");
     }
 
     #[test]

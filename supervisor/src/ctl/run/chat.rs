@@ -26,7 +26,7 @@ use super::{
 };
 use crate::ctl::{
     failure::Failure,
-    signals::{Ends, exit_code},
+    signals::{self, Ends, exit_code},
     terminal::Restore,
 };
 
@@ -91,7 +91,7 @@ impl Chat {
         let model = self.wish.model.clone();
         match self.load(model).await? {
             Waited::Over(loaded) => loaded?,
-            Waited::Stopped => return Ok(ExitCode::from(super::INTERRUPTED)),
+            Waited::Stopped => return Ok(signals::interrupted()),
             Waited::Ended(number) => return Ok(exit_code(number)),
         }
         self.screen.note(&format!("{}; /help lists the commands, Ctrl-D ends the chat", self.wish.model))?;

@@ -39,8 +39,10 @@ pub(super) struct Description {
     pub(super) state_dir: PathBuf,
     pub(super) runtime_dir: PathBuf,
     pub(super) log_dir: PathBuf,
-    /// Where its models are.
+    /// Where its models are that are put there for it.
     pub(super) models: Vec<PathBuf>,
+    /// Where it puts models itself.
+    pub(super) store: PathBuf,
     /// Whether it reads anything in a home folder.
     pub(super) reads_homes: bool,
     /// Seconds that it may take to stop.
@@ -93,8 +95,8 @@ impl Description {
         }
         let models = models(config);
         let mut read: Vec<&Path> = models.iter().map(PathBuf::as_path).chain([programs.as_path()]).collect();
-        let (log_dir, tls) = (config.log_dir(), &config.gateway.tls);
-        read.extend([&config.supervisor.state_dir, &log_dir].map(PathBuf::as_path));
+        let (log_dir, store, tls) = (config.log_dir(), config.store_dir(), &config.gateway.tls);
+        read.extend([&config.supervisor.state_dir, &log_dir, &store].map(PathBuf::as_path));
         read.extend(named.iter().chain(&tls.cert).chain(&tls.key).map(PathBuf::as_path));
         let reads_homes = read.iter().any(|path| HOMES.iter().any(|home| path.starts_with(home)));
         Ok(Self {
@@ -108,6 +110,7 @@ impl Description {
             programs,
             log_dir,
             models,
+            store,
             environment: environment(scope),
         })
     }

@@ -54,6 +54,15 @@ pub(crate) enum ServiceError {
     Manager { command: String, answer: String },
     #[error("--manager is for --root and --dry-run: this machine's own service manager is {0}")]
     OtherManager(&'static str),
-    #[error("{} has no lock of a supervisor, so it may be something else than a state folder; it stays: remove it by hand", .0.display())]
+    #[error(
+        "nothing has been removed: what the configuration calls the state folder is not known: {0}; correct that, or \
+         uninstall without --purge and remove the folder by hand"
+    )]
+    NoConfig(String),
+    #[error(
+        "nothing has been removed: {} has no lock of a supervisor, so it may be something else than a state folder; \
+         uninstall without --purge, and remove it by hand",
+        .0.display()
+    )]
     NoState(PathBuf),
 }

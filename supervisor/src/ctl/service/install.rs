@@ -127,6 +127,7 @@ fn summary(kind: Kind, service: &Description, is_new: bool) -> String {
     if !models.is_empty() {
         line(format!("models: {}", models.join(", ")));
     }
+    line(format!("models that are pulled: {}", service.store.display()));
     if is_new {
         let command = manager::restart_command(kind, service.scope);
         line(format!("a server that ran before goes on as it was until: {command}"));

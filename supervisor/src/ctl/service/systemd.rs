@@ -137,6 +137,8 @@ fn folders(service: &Description) -> Result<String, ServiceError> {
                     std::iter::once(name).chain(inner.filter_map(|models| managed(base, models))).collect();
                 format!("StateDirectory={}\nStateDirectoryMode=0700\n", names.join(" "))
             }
+            // Beside the state: both are of one mode.
+            Some(name) if kind == "Store" => format!("StateDirectory={name}\nStateDirectoryMode=0700\n"),
             Some(name) => format!("{kind}Directory={name}\n{kind}DirectoryMode=0700\n"),
             // Others have to be there, and the service's own.
             None => format!("ReadWritePaths=\"-{}\n", quoted(path)?.trim_start_matches('"')),
@@ -148,6 +150,9 @@ fn folders(service: &Description) -> Result<String, ServiceError> {
     add("Runtime", "/run", &service.runtime_dir)?;
     if !service.log_dir.starts_with(&service.state_dir) {
         add("Logs", "/var/log", &service.log_dir)?;
+    }
+    if !service.store.starts_with(&service.state_dir) {
+        add("Store", "/var/lib", &service.store)?;
     }
     lines.push_str("WorkingDirectory=/");
     Ok(lines)

@@ -47,9 +47,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     // Before the files go that say where it is.
     let left = Left::of(kind.configuration(&text).as_deref());
+    let purged = match &left {
+        Ok(left) if arguments.purge => {
+            left.check()?;
+            Some(left)
+        }
+        Err(error) if arguments.purge => return Err(ServiceError::NoConfig(error.to_string()).into()),
+        _ => None,
+    };
     manager::check(kind, scope)?;
     manager::disable(kind, scope)?;
     let mut told = Vec::new();
+    // The main file stays until that is done, so that it can be tried again.
+    if let Some(left) = purged {
+        left.purge(&mut told)?;
+    }
     for (path, text) in written(kind, scope)? {
         if files::remove(&path, &text)? {
             told.push(format!("removed {}", path.display()));
@@ -57,7 +69,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     manager::forget(kind, scope)?;
     match left {
-        Ok(left) if arguments.purge => left.purge(&mut told)?,
         Ok(left) => left.tell(&mut told),
         Err(error) => {
             told.push(format!("its state is where its configuration said, which cannot be read: {error}"));
@@ -96,7 +107,8 @@ impl Left {
     /// What the service with this configuration leaves.
     fn of(config: Option<&Path>) -> Result<Self, ServiceError> {
         let config = impetus_config::load_for_service(config, &[])?.config;
-        let (log_dir, models) = (config.log_dir(), models(&config));
+        let (log_dir, mut models) = (config.log_dir(), models(&config));
+        models.push(config.store_dir());
         Ok(Self { state_dir: config.supervisor.state_dir, log_dir, models })
     }
 
@@ -111,18 +123,22 @@ impl Left {
         told.extend(models.map(|path| format!("models stay in {}", path.display())));
     }
 
+    /// Refuses a state folder that may be something else.
+    fn check(&self) -> Result<(), ServiceError> {
+        let dir = &self.state_dir;
+        if dir.exists() && !dir.join("lock").is_file() {
+            return Err(ServiceError::NoState(dir.clone()));
+        }
+        Ok(())
+    }
+
     /// Removes the state folder, if it is one that nobody uses.
     fn purge(&self, told: &mut Vec<String>) -> Result<(), ServiceError> {
-        let dir = &self.state_dir;
-        if dir.exists() {
-            if !dir.join("lock").is_file() {
-                return Err(ServiceError::NoState(dir.clone()));
-            }
-            let _lock = FolderLock::take(dir, "lock", "supervisor.state_dir")?;
-            remove(dir, told)?;
+        if !self.state_dir.exists() {
+            return Ok(());
         }
-        self.tell(told);
-        Ok(())
+        let _lock = FolderLock::take(&self.state_dir, "lock", "supervisor.state_dir")?;
+        remove(&self.state_dir, told)
     }
 }
 

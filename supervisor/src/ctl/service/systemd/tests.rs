@@ -12,6 +12,7 @@ fn service(scope: Scope) -> Description {
         runtime_dir: of("/run/impetus", "/run/user/1000/impetus"),
         log_dir: of("/var/lib/impetus/logs", "/home/a/.local/state/impetus/logs"),
         models: vec![of("/var/lib/impetus/models", "/home/a/models"), "/srv/models".into()],
+        store: of("/var/lib/impetus/store", "/home/a/.local/state/impetus/store"),
         reads_homes: !is_system,
         stop_s: 45,
         environment: Vec::new(),
@@ -50,6 +51,7 @@ fn the_service_of_the_machine_has_folders_of_its_own_and_no_more() {
         state_dir: "/srv/state 1%".into(),
         runtime_dir: "/run/a b".into(),
         log_dir: "/var/log/im/petus".into(),
+        store: "/data/models".into(),
         reads_homes: true,
         ..service(Scope::System)
     };
@@ -64,9 +66,14 @@ fn the_service_of_the_machine_has_folders_of_its_own_and_no_more() {
             "ReadWritePaths=\"-/run/a b\"",
             "LogsDirectory=im/petus",
             "LogsDirectoryMode=0700",
+            "ReadWritePaths=\"-/data/models\"",
             "ProtectHome=read-only",
         ],
     );
+    let beside = Description { store: "/var/lib/pulled/models".into(), ..service(Scope::System) };
+    let text = system(&beside).unwrap();
+    let folders = ["StateDirectory=impetus impetus/models", "StateDirectory=pulled/models"];
+    assert_eq!(lines(&text, &["StateDirectory="]), folders);
     assert_eq!(configuration(&system(&elsewhere).unwrap()), elsewhere.config);
 }
 
