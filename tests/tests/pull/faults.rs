@@ -69,30 +69,40 @@ fn other_weights() -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_changes_on_its_way_comes_as_it_is_then() {
     let hub = Hub::start().await;
+    hub.put("owner/tiny", tiny());
     let server = setup(&hub).start().await;
     let address = format!("{}/cdn/owner/tiny/tiny-Q8_0.gguf", hub.url());
-    for (name, without_ranges) in [("parts", false), ("whole", true)] {
-        hub.put("owner/tiny", tiny());
-        hub.fail(Faults {
-            without_ranges,
-            cut: without_ranges.then_some((2, 6_000_000)),
-            ..Faults::default()
-        });
-        let half = hub.served() + 6_000_000;
-        hub.allow(Some(half));
-        let later = tiny().with("tiny-Q8_0.gguf", other_weights()).revised();
-        let changed = async {
-            hub.until_served(half).await;
-            hub.put("owner/tiny", later);
-            hub.allow(None);
-        };
-        let arguments = [address.as_str(), "--name", name];
-        tokio::join!(server.pull(&arguments), changed);
+    let later = || tiny().with("tiny-Q8_0.gguf", other_weights()).revised();
+    hub.allow(Some(6_000_000));
+    let changed = async {
+        hub.until_served(6_000_000).await;
+        hub.put("owner/tiny", later());
+        hub.allow(None);
+    };
+    let arguments = [address.as_str(), "--name", "parts"];
+    tokio::join!(server.pull(&arguments), changed);
+
+    // The same of a server that gives the whole file alone, to which the connection is cut.
+    hub.put("owner/tiny", tiny());
+    hub.fail(Faults { without_ranges: true, cut: Some((3, 6_000_000)), ..Faults::default() });
+    hub.allow(Some(hub.served() + 100_000));
+    let before = hub.asked().len();
+    let changed = async {
+        // How long it is, its header, and then the file.
+        eventually("it comes", || async { (hub.asked().len() >= before + 3).then_some(()) }).await;
+        hub.put("owner/tiny", later());
+        hub.allow(None);
+    };
+    let arguments = [address.as_str(), "--name", "whole"];
+    tokio::join!(server.pull(&arguments), changed);
+
+    for name in ["parts", "whole"] {
         let file = server.path(&format!("state/models/{name}/tiny-Q8_0.gguf"));
-        assert!(fs::read(file).unwrap() == other_weights(), "{name}: it is of one state");
+        assert!(fs::read(file).unwrap() == other_weights(), "{name} is of one state");
     }
     let log = server.ctl(&["logs", "fetcher"]).await.out;
-    assert!(log.contains("changed while it was fetched; fetching what it is now"), "{log}");
+    let anew = log.matches("changed while it was fetched; fetching what it is now").count();
+    assert_eq!(anew, 2, "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
