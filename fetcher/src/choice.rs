@@ -13,6 +13,9 @@ use crate::{
     source::{Listing, RemoteFile},
 };
 
+/// The most candidates that are named to a person.
+const MAX_LABELS: usize = 50;
+
 /// One model that can be made of the files.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
@@ -30,43 +33,83 @@ impl Candidate {
 
     /// What a person calls it among others of the repository.
     pub(crate) fn label(&self) -> String {
-        self.quantization.map_or_else(|| self.name.clone(), |quantization| quantization.name.to_owned())
+        self.quantization.map_or_else(|| self.name.clone(), |quantization| quantization.to_string())
     }
 }
 
-/// The models that the wish for a format (empty: any) and for a variant leave, best first. Never none.
-pub(crate) fn candidates(listing: &Listing, format: &str) -> Result<Vec<Candidate>, FetchError> {
+/// What the variant of a reference asks for.
+enum Wish<'w> {
+    Any,
+    Format(&'static str),
+    /// A quantization, a file or a model, by its name.
+    One(&'w str),
+}
+
+/// The models that can be had, best first; there is one at least.
+#[derive(Debug)]
+pub(crate) struct Candidates {
+    pub(crate) all: Vec<Candidate>,
+    /// Whether somebody has said which one, whatever it takes.
+    pub(crate) is_told: bool,
+}
+
+/// The models that the wish for a format (empty: any) and for a variant leave.
+pub(crate) fn candidates(listing: &Listing, format: &str) -> Result<Candidates, FetchError> {
     let all = every(listing);
+    let wish = Wish::of(listing.variant.as_deref());
     let nothing = |why: &str| FetchError::Nothing { what: listing.what.clone(), why: why.into() };
     if all.is_empty() {
         return Err(nothing("no GGUF file, no weights with a config.json beside them and no ONNX graph"));
     }
-    let of_format: Vec<Candidate> = match format {
+    let formats: Vec<&str> = match (format, &wish) {
+        ("", Wish::Format(wanted)) => vec![wanted],
         // The first format that there is; candidates come in their order.
-        "" if listing.variant.is_none() => {
-            let first = all[0].format;
-            all.into_iter().filter(|candidate| candidate.format == first).collect()
-        }
-        "" => all,
-        format => all.into_iter().filter(|candidate| candidate.format == format).collect(),
+        ("", Wish::Any) => vec![all[0].format],
+        ("", Wish::One(_)) => Vec::new(),
+        (format, Wish::Format(wanted)) => vec![format, wanted],
+        (format, _) => vec![format],
     };
+    let is_wanted = |candidate: &Candidate| formats.iter().all(|format| candidate.format == *format);
+    let mut of_format: Vec<Candidate> = all.into_iter().filter(is_wanted).collect();
     if of_format.is_empty() {
-        return Err(nothing(&format!("nothing is in the format {format}")));
+        return Err(nothing(&format!("nothing is in the format {}", formats.join(" and "))));
     }
-    let Some(variant) = &listing.variant else {
-        let mut candidates = of_format;
-        candidates.sort_by_key(|candidate| candidate.quantization.map_or(0, Quantization::distance));
-        return Ok(candidates);
+    // What nobody knows comes last.
+    of_format.sort_by_key(|candidate| candidate.quantization.map_or(u64::MAX, Quantization::distance));
+    let Wish::One(name) = wish else { return Ok(Candidates { all: of_format, is_told: false }) };
+    let Some(meant) = of_format.iter().find(|candidate| is_called(candidate, name)) else {
+        return Err(FetchError::Variant {
+            what: listing.what.clone(),
+            variant: name.to_owned(),
+            there: labels(&of_format),
+        });
     };
-    let meant: Vec<Candidate> =
-        of_format.iter().filter(|candidate| is_meant(candidate, variant)).cloned().collect();
-    if meant.is_empty() {
-        let mut there: Vec<String> = of_format.iter().map(Candidate::label).collect();
-        there.dedup();
-        let (what, variant) = (listing.what.clone(), variant.clone());
-        return Err(FetchError::Variant { what, variant, there: there.join(", ") });
+    Ok(Candidates { all: vec![meant.clone()], is_told: true })
+}
+
+impl<'w> Wish<'w> {
+    fn of(variant: Option<&'w str>) -> Self {
+        let Some(variant) = variant else { return Self::Any };
+        match variant.to_ascii_lowercase().as_str() {
+            // What programs say that cannot leave a tag out.
+            "latest" => Self::Any,
+            "gguf" => Self::Format(GGUF_FORMAT),
+            "safetensors" | "pytorch" | "candle" => Self::Format(CANDLE_FORMAT),
+            "onnx" => Self::Format(ONNX_FORMAT),
+            _ => Self::One(variant),
+        }
     }
-    Ok(meant.into_iter().take(1).collect())
+}
+
+/// What candidates are called, of many the first ones.
+fn labels(candidates: &[Candidate]) -> String {
+    let mut labels: Vec<String> = candidates.iter().map(Candidate::label).collect();
+    labels.sort();
+    labels.dedup();
+    let beyond = labels.len().saturating_sub(MAX_LABELS);
+    labels.truncate(MAX_LABELS);
+    let more = if beyond > 0 { format!(" and {beyond} more") } else { String::new() };
+    labels.join(", ") + &more
 }
 
 /// GGUF files by their names, then the repository as a folder for candle, then as one for ONNX Runtime.
@@ -112,23 +155,10 @@ fn whole(stem: &str) -> &str {
     numbered.map_or(stem, |(whole, _)| whole)
 }
 
-fn is_meant(candidate: &Candidate, variant: &str) -> bool {
-    let is_file = || candidate.files.iter().any(|file| file.path.name().eq_ignore_ascii_case(variant));
-    let is_format = match candidate.format {
-        GGUF_FORMAT => variant.eq_ignore_ascii_case("gguf"),
-        CANDLE_FORMAT => {
-            ["safetensors", "pytorch", "candle"].iter().any(|name| variant.eq_ignore_ascii_case(name))
-        }
-        ONNX_FORMAT => variant.eq_ignore_ascii_case("onnx"),
-        _ => false,
-    };
-    let is_quantization = || candidate.quantization.is_some_and(|q| q.name.eq_ignore_ascii_case(variant));
-    // `latest` is what programs say that cannot leave a tag out.
-    is_format
-        || is_quantization()
-        || is_file()
-        || candidate.name.eq_ignore_ascii_case(variant)
-        || variant == "latest"
+fn is_called(candidate: &Candidate, name: &str) -> bool {
+    let is_file = || candidate.files.iter().any(|file| file.path.name().eq_ignore_ascii_case(name));
+    let is_quantization = || candidate.quantization.is_some_and(|own| own.is_called(name));
+    is_quantization() || is_file() || candidate.name.eq_ignore_ascii_case(name)
 }
 
 #[cfg(test)]

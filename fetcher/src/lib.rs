@@ -1,5 +1,5 @@
 //! Fetches one model from a hub, a registry or an address into a folder that it was given, and ends. It is the only
-//! process with connections to the outside, it can write nowhere else, and nothing of what it brings is a model before
+//! process with connections to the outside, it can read and write nothing else of the user's, and nothing of what it brings is a model before
 //! the supervisor has looked at it.
 //!
 //! `source` asks what there is, `choice` and `fit` say which of it, `transfer` brings it in pieces that outlive this
@@ -23,13 +23,22 @@ use impetus_proto::fetch::{FetchSpec, Fetched};
 use impetus_telemetry::{Format, init};
 use tracing::{info, warn};
 
-use crate::{error::FetchError, link::Link, plan::Planned, progress::Progress, transfer::Transfer, web::Web};
+use crate::{
+    error::FetchError, link::Link, plan::Planned, progress::Progress, sandbox::Sandbox, transfer::Transfer,
+    web::Web,
+};
 
 /// The program was not started by a supervisor.
 const EXIT_USAGE: u8 = 2;
 
+/// The process cannot find servers any more, and another one can.
+const EXIT_OUTDATED: u8 = 3;
+
 /// The file, within the staging folder, that who uses it has locked.
 const LOCK: &str = "lock";
+
+/// States of a file, one after the other, that are begun with.
+const MAX_STATES: usize = 3;
 
 /// Threads for connections; what is computed of files is computed on others.
 const THREADS: usize = 2;
@@ -37,16 +46,36 @@ const THREADS: usize = 2;
 /// Runs the fetcher on the channel inherited from the supervisor, until everything is there, it cannot be had, or nobody
 /// wants it any more.
 pub fn run() -> ExitCode {
-    let Some((link, spec)) = Link::inherited() else {
-        // There is no log yet, and whoever reads this is at a terminal.
-        eprintln!("this program is started by the Impetus supervisor: see `supervisorctl pull --help`");
-        return ExitCode::from(EXIT_USAGE);
+    let (channel, spec) = match link::inherited() {
+        Ok(Some(told)) => told,
+        Ok(None) => {
+            // There is no log yet, and whoever reads this is at a terminal.
+            eprintln!("this program is started by the Impetus supervisor: see `supervisorctl pull --help`");
+            return ExitCode::from(EXIT_USAGE);
+        }
+        Err(error) => {
+            eprintln!("fetcher: what the supervisor says cannot be read: {error}");
+            return ExitCode::from(EXIT_USAGE);
+        }
     };
     log_as_told(&spec);
+    let sandbox = Sandbox::enter(Path::new(&spec.staging));
+    let link = match Link::over(channel) {
+        Ok(link) => link,
+        Err(error) => {
+            warn!(%error, "the supervisor cannot be listened to");
+            return ExitCode::FAILURE;
+        }
+    };
     match fetch(&link, &spec) {
         Ok(done) => {
             link.done(done);
             ExitCode::SUCCESS
+        }
+        Err(error @ FetchError::Network { .. }) if sandbox.is_outdated() => {
+            // The next process can read it.
+            warn!(%error, "the settings of the resolver were replaced; the next fetcher goes on with the new ones");
+            ExitCode::from(EXIT_OUTDATED)
         }
         Err(error) => {
             warn!(%error, "not fetched");
@@ -68,7 +97,6 @@ fn log_as_told(spec: &FetchSpec) {
 /// `None`: nobody waits for it any more.
 fn fetch(link: &Link, spec: &FetchSpec) -> Result<Option<Fetched>, FetchError> {
     let staging = Path::new(&spec.staging);
-    sandbox::enter(staging);
     let _turn = turn(staging)?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder
@@ -99,17 +127,38 @@ fn turn(staging: &Path) -> Result<File, FetchError> {
     Ok(file)
 }
 
+/// Brings what the server has now; where that changes meanwhile, what it has then.
 async fn bring(link: &Link, spec: &FetchSpec, staging: &Path) -> Result<Fetched, FetchError> {
     let progress = Arc::new(Progress::default());
     let web = Arc::new(Web::new(spec, progress.clone())?);
-    let listing = source::list(&web, spec).await?;
-    let planned = Planned::new(&web, listing, spec, staging).await?;
-    let transfer = Transfer::new(web, spec, staging, progress.clone())?;
+    for _ in 1..MAX_STATES {
+        match bring_one(link, spec, staging, &web, &progress).await {
+            Err(FetchError::Changed { url }) => {
+                warn!(url, "changed while it was fetched; fetching what it is now");
+                progress.begin_anew();
+            }
+            done => return done,
+        }
+    }
+    bring_one(link, spec, staging, &web, &progress).await
+}
+
+/// Brings one state of it.
+async fn bring_one(
+    link: &Link,
+    spec: &FetchSpec,
+    staging: &Path,
+    web: &Arc<Web>,
+    progress: &Arc<Progress>,
+) -> Result<Fetched, FetchError> {
+    let listing = source::list(web, spec).await?;
+    let planned = Planned::new(web, listing, spec, staging).await?;
+    let transfer = Transfer::new(web.clone(), spec, staging, progress.clone())?;
     link.plan(planned.message(transfer.present(&planned.files)?));
     if spec.plan_only {
         return Ok(Fetched::default());
     }
-    let _telling = link.tell(progress);
+    let _telling = link.tell(progress.clone());
     let files = transfer.all(&planned.files).await?;
     info!(source = planned.source(), files = files.len(), "fetched");
     Ok(Fetched { files })

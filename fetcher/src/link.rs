@@ -39,21 +39,23 @@ pub(crate) struct Link {
 #[derive(Debug)]
 pub(crate) struct Telling(JoinHandle<()>);
 
-impl Link {
-    /// Takes the channel over and reads what is to be done; `None` when this process inherited none. Called once, first
-    /// thing in `main`.
-    pub(crate) fn inherited() -> Option<(Self, FetchSpec)> {
-        // SAFETY: descriptor 3 is open for this process's whole life or not at all; it is only looked at here.
-        let borrowed = unsafe { BorrowedFd::borrow_raw(CHANNEL_FD) };
-        sockopt::SockType.get(&borrowed).ok()?;
-        // SAFETY: it is a socket, and the contract of a launch is that descriptor 3 belongs to this channel; nothing
-        // else in the process has run yet that could own it.
-        let owned = unsafe { OwnedFd::from_raw_fd(CHANNEL_FD) };
-        Self::over(UnixStream::from(owned)).ok().flatten()
+/// Takes the channel over and reads what is to be done; `None` when this process inherited none. Called once, first thing
+/// in `main`.
+pub(crate) fn inherited() -> io::Result<Option<(UnixStream, FetchSpec)>> {
+    // SAFETY: descriptor 3 is open for this process's whole life or not at all; it is only looked at here.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(CHANNEL_FD) };
+    if sockopt::SockType.get(&borrowed).is_err() {
+        return Ok(None);
     }
+    // SAFETY: it is a socket, and the contract of a launch is that descriptor 3 belongs to this channel; nothing else in
+    // the process has run yet that could own it.
+    let mut channel = UnixStream::from(unsafe { OwnedFd::from_raw_fd(CHANNEL_FD) });
+    Ok(channel::read(&mut channel)?.map(|spec| (channel, spec)))
+}
 
-    fn over(mut channel: UnixStream) -> io::Result<Option<(Self, FetchSpec)>> {
-        let Some(spec) = channel::read(&mut channel)? else { return Ok(None) };
+impl Link {
+    /// Listens on the channel, in a thread of its own.
+    pub(crate) fn over(mut channel: UnixStream) -> io::Result<Self> {
         let out = Arc::new(Mutex::new(channel.try_clone()?));
         let (close, closed) = watch::channel(false);
         std::thread::Builder::new().name("lifeline".into()).spawn(move || {
@@ -61,7 +63,7 @@ impl Link {
             while let Ok(Some(FetchSpec { .. })) = channel::read(&mut channel) {}
             close.send_replace(true);
         })?;
-        Ok(Some((Self { out, closed }, spec)))
+        Ok(Self { out, closed })
     }
 
     /// Waits until nobody wants anything of this process any more.

@@ -3,15 +3,21 @@
 use std::path::Path;
 
 use impetus_models::GGUF_FORMAT;
-use impetus_proto::fetch::{FetchSpec, File, FitSpec, Plan};
+use impetus_proto::fetch::{FetchSpec, File, FitSpec, GitDigest, Plan};
 
 use crate::{
-    choice::{Candidate, candidates},
+    choice::{Candidate, Candidates, candidates},
+    digest::Digest,
     error::FetchError,
     fit::Beyond,
     source::{Listing, RemoteFile},
     web::Web,
 };
+
+/// The longest list of files that is told, in bytes, of paths and what else is said of each file; twice that fits into a
+/// message.
+const MAX_LIST_BYTES: usize = 512 << 10;
+const FILE_BYTES: usize = 160;
 
 /// A candidate, chosen.
 #[derive(Debug)]
@@ -27,15 +33,27 @@ impl Planned {
         spec: &FetchSpec,
         staging: &Path,
     ) -> Result<Self, FetchError> {
-        let candidates = candidates(&listing, &spec.format)?;
+        let Candidates { all: candidates, is_told } = candidates(&listing, &spec.format)?;
         let fit = spec.fit.clone().unwrap_or_default();
         let beyond = match candidates.first() {
             Some(first) if first.format == GGUF_FORMAT => Beyond::read(web, first, &fit, staging).await?,
             _ => None,
         };
         let Choice { candidate, need_bytes, why } =
-            choose(&candidates, beyond, &fit, &listing.what, listing.variant.is_some())?;
+            choose(&candidates, beyond, &fit, &listing.what, is_told)?;
+        let listed = candidate.files.iter().map(|file| file.path.as_str().len() + FILE_BYTES).sum::<usize>();
+        if listed > MAX_LIST_BYTES {
+            let (what, n_files) = (listing.what, candidate.files.len());
+            return Err(FetchError::TooMany { what, n_files });
+        }
         let mut notes = listing.notes;
+        let n_unchecked = candidate.files.iter().filter(|file| file.digest.is_none()).count();
+        if n_unchecked > 0 {
+            let n_files = candidate.files.len();
+            notes.push(format!(
+                "of {n_unchecked} of {n_files} files nobody says what they have to be: they are not checked"
+            ));
+        }
         if fit.room_bytes > 0 && need_bytes > fit.room_bytes {
             let (need, room) = (size(need_bytes), size(fit.room_bytes));
             notes.push(format!(
@@ -47,9 +65,10 @@ impl Planned {
             source: source(&listing.what, &listing.revision),
             revision: listing.revision,
             format: candidate.format.into(),
-            quantization: candidate.quantization.map_or_else(String::new, |q| q.name.to_owned()),
+            quantization: candidate.quantization.map_or_else(String::new, |q| q.to_string()),
             why,
             files: candidate.files.iter().map(message).collect(),
+            git: candidate.files.iter().filter_map(git).collect(),
             total_bytes: candidate.bytes(),
             present_bytes: 0,
             need_bytes,
@@ -125,11 +144,12 @@ fn source(what: &str, revision: &str) -> String {
 }
 
 fn message(file: &RemoteFile) -> File {
-    let sha256 = match file.digest {
-        Some(crate::digest::Digest::Sha256(bytes)) => crate::digest::hex(&bytes),
-        _ => String::new(),
-    };
+    let sha256 = file.digest.as_ref().and_then(Digest::as_sha256).unwrap_or_default();
     File { path: file.path.to_string(), bytes: file.bytes, sha256 }
+}
+
+fn git(file: &RemoteFile) -> Option<GitDigest> {
+    Some(GitDigest { path: file.path.to_string(), sha1: file.digest.as_ref()?.as_git_blob()? })
 }
 
 /// Bytes for people.
@@ -156,11 +176,12 @@ mod tests {
                 bytes: gib << 30,
                 digest: None,
                 identity: name.into(),
+                version: None,
                 ask: Ask::new("https://h.example/".parse().unwrap(), name),
             }],
             notes: Vec::new(),
         };
-        candidates(&listing, "").unwrap().remove(0)
+        candidates(&listing, "").unwrap().all.remove(0)
     }
 
     #[test]

@@ -26,6 +26,11 @@ impl Progress {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
+    /// Nothing is here any more.
+    pub(crate) fn begin_anew(&self) {
+        self.bytes.store(0, Ordering::Relaxed);
+    }
+
     pub(crate) fn verify(&self, is_verifying: bool) {
         self.verifying.store(is_verifying, Ordering::Relaxed);
     }

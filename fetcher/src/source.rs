@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use impetus_models::{Reference, RelativePath};
 use impetus_proto::fetch::{FetchSpec, RemoteSpec};
-use reqwest::Url;
+use reqwest::{
+    Url,
+    header::{self, HeaderMap},
+};
 
 use crate::{
     digest::Digest,
@@ -41,8 +44,14 @@ pub(crate) struct RemoteFile {
     pub(crate) digest: Option<Digest>,
     /// Two files with the same one have the same content, as far as the server knows.
     pub(crate) identity: String,
+    /// What each answer has to say that it is of, where no digest tells; absent: nothing does.
+    pub(crate) version: Option<Version>,
     pub(crate) ask: Ask,
 }
+
+/// How a server tells one state of a file from another: a tag, or when it was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Version(String);
 
 /// Asks the server that the reference names.
 pub(crate) async fn list(web: &Web, spec: &FetchSpec) -> Result<Listing, FetchError> {
@@ -56,6 +65,28 @@ pub(crate) async fn list(web: &Web, spec: &FetchSpec) -> Result<Listing, FetchEr
             ollama::list(web, &registry, &namespace, &name, &tag).await
         }
         Reference::Url(url) => address::list(web, &url).await,
+    }
+}
+
+impl Version {
+    /// That which an answer is of.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        let said = headers.get(header::ETAG).or_else(|| headers.get(header::LAST_MODIFIED))?;
+        said.to_str().ok().map(|text| Self(text.to_owned()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The server that the reference names; absent where neither can be read.
+pub(crate) fn server(spec: &FetchSpec) -> Option<Url> {
+    let configured = |remote: Option<&RemoteSpec>| remote.and_then(|remote| remote.url.parse().ok());
+    match spec.reference.parse().ok()? {
+        Reference::Hub { .. } => configured(spec.hub.as_ref()),
+        Reference::Ollama { .. } => configured(spec.ollama.as_ref()),
+        Reference::Url(url) => url.parse().ok(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! part file and noted with a checksum, and a file becomes one only when its digest is right.
 
 mod done;
+mod origin;
 mod part;
 mod room;
 
@@ -9,20 +10,22 @@ use std::{
     collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
+use impetus_models::Sha256;
 use impetus_proto::fetch::{FetchSpec, File};
-use reqwest::{Response, StatusCode, Url, header};
+use reqwest::StatusCode;
 use tokio::task::spawn_blocking;
 
-use self::{done::Done, part::Part};
+use self::{
+    done::Done,
+    origin::{Origin, range_of},
+    part::Part,
+};
 use crate::{
-    digest::{Digest, Digests, hex},
+    digest::{Digest, Digests},
     error::FetchError,
     plan::size,
     progress::Progress,
@@ -30,10 +33,8 @@ use crate::{
     web::{Again, Ask, Web},
 };
 
-/// The folder, within the staging folder, of files that are whole and right.
+/// The folder, within the staging folder, of files that are whole and right, and of parts of those that are not yet.
 const MODEL: &str = "model";
-/// The folder of those that are not yet.
-const PARTS: &str = "parts";
 
 /// Small files that are fetched at once, besides the chunks of a large one.
 const SMALL_AT_ONCE: usize = 4;
@@ -50,15 +51,6 @@ pub(crate) struct Transfer {
     done: Mutex<Done>,
 }
 
-/// Where a file's bytes come from: links that servers lead to are asked directly as long as they hold.
-#[derive(Debug)]
-struct Origin {
-    ask: Ask,
-    direct: Mutex<Option<Url>>,
-    /// Whether there ever was such a link.
-    has_led: AtomicBool,
-}
-
 impl Transfer {
     pub(crate) fn new(
         web: Arc<Web>,
@@ -66,10 +58,8 @@ impl Transfer {
         staging: &Path,
         progress: Arc<Progress>,
     ) -> Result<Self, FetchError> {
-        for folder in [MODEL, PARTS] {
-            let path = staging.join(folder);
-            fs::create_dir_all(&path).map_err(|source| FetchError::disk(&path, source))?;
-        }
+        let path = staging.join(MODEL);
+        fs::create_dir_all(&path).map_err(|source| FetchError::disk(&path, source))?;
         Ok(Self {
             web,
             staging: staging.to_owned(),
@@ -109,7 +99,8 @@ impl Transfer {
         {
             // A disk that is full helps nobody, least of all the next try.
             tracing::warn!("the disk is full; what has come of the model is given up");
-            let _ = fs::remove_dir_all(self.staging.join(PARTS));
+            Done::forget(&self.staging);
+            let _ = fs::remove_dir_all(self.staging.join(MODEL));
         }
         brought?;
         files
@@ -117,20 +108,16 @@ impl Transfer {
             .map(|file| {
                 let lost = || FetchError::disk(&self.staging.join(MODEL), io::ErrorKind::NotFound.into());
                 let sha256 = self.finished(file).ok_or_else(lost)?;
-                Ok(File { path: file.path.to_string(), bytes: file.bytes, sha256: hex(&sha256) })
+                let (path, bytes) = (file.path.to_string(), file.bytes);
+                Ok(File { path, bytes, sha256: sha256.to_string() })
             })
             .collect()
     }
 
     async fn missing(&self, files: &[&RemoteFile]) -> Result<(), FetchError> {
-        let mut to_come = 0u64;
-        for file in files {
-            let present = Part::present(&self.part_path(file), file, self.chunk_bytes);
-            to_come = to_come.saturating_add(
-                file.bytes - present.map_err(|source| FetchError::disk(&self.staging, source))?,
-            );
-        }
-        room::check(&self.staging, to_come, self.reserve_bytes)?;
+        let lacks = |file: &&RemoteFile| file.bytes - Part::taken(&self.part_path(file), file);
+        let needed = files.iter().map(lacks).fold(0, u64::saturating_add);
+        room::check(&self.staging, needed, self.reserve_bytes)?;
         let (large, small): (Vec<&RemoteFile>, Vec<&RemoteFile>) =
             files.iter().partition(|file| file.bytes > self.chunk_bytes);
         stream::iter(small)
@@ -168,7 +155,7 @@ impl Transfer {
             return Err(FetchError::Digest {
                 path: file.path.to_string(),
                 expected: file.digest.as_ref().map(Digest::to_string).unwrap_or_default(),
-                got: hex(&digests.sha256),
+                got: digests.sha256.to_string(),
             });
         }
         let target = self.staging.join(MODEL).join(file.path.to_path());
@@ -179,8 +166,7 @@ impl Transfer {
 
     /// Fetches the chunks that are missing.
     async fn chunks(&self, file: &RemoteFile, part: &Arc<Part>) -> Result<(), FetchError> {
-        let origin =
-            Origin { ask: file.ask.clone(), direct: Mutex::default(), has_led: AtomicBool::default() };
+        let origin = Origin::of(file);
         let mut missing = part.missing().into_iter();
         let Some(first) = missing.next() else { return Ok(()) };
         // The first one tells whether the server gives parts of files.
@@ -207,7 +193,7 @@ impl Transfer {
         let mut again = Again::default();
         loop {
             let ask = origin.next();
-            let is_direct = ask.url != origin.ask.url;
+            let is_direct = ask.url != origin.first().url;
             match self.try_chunk(origin, &ask, part, chunk, (from, to)).await {
                 Err(error) if is_direct && !matches!(error, FetchError::Disk { .. }) => {
                     // The link no longer holds; the server gives another.
@@ -218,7 +204,7 @@ impl Transfer {
                     again.wait(error, &self.progress).await?;
                 }
                 // Of a file that was given before: a link that expired while another one was asked for.
-                Err(error @ FetchError::Gated { .. }) if origin.has_led.load(Ordering::Relaxed) => {
+                Err(error @ (FetchError::Gated { .. } | FetchError::Hidden { .. })) if origin.has_led() => {
                     again.wait(error, &self.progress).await?;
                 }
                 done => return done,
@@ -235,6 +221,7 @@ impl Transfer {
         (from, to): (u64, u64),
     ) -> Result<bool, FetchError> {
         let answer = self.web.get(&ask.range(from, to)).await?;
+        origin.check(&answer)?;
         let is_whole = answer.status() != StatusCode::PARTIAL_CONTENT;
         if is_whole && (from, to) != (0, part.bytes()) {
             return Ok(false);
@@ -281,19 +268,17 @@ impl Transfer {
     }
 
     async fn try_whole(&self, origin: &Origin, part: &Arc<Part>) -> Result<(), FetchError> {
-        let answer = self.web.get(&origin.ask).await?;
-        let url = answer.url().clone();
-        let mut pieces = answer.bytes_stream();
+        let mut answer = self.web.get(origin.first()).await?;
+        origin.check(&answer)?;
+        let url = crate::web::bare(answer.url());
         let missing: HashSet<u64> = part.missing().into_iter().collect();
         let (mut chunk, mut content) = (0u64, Vec::new());
         while chunk < part.chunks() {
             let (from, to) = part.range(chunk);
             let bytes = usize::try_from(to - from).unwrap_or(usize::MAX);
             while content.len() < bytes {
-                let ended =
-                    || FetchError::Network { url: crate::web::bare(&url), why: "it ended early".into() };
-                let piece = pieces.next().await.ok_or_else(ended)?;
-                content.extend_from_slice(&piece.map_err(|error| crate::web::unreachable(&url, &error))?);
+                let ended = || FetchError::Network { url: url.clone(), why: "it ended early".into() };
+                content.extend_from_slice(&self.web.piece(&mut answer).await?.ok_or_else(ended)?);
             }
             let rest = content.split_off(bytes);
             if missing.contains(&chunk) {
@@ -318,7 +303,7 @@ impl Transfer {
     }
 
     /// The SHA-256 of a file that is whole and right.
-    fn finished(&self, file: &RemoteFile) -> Option<[u8; 32]> {
+    fn finished(&self, file: &RemoteFile) -> Option<Sha256> {
         let target = self.staging.join(MODEL).join(file.path.to_path());
         let is_there = fs::metadata(target).is_ok_and(|metadata| metadata.len() == file.bytes);
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
@@ -328,55 +313,20 @@ impl Transfer {
     /// Removes what belongs to another revision, or to another choice.
     fn forget_others(&self, files: &[RemoteFile]) -> Result<(), FetchError> {
         let wanted: HashSet<PathBuf> = files.iter().map(|file| file.path.to_path()).collect();
-        let parts: HashSet<PathBuf> = files.iter().map(|file| self.part_path(file)).collect();
-        let disk = |source| FetchError::disk(&self.staging, source);
-        done::sweep(&self.staging.join(MODEL), &|path| wanted.contains(path)).map_err(disk)?;
-        let folder = self.staging.join(PARTS);
-        let is_part = |path: &Path| parts.contains(&folder.join(path.with_extension("part")));
-        done::sweep(&folder, &is_part).map_err(disk)
+        let parts = files.iter().map(|file| part::path(&file.path, &file.identity));
+        let parts: HashSet<PathBuf> = parts.flat_map(|part| [part::map_path(&part), part]).collect();
+        let is_wanted = |path: &Path| wanted.contains(path) || parts.contains(path);
+        done::sweep(&self.staging.join(MODEL), &is_wanted)
+            .map_err(|source| FetchError::disk(&self.staging, source))
     }
 
     fn part_path(&self, file: &RemoteFile) -> PathBuf {
-        self.staging.join(PARTS).join(part::name(&file.path, &file.identity))
-    }
-}
-
-impl Origin {
-    fn next(&self) -> Ask {
-        match &*self.direct() {
-            // A link carries its own permission.
-            Some(url) => Ask { url: url.clone(), token: None, ..self.ask.clone() },
-            None => self.ask.clone(),
-        }
-    }
-
-    /// That link holds no longer. Another one may be known by now.
-    fn forget(&self, link: &Url) {
-        self.direct().take_if(|known| known == link);
-    }
-
-    fn led_to(&self, answer: &Response) {
-        if *answer.url() != self.ask.url {
-            *self.direct() = Some(answer.url().clone());
-            self.has_led.store(true, Ordering::Relaxed);
-        }
-    }
-
-    fn direct(&self) -> std::sync::MutexGuard<'_, Option<Url>> {
-        self.direct.lock().unwrap_or_else(PoisonError::into_inner)
+        self.staging.join(MODEL).join(part::path(&file.path, &file.identity))
     }
 }
 
 fn is_right(file: &RemoteFile, digests: &Digests) -> bool {
     file.digest.is_none_or(|digest| digest.is_of(digests))
-}
-
-/// First byte, the one after the last, and length of the whole.
-fn range_of(answer: &Response) -> Option<(u64, u64, u64)> {
-    let range = answer.headers().get(header::CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes ")?;
-    let (range, total) = range.split_once('/')?;
-    let (from, last) = range.split_once('-')?;
-    Some((from.parse().ok()?, last.parse::<u64>().ok()?.checked_add(1)?, total.parse().ok()?))
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {

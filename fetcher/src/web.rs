@@ -2,11 +2,12 @@
 
 mod again;
 mod gate;
+mod reach;
 mod redirect;
 
 use std::{sync::Arc, time::Duration};
 
-use futures::StreamExt;
+use bytes::Bytes;
 use impetus_proto::fetch::FetchSpec;
 use reqwest::{Certificate, Client, Proxy, Response, StatusCode, Url, header};
 
@@ -14,8 +15,9 @@ pub(crate) use self::again::Again;
 use self::{
     again::retry_after,
     gate::{Gate, Throttle},
+    reach::{Reach, Resolver},
 };
-use crate::{error::FetchError, progress::Progress};
+use crate::{error::FetchError, progress::Progress, source::server};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -23,6 +25,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest answer that is read into memory as a whole, in bytes: the list of files of the largest repositories.
 const MAX_ANSWER_BYTES: usize = 32 << 20;
+/// Where the hub says what is wrong: it answers 401 for what is not there as well as for what is private.
+const ERROR_CODE: &str = "x-error-code";
 /// How this program names itself.
 const USER_AGENT: &str = concat!("impetus/", env!("CARGO_PKG_VERSION"));
 
@@ -61,11 +65,13 @@ impl Ask {
 impl Web {
     pub(crate) fn new(spec: &FetchSpec, progress: Arc<Progress>) -> Result<Self, FetchError> {
         let wrong = |what| move |error: reqwest::Error| FetchError::Setting { what, why: error.to_string() };
+        let reach = Arc::new(Reach::new(server(spec).as_ref(), &spec.proxy));
         let mut builder = Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
-            .redirect(redirect::policy());
+            .redirect(redirect::policy(reach.clone()))
+            .dns_resolver(Arc::new(Resolver(reach)));
         if !spec.ca_pem.is_empty() {
             let authorities =
                 Certificate::from_pem_bundle(spec.ca_pem.as_bytes()).map_err(wrong("pull.ca_file"))?;
@@ -124,20 +130,25 @@ impl Web {
     }
 
     /// An answer's bytes, of which there may be `most`.
-    pub(crate) async fn body(&self, response: Response, most: usize) -> Result<Vec<u8>, FetchError> {
-        let url = response.url().clone();
-        let mut stream = response.bytes_stream();
+    pub(crate) async fn body(&self, mut answer: Response, most: usize) -> Result<Vec<u8>, FetchError> {
         let mut body = Vec::new();
-        while let Some(piece) = stream.next().await {
-            let piece = piece.map_err(|error| unreachable(&url, &error))?;
+        while let Some(piece) = self.piece(&mut answer).await? {
             if body.len() + piece.len() > most {
                 let why = format!("it is longer than {most} bytes");
-                return Err(FetchError::Garbled { url: bare(&url), why });
+                return Err(FetchError::Garbled { url: bare(answer.url()), why });
             }
-            self.throttle.passed(piece.len()).await;
             body.extend_from_slice(&piece);
         }
         Ok(body)
+    }
+
+    /// The next bytes of an answer, no faster than is allowed; none: there are no more.
+    pub(crate) async fn piece(&self, answer: &mut Response) -> Result<Option<Bytes>, FetchError> {
+        let piece = answer.chunk().await.map_err(|error| unreachable(answer.url(), &error))?;
+        if let Some(piece) = &piece {
+            self.throttle.passed(piece.len()).await;
+        }
+        Ok(piece)
     }
 
     async fn send(&self, ask: &Ask) -> Result<Response, reqwest::Error> {
@@ -157,8 +168,14 @@ impl Web {
     /// What an answer that is none means: an error that another try may mend, or else `Err`.
     fn refused(&self, ask: &Ask, response: &Response) -> Result<FetchError, FetchError> {
         let (status, url, what) = (response.status(), bare(response.url()), ask.what.to_string());
+        let code = response.headers().get(ERROR_CODE).and_then(|code| code.to_str().ok()).unwrap_or_default();
         match status {
+            _ if code == "RepoNotFound" => Err(FetchError::Hidden { what, url, status }),
             StatusCode::NOT_FOUND => Err(FetchError::NotFound { what, url }),
+            // What asks for a token may as well not be there.
+            StatusCode::UNAUTHORIZED if code != "GatedRepo" && ask.token.is_none() => {
+                Err(FetchError::Hidden { what, url, status })
+            }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(FetchError::Gated { what, url, status }),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 let Some(wait) = retry_after(response.headers()) else {
@@ -191,7 +208,7 @@ pub(crate) fn bare(url: &Url) -> String {
 }
 
 /// A server that does not answer, or ceases to.
-pub(crate) fn unreachable(url: &Url, error: &reqwest::Error) -> FetchError {
+fn unreachable(url: &Url, error: &reqwest::Error) -> FetchError {
     let mut why = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

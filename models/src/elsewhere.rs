@@ -8,9 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
-
-use crate::{catalog::Place, name::ModelName};
+use crate::{catalog::Place, name::ModelName, ollama::OllamaManifest, sha256::Sha256};
 
 /// The longest manifest of Ollama's that is read, in bytes; they have some hundred.
 const MAX_MANIFEST_BYTES: u64 = 1 << 20;
@@ -19,8 +17,6 @@ const MAX_MANIFESTS: usize = 10_000;
 /// Registry, namespace, name and tag.
 const MANIFEST_DEPTH: usize = 4;
 
-/// The layer of an Ollama manifest that is a GGUF file.
-const MODEL_LAYER: &str = "application/vnd.ollama.image.model";
 /// The registry and the namespace that Ollama leaves out of names.
 const OWN_REGISTRY: [&str; 2] = ["registry.ollama.ai", "library"];
 
@@ -35,19 +31,6 @@ pub enum Elsewhere {
     LmStudio,
     /// llama.cpp's own downloads: `LLAMA_CACHE`, or `llama.cpp` in the user's cache folder.
     LlamaCpp,
-}
-
-#[derive(Debug, Deserialize)]
-struct Manifest {
-    #[serde(default)]
-    layers: Vec<Layer>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Layer {
-    #[serde(rename = "mediaType")]
-    media_type: String,
-    digest: String,
 }
 
 impl Elsewhere {
@@ -125,12 +108,10 @@ fn name_of(steps: &[&str]) -> Option<ModelName> {
 fn blob(manifest: &Path) -> Option<String> {
     let mut text = Vec::new();
     File::open(manifest).ok()?.take(MAX_MANIFEST_BYTES).read_to_end(&mut text).ok()?;
-    let manifest: Manifest = serde_json::from_slice(&text).ok()?;
-    let layer = manifest.layers.into_iter().find(|layer| layer.media_type == MODEL_LAYER)?;
+    let manifest: OllamaManifest = serde_json::from_slice(&text).ok()?;
     // Nothing but a digest becomes part of a path.
-    let digits = layer.digest.strip_prefix("sha256:")?;
-    let is_digest = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_digest.then(|| format!("sha256-{digits}"))
+    let digest: Sha256 = manifest.models().next()?.digest.parse().ok()?;
+    Some(format!("sha256-{digest}"))
 }
 
 #[cfg(test)]
@@ -178,7 +159,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             let layers = format!(
                 r#"{{"layers": [{{"mediaType": "application/vnd.ollama.image.license", "digest": "sha256:00"}},
-                {{"mediaType": "{MODEL_LAYER}", "digest": "{digest}"}}]}}"#
+                {{"mediaType": "application/vnd.ollama.image.model", "digest": "{digest}"}}]}}"#
             );
             fs::write(path, layers).unwrap();
         };

@@ -12,11 +12,13 @@ mod footprint;
 pub mod gguf;
 mod metadata;
 mod name;
+mod ollama;
 pub mod onnx;
 mod path;
 mod reference;
 pub mod safetensors;
 mod settings;
+mod sha256;
 #[cfg(test)]
 mod testing;
 
@@ -28,5 +30,7 @@ pub use elsewhere::Elsewhere;
 pub use footprint::{Footprint, FootprintParams, Share, footprint};
 pub use metadata::{Metadata, Task};
 pub use name::{ModelName, NameError};
+pub use ollama::{OllamaLayer, OllamaManifest};
 pub use path::RelativePath;
 pub use reference::{MAIN, Reference, ReferenceError};
+pub use sha256::{NoSha256, Sha256, from_hex};

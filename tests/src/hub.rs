@@ -29,6 +29,11 @@ pub use self::{
 
 /// The token that opens gated repositories.
 pub const TOKEN: &str = "hf_the_right_token";
+/// A token of somebody to whom they are not open.
+pub const STRANGERS_TOKEN: &str = "hf_a_strangers_token";
+
+/// A status, and what the hub says of it in `x-error-code`.
+type Refusal = (StatusCode, &'static str);
 
 /// A running hub, stopped when it is dropped.
 #[derive(Debug)]
@@ -135,15 +140,23 @@ impl Drop for Hub {
 }
 
 impl Inner {
-    /// The repository, unless it is not for whoever asks.
-    fn open(&self, name: &str, headers: &HeaderMap) -> Result<Repository, StatusCode> {
-        let repository = lock(&self.repositories).get(name).cloned().ok_or(StatusCode::NOT_FOUND)?;
+    /// The repository, unless it is not for whoever asks: then what the hub answers, which tells nobody who has no token
+    /// what is there.
+    fn open(&self, name: &str, headers: &HeaderMap) -> Result<Repository, Refusal> {
         let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = token.map(|token| token.strip_prefix("Bearer ").unwrap_or_default());
+        if token.is_some_and(|token| ![TOKEN, STRANGERS_TOKEN].contains(&token)) {
+            return Err((StatusCode::UNAUTHORIZED, ""));
+        }
+        let Some(repository) = lock(&self.repositories).get(name).cloned() else {
+            let status = if token.is_some() { StatusCode::NOT_FOUND } else { StatusCode::UNAUTHORIZED };
+            return Err((status, "RepoNotFound"));
+        };
         match token {
             _ if !repository.is_gated => Ok(repository),
-            None => Err(StatusCode::UNAUTHORIZED),
-            Some(token) if token == format!("Bearer {TOKEN}") => Ok(repository),
-            Some(_) => Err(StatusCode::FORBIDDEN),
+            None => Err((StatusCode::UNAUTHORIZED, "GatedRepo")),
+            Some(TOKEN) => Ok(repository),
+            Some(_) => Err((StatusCode::FORBIDDEN, "GatedRepo")),
         }
     }
 
@@ -174,7 +187,7 @@ async fn describe(
     let name = format!("{owner}/{name}");
     match hub.open(&name, request.headers()) {
         Ok(repository) => axum::Json(repository.description(&name)).into_response(),
-        Err(status) => status.into_response(),
+        Err(refusal) => refused(refusal),
     }
 }
 
@@ -189,7 +202,7 @@ async fn resolve(
     }
     let repository = match hub.open(&format!("{owner}/{name}"), request.headers()) {
         Ok(repository) => repository,
-        Err(status) => return status.into_response(),
+        Err(refusal) => return refused(refusal),
     };
     let Some(file) = repository.file(&path) else { return StatusCode::NOT_FOUND.into_response() };
     if repository.is_large(file) {
@@ -197,7 +210,7 @@ async fn resolve(
         let to = format!("/cdn/{owner}/{name}/{path}?link={link}");
         return (StatusCode::FOUND, [(header::LOCATION, to)]).into_response();
     }
-    content(&hub, &path, file, request.headers())
+    content(&hub, &repository.tag(&path), file, request.headers())
 }
 
 async fn fetch(
@@ -212,9 +225,9 @@ async fn fetch(
     if !lock(&hub.faults).holds(&query) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    let file = lock(&hub.repositories).get(&format!("{owner}/{name}")).and_then(|it| it.file(&path).cloned());
-    match file {
-        Some(file) => content(&hub, &path, &file, request.headers()),
+    let repository = lock(&hub.repositories).get(&format!("{owner}/{name}")).cloned();
+    match repository.as_ref().and_then(|it| Some((it.tag(&path), it.file(&path)?))) {
+        Some((tag, file)) => content(&hub, &tag, file, request.headers()),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
@@ -229,7 +242,9 @@ async fn manifest(
     }
     match hub.open(&format!("{owner}/{name}:{tag}"), request.headers()) {
         Ok(repository) => axum::Json(repository.manifest()).into_response(),
-        Err(status) => status.into_response(),
+        // A registry says so.
+        Err((_, "RepoNotFound")) => StatusCode::NOT_FOUND.into_response(),
+        Err(refusal) => refused(refusal),
     }
 }
 
@@ -246,6 +261,10 @@ async fn blob(
         Some(file) => content(&hub, &name, &file, request.headers()),
         None => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+fn refused((status, code): Refusal) -> Response {
+    (status, [("x-error-code", code)]).into_response()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -3,7 +3,7 @@
 use impetus_models::RelativePath;
 use reqwest::{Response, StatusCode, Url, header};
 
-use super::{Listing, RemoteFile};
+use super::{Listing, RemoteFile, Version};
 use crate::{
     digest::Digest,
     error::FetchError,
@@ -32,20 +32,31 @@ pub(super) async fn list(web: &Web, text: &str) -> Result<Listing, FetchError> {
         url: what.clone(),
         why: "it does not say how long the file is".into(),
     })?;
-    let tag = answer.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok()).unwrap_or_default();
-    let notes = if digest.is_some() {
-        Vec::new()
-    } else {
-        vec![
-            "nobody says what its content has to be; add #sha256=… to the address to have it checked"
-                .to_owned(),
-        ]
+    let version = Version::of(answer.headers());
+    let mut notes = Vec::new();
+    if digest.is_none() {
+        notes.push("add #sha256=… to the address to have the content checked".to_owned());
+        if version.is_none() {
+            notes.push(
+                "the server does not say when it changes: after a stop it comes from its beginning"
+                    .to_owned(),
+            );
+        }
+    }
+    let identity = match (&digest, &version) {
+        (Some(digest), _) => digest.to_string(),
+        (None, Some(version)) => format!("{what} {} {bytes}", version.as_str()),
+        // What came before may have been of another state of the file.
+        (None, None) => format!("{what} {bytes} {:032x}", rand::random::<u128>()),
     };
+    let tag = answer.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok()).unwrap_or_default();
+    let revision = tag.trim_matches('"').to_owned();
+    let version = version.filter(|_| digest.is_none());
     Ok(Listing {
         name: path.name().to_owned(),
-        revision: tag.trim_matches('"').to_owned(),
+        revision,
         variant: None,
-        files: vec![RemoteFile { identity: format!("{what} {tag} {bytes}"), path, bytes, digest, ask }],
+        files: vec![RemoteFile { path, bytes, digest, identity, version, ask }],
         notes,
         what,
     })

@@ -1,6 +1,6 @@
 //! A repository of the Hugging Face hub, or of a mirror of it: <https://huggingface.co/docs/hub/api>.
 
-use impetus_models::RelativePath;
+use impetus_models::{NoSha256, RelativePath};
 use serde::Deserialize;
 
 use super::{Listing, Remote, RemoteFile};
@@ -12,6 +12,8 @@ use crate::{
 
 /// More files than any repository of one model has.
 const MAX_FILES: usize = 20_000;
+/// The longest name of a commit, in bytes: that of git with SHA-256.
+const MAX_COMMIT_BYTES: usize = 64;
 
 #[derive(Debug, Deserialize)]
 struct Repository {
@@ -37,6 +39,17 @@ struct Lfs {
     size: u64,
 }
 
+impl Sibling {
+    /// What its content is, where the server says so. An error: its SHA-256 is none.
+    fn digest(&self) -> Result<Option<Digest>, NoSha256> {
+        match (&self.lfs, &self.blob_id) {
+            (Some(lfs), _) => Digest::sha256(&lfs.sha256).map(Some).ok_or(NoSha256),
+            // Mirrors call contents otherwise.
+            (None, blob) => Ok(blob.as_deref().and_then(Digest::git_blob)),
+        }
+    }
+}
+
 pub(super) async fn list(
     web: &Web,
     hub: &Remote,
@@ -57,25 +70,24 @@ pub(super) async fn list(
     let answer = web.text(&ask).await?;
     let garbled = |why: String| FetchError::Garbled { url: bare(&ask.url), why };
     let found: Repository = serde_json::from_slice(&answer).map_err(|error| garbled(error.to_string()))?;
-    let is_commit = !found.sha.is_empty() && found.sha.chars().all(|c| c.is_ascii_alphanumeric());
+    let is_commit = (1..=MAX_COMMIT_BYTES).contains(&found.sha.len())
+        && found.sha.chars().all(|c| c.is_ascii_alphanumeric());
     if !is_commit || found.siblings.len() > MAX_FILES {
         return Err(garbled("it has no commit, or too many files".into()));
     }
-    let files = found.siblings.iter().filter_map(|sibling| {
-        let path = RelativePath::new(&sibling.rfilename)?;
+    let mut files = Vec::new();
+    for sibling in &found.siblings {
+        let Some(path) = RelativePath::new(&sibling.rfilename) else { continue };
+        let Some(bytes) = sibling.lfs.as_ref().map(|lfs| lfs.size).or(sibling.size) else { continue };
+        let unread = |error: NoSha256| garbled(format!("what it says of {path} cannot be read: {error}"));
+        let digest = sibling.digest().map_err(unread)?;
         let ask = hub.ask([repository, "resolve", &found.sha, path.as_str()], &format!("{path} of {what}"));
-        let digest = match (&sibling.lfs, &sibling.blob_id) {
-            (Some(lfs), _) => Digest::sha256(&lfs.sha256),
-            (None, Some(blob)) => Digest::git_blob(blob),
-            (None, None) => None,
-        };
-        let bytes = sibling.lfs.as_ref().map(|lfs| lfs.size).or(sibling.size)?;
         let identity = digest.map_or_else(|| format!("{} {path}", found.sha), |digest| digest.to_string());
-        Some(RemoteFile { path, bytes, digest, identity, ask })
-    });
+        files.push(RemoteFile { path, bytes, digest, identity, version: None, ask });
+    }
     Ok(Listing {
         name: repository.rsplit('/').next().unwrap_or(repository).to_owned(),
-        files: files.collect(),
+        files,
         revision: found.sha.clone(),
         what,
         variant,

@@ -1,8 +1,6 @@
-//! A name of Ollama's library: a manifest of a registry as the Open Container Initiative specifies it
-//! (<https://github.com/opencontainers/distribution-spec>), one of whose layers is a GGUF file.
+//! A name of Ollama's library: a manifest of its registry, one of whose layers is a GGUF file.
 
-use impetus_models::RelativePath;
-use serde::Deserialize;
+use impetus_models::{OllamaLayer, OllamaManifest, RelativePath};
 
 use super::{Listing, Remote, RemoteFile};
 use crate::{
@@ -12,28 +10,8 @@ use crate::{
 };
 
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-const MODEL: &str = "application/vnd.ollama.image.model";
-const ADAPTER: &str = "application/vnd.ollama.image.adapter";
 /// Layers with what the model's file says itself.
-const OWN: [&str; 3] = [
-    "application/vnd.ollama.image.template",
-    "application/vnd.ollama.image.params",
-    "application/vnd.ollama.image.system",
-];
-
-#[derive(Debug, Deserialize)]
-struct Manifest {
-    #[serde(default)]
-    layers: Vec<Layer>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Layer {
-    #[serde(rename = "mediaType")]
-    media_type: String,
-    digest: String,
-    size: u64,
-}
+const OWN: [&str; 3] = ["template", "params", "system"];
 
 pub(super) async fn list(
     web: &Web,
@@ -48,13 +26,14 @@ pub(super) async fn list(
     let ask = Ask { accept: Some(MANIFEST), ..ask };
     let answer = web.text(&ask).await?;
     let garbled = |why: String| FetchError::Garbled { url: bare(&ask.url), why };
-    let manifest: Manifest = serde_json::from_slice(&answer).map_err(|error| garbled(error.to_string()))?;
-    let has = |media: &str| manifest.layers.iter().any(|layer| layer.media_type == media);
+    let manifest: OllamaManifest =
+        serde_json::from_slice(&answer).map_err(|error| garbled(error.to_string()))?;
+    let has = |kind: &str| manifest.of_kind(kind).next().is_some();
     let nothing = |why: &str| FetchError::Nothing { what: what.clone(), why: why.into() };
-    if has(ADAPTER) {
+    if has("adapter") {
         return Err(nothing("it is an adapter, which needs a model to be merged into"));
     }
-    let models: Vec<&Layer> = manifest.layers.iter().filter(|layer| layer.media_type == MODEL).collect();
+    let models: Vec<&OllamaLayer> = manifest.models().collect();
     let [model] = models.as_slice() else {
         return Err(nothing(if models.is_empty() {
             "no layer of it is a model"
@@ -68,11 +47,12 @@ pub(super) async fn list(
     let file = RemoteFile {
         ask: registry.ask(["v2", namespace, name, "blobs", &digest.to_string()], &what),
         identity: digest.to_string(),
+        version: None,
         bytes: model.size,
         digest: Some(digest),
         path,
     };
-    let is_ollamas = OWN.iter().any(|media| has(media));
+    let is_ollamas = OWN.iter().any(|kind| has(kind));
     let note = "Ollama's template and parameters of it are not used: the model's file has its own";
     Ok(Listing {
         name: format!("{name}:{tag}"),

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use impetus_models::RelativePath;
+use impetus_models::{RelativePath, Sha256};
 use serde::{Deserialize, Serialize};
 
 use crate::error::FetchError;
@@ -48,9 +48,15 @@ impl Done {
         Ok(Self { file, entries: entries.map(|entry| (entry.path.clone(), entry)).collect() })
     }
 
-    pub(super) fn find(&self, path: &RelativePath, bytes: u64, identity: &str) -> Option<[u8; 32]> {
+    /// Removes the list.
+    pub(super) fn forget(staging: &Path) {
+        // One that stays names files that are not there.
+        let _ = fs::remove_file(staging.join(FILE));
+    }
+
+    pub(super) fn find(&self, path: &RelativePath, bytes: u64, identity: &str) -> Option<Sha256> {
         let entry = self.entries.get(path.as_str())?;
-        (entry.bytes == bytes && entry.identity == identity).then_some(entry.sha256)
+        (entry.bytes == bytes && entry.identity == identity).then_some(Sha256(entry.sha256))
     }
 
     pub(super) fn add(
@@ -58,9 +64,9 @@ impl Done {
         path: &RelativePath,
         bytes: u64,
         identity: &str,
-        sha256: [u8; 32],
+        sha256: Sha256,
     ) -> io::Result<()> {
-        let entry = Entry { path: path.to_string(), bytes, identity: identity.to_owned(), sha256 };
+        let entry = Entry { path: path.to_string(), bytes, identity: identity.to_owned(), sha256: sha256.0 };
         let mut line = serde_json::to_vec(&entry)?;
         line.push(b'\n');
         self.file.write_all(&line)?;
@@ -97,16 +103,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = RelativePath::new("a/b.gguf").unwrap();
         let mut done = Done::load(dir.path()).unwrap();
-        done.add(&path, 3, "x", [7; 32]).unwrap();
-        assert_eq!(done.find(&path, 3, "x"), Some([7; 32]));
+        done.add(&path, 3, "x", Sha256([7; 32])).unwrap();
+        assert_eq!(done.find(&path, 3, "x"), Some(Sha256([7; 32])));
         let mut file = OpenOptions::new().append(true).open(dir.path().join(FILE)).unwrap();
         file.write_all(b"{\"path\": \"torn").unwrap();
         let mut done = Done::load(dir.path()).unwrap();
-        assert_eq!(done.find(&path, 3, "x"), Some([7; 32]));
+        assert_eq!(done.find(&path, 3, "x"), Some(Sha256([7; 32])));
         assert_eq!(done.find(&path, 4, "x"), None);
         assert_eq!(done.find(&path, 3, "y"), None);
-        done.add(&path, 4, "y", [8; 32]).unwrap();
-        assert_eq!(Done::load(dir.path()).unwrap().find(&path, 4, "y"), Some([8; 32]));
+        done.add(&path, 4, "y", Sha256([8; 32])).unwrap();
+        assert_eq!(Done::load(dir.path()).unwrap().find(&path, 4, "y"), Some(Sha256([8; 32])));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -21,6 +21,8 @@ use crate::{digest::hex, source::RemoteFile};
 
 /// Number and checksum, each four bytes, the least significant first.
 const RECORD_BYTES: usize = 8;
+/// What the length of a file is counted in that it takes on the disk, in bytes (`stat(2)`).
+const BLOCK_BYTES: u64 = 512;
 /// The most that is read of a map, in bytes: that of a file of 8 TiB in chunks of a mebibyte.
 const MAX_MAP_BYTES: u64 = 64 << 20;
 
@@ -42,9 +44,16 @@ struct Map {
     chunks: BTreeMap<u64, u32>,
 }
 
-/// The name of the part file for this content at this path.
-pub(super) fn name(path: &RelativePath, identity: &str) -> String {
-    format!("{}.part", hex(&Sha256::digest(format!("{path}\0{identity}"))))
+/// The part file for this content at this path. It lies where the file will be: kernels whose landlock is the first one
+/// let nobody rename out of a folder. Its name is hidden, as that of no file of a model is.
+pub(super) fn path(path: &RelativePath, identity: &str) -> PathBuf {
+    let name = format!(".{}.part", hex(&Sha256::digest(format!("{path}\0{identity}"))));
+    Path::new(path.folder()).join(name)
+}
+
+/// Where it is noted what is there of a part file.
+pub(super) fn map_path(path: &Path) -> PathBuf {
+    path.with_extension("map")
 }
 
 impl Part {
@@ -60,9 +69,19 @@ impl Part {
         Ok(if path.exists() { lengths.sum() } else { 0 })
     }
 
+    /// Bytes of the disk that are the file's already, whether they have come or not.
+    pub(super) fn taken(path: &Path, file: &RemoteFile) -> u64 {
+        // What is not there takes nothing.
+        let taken = fs::metadata(path).map_or(0, |metadata| metadata.blocks().saturating_mul(BLOCK_BYTES));
+        taken.min(file.bytes)
+    }
+
     /// Goes on with what is there of it, all of which is read, or begins. The whole room is taken at once where the disk
     /// can do that.
     pub(super) fn open(path: &Path, of: &RemoteFile, chunk_bytes: u64) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let has_all = file.metadata()?.len() == of.bytes;
         allocate(&file, of.bytes)?;
@@ -153,12 +172,9 @@ impl Part {
             .collect()
     }
 
-    /// Puts the file, which is whole and right, into its place.
+    /// Puts the file, which is whole and right, into its place in the same folder.
     pub(super) fn finish(&self, target: &Path) -> io::Result<()> {
         self.file.sync_all()?;
-        if let Some(folder) = target.parent() {
-            fs::create_dir_all(folder)?;
-        }
         fs::rename(&self.path, target)?;
         fs::remove_file(map_path(&self.path))
     }
@@ -205,10 +221,6 @@ fn head(file: &RemoteFile, chunk_bytes: u64) -> String {
     format!("impetus 1 {} {chunk_bytes} {identity}\n", file.bytes)
 }
 
-fn map_path(path: &Path) -> PathBuf {
-    path.with_extension("map")
-}
-
 /// What is noted; none where the map is one of something else. What a stop has torn off its end does not count.
 fn read_map(map: impl Read, head: &str) -> io::Result<Option<BTreeMap<u64, u32>>> {
     let mut text = Vec::new();
@@ -251,6 +263,7 @@ mod tests {
             bytes,
             digest: None,
             identity: identity.into(),
+            version: None,
             ask: Ask::new("https://h.example/".parse().unwrap(), "m"),
         }
     }
@@ -268,9 +281,48 @@ mod tests {
         let part = Part::open(&path, &file, 4).unwrap();
         assert_eq!((part.missing(), part.present_bytes()), (vec![1], 6));
         part.put(1, b"efgh").unwrap();
-        part.finish(&dir.path().join("folder/m.gguf")).unwrap();
-        assert_eq!(fs::read(dir.path().join("folder/m.gguf")).unwrap(), b"abcdefghij");
+        part.finish(&dir.path().join("m.gguf")).unwrap();
+        assert_eq!(fs::read(dir.path().join("m.gguf")).unwrap(), b"abcdefghij");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn room_that_a_part_has_taken_is_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, file) = (dir.path().join("x.part"), remote(1 << 20, "a"));
+        assert_eq!(Part::taken(&path, &file), 0);
+        let part = Part::open(&path, &file, 1 << 10).unwrap();
+        part.put(0, &[1; 1 << 10]).unwrap();
+        // All of it, unless this filesystem cannot take it at once.
+        #[cfg(target_os = "linux")]
+        if fcntl::fallocate(&part.file, fcntl::FallocateFlags::empty(), 0, 1).is_ok() {
+            assert_eq!(Part::taken(&path, &file), 1 << 20);
+        }
+        assert!(Part::taken(&path, &file) >= 1 << 10);
+        assert_eq!(Part::taken(&path, &remote(3, "a")), 3);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_gets_into_its_place_on_kernels_with_the_first_landlock() {
+        use landlock::{
+            ABI, Access, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let confined = || {
+            let all = AccessFs::from_all(ABI::V1);
+            let rules = Ruleset::default().handle_access(all).unwrap().create().unwrap();
+            let own = PathBeneath::new(PathFd::new(dir.path()).unwrap(), all);
+            rules.add_rule(own).unwrap().restrict_self().unwrap();
+            let file = RemoteFile { path: RelativePath::new("a/b/m.gguf").unwrap(), ..remote(4, "a") };
+            let part = Part::open(&dir.path().join(path(&file.path, "a")), &file, 4).unwrap();
+            part.put(0, b"abcd").unwrap();
+            part.finish(&dir.path().join(file.path.to_path())).unwrap();
+        };
+        // There is no way back for the thread.
+        std::thread::scope(|scope| scope.spawn(confined).join().unwrap());
+        assert_eq!(fs::read(dir.path().join("a/b/m.gguf")).unwrap(), b"abcd");
+        assert_eq!(fs::read_dir(dir.path().join("a/b")).unwrap().count(), 1);
     }
 
     #[test]

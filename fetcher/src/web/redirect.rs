@@ -1,11 +1,13 @@
 //! How far a server may lead somewhere else.
 
-use std::net::IpAddr;
+use std::sync::Arc;
 
 use reqwest::{
     Url,
     redirect::{Attempt, Policy},
 };
+
+use super::reach::{Reach, is_private};
 
 /// Redirections of one request.
 const MAX: usize = 8;
@@ -23,17 +25,18 @@ enum Astray {
 }
 
 /// Follows a few redirections, none from an encrypted connection to a plain one and none into a private network that the
-/// first server is not in itself. The client sends no token to another host.
-pub(super) fn policy() -> Policy {
-    Policy::custom(|attempt: Attempt| match check(attempt.previous(), attempt.url()) {
+/// first server is not in itself; where names lead is looked at when they are resolved. The client sends no token to
+/// another host.
+pub(super) fn policy(reach: Arc<Reach>) -> Policy {
+    Policy::custom(move |attempt: Attempt| match check(attempt.previous(), attempt.url(), &reach) {
         Ok(()) => attempt.follow(),
         Err(astray) => attempt.error(astray),
     })
 }
 
-fn check(previous: &[Url], next: &Url) -> Result<(), Astray> {
+fn check(previous: &[Url], next: &Url, reach: &Reach) -> Result<(), Astray> {
     let host = || next.host_str().unwrap_or_default().to_owned();
-    let (Some(first), Some(last)) = (previous.first(), previous.last()) else { return Ok(()) };
+    let Some(last) = previous.last() else { return Ok(()) };
     if previous.len() > MAX {
         return Err(Astray::TooMany);
     }
@@ -42,38 +45,24 @@ fn check(previous: &[Url], next: &Url) -> Result<(), Astray> {
         "http" | "https" => {}
         _ => return Err(Astray::Scheme(host())),
     }
-    if is_private(next) && !is_private(first) {
+    if is_private(next) && !reach.is_inside() {
         return Err(Astray::Private(host()));
     }
     Ok(())
 }
 
-fn is_private(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    match host.parse() {
-        Ok(IpAddr::V4(ip)) => {
-            let [a, b, ..] = ip.octets();
-            let is_shared = a == 100 && (64..128).contains(&b);
-            ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || is_shared
-        }
-        Ok(IpAddr::V6(ip)) => match ip.to_ipv4_mapped() {
-            Some(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified(),
-            None => {
-                ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local()
-            }
-        },
-        Err(_) => ["localhost", "local"].contains(&host.rsplit('.').next().unwrap_or_default()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     #[test]
     fn servers_lead_nowhere_private() {
         let check = |from: &str, to: &str, is_fine: bool| {
-            let got = check(&[from.parse().unwrap()], &to.parse().unwrap());
+            let from: Url = from.parse().unwrap();
+            let reach = Reach::new(Some(&from), "");
+            let got = check(slice::from_ref(&from), &to.parse().unwrap(), &reach);
             assert_eq!(got.is_ok(), is_fine, "{from} → {to}: {got:?}");
         };
         check("https://huggingface.co/a", "https://cdn.example.org/b", true);
@@ -89,17 +78,22 @@ mod tests {
             "100.64.0.1",
             "0.0.0.0",
             "localhost",
+            "localhost.",
+            "LOCALHOST",
+            "a.localhost",
             "printer.local",
             "[::1]",
             "[fd00::1]",
             "[fe80::1]",
             "[::ffff:10.0.0.1]",
+            "[::ffff:100.64.0.1]",
             "2130706433",
         ] {
             check("https://huggingface.co/a", &format!("https://{private}/b"), false);
         }
         check("https://huggingface.co/a", "ftp://example.org/b", false);
         let long = vec!["https://a.example/".parse().unwrap(); 9];
-        assert!(super::check(&long, &"https://b.example/".parse().unwrap()).is_err());
+        let reach = Reach::new(None, "");
+        assert!(super::check(&long, &"https://b.example/".parse().unwrap(), &reach).is_err());
     }
 }

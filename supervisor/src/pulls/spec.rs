@@ -13,8 +13,8 @@ use crate::{
     control::Configured, fleet::FleetHandle, hubs::TokenFile, launch::Launcher, settings, witness::Witness,
 };
 
-/// The longest file of certificates that is read, in bytes.
-const MAX_CA_BYTES: u64 = 8 << 20;
+/// The longest file of certificates, in bytes: twice what all usual authorities take, and half of what a message may.
+const MAX_CA_BYTES: u64 = 512 << 10;
 
 /// Slots that a model can do with, where their number is up to the room there is.
 const LEAST_SLOTS: u32 = 1;
@@ -79,6 +79,26 @@ impl FetchSettings {
 fn read(path: &std::path::Path) -> std::io::Result<String> {
     let mut text = String::new();
     let file = fs::File::open(path)?;
-    std::io::Read::read_to_string(&mut std::io::Read::take(file, MAX_CA_BYTES), &mut text)?;
+    std::io::Read::read_to_string(&mut std::io::Read::take(file, MAX_CA_BYTES + 1), &mut text)?;
+    if text.len() as u64 > MAX_CA_BYTES {
+        let why = format!("there are more than {MAX_CA_BYTES} bytes; keep those of your own authorities");
+        return Err(std::io::Error::other(why));
+    }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_are_read_whole_or_not_at_all() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let check = |bytes: u64, is_fine: bool| {
+            file.as_file().set_len(bytes).unwrap();
+            assert_eq!(read(file.path()).ok().map(|text| text.len() as u64), is_fine.then_some(bytes));
+        };
+        check(MAX_CA_BYTES, true);
+        check(MAX_CA_BYTES + 1, false);
+    }
 }

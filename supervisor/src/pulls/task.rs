@@ -1,12 +1,18 @@
 //! One pull from its beginning to its end.
 
-use std::{path::Path, time::Duration};
+use std::{
+    fs,
+    io::{self, Read},
+    path::Path,
+    time::Duration,
+};
 
-use impetus_models::ModelName;
+use impetus_models::{ModelName, RelativePath};
 use impetus_proto::{
     Code, Error,
     fetch::{Fetched, File, Plan},
 };
+use sha1::{Digest as _, Sha1};
 use tokio::{
     sync::{mpsc, watch},
     time::sleep,
@@ -27,6 +33,9 @@ const MAX_DEATHS: u32 = 8;
 /// The delay after the first of them; each further one doubles, up to the longest.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
+
+/// What is read of a file at once, in bytes.
+const BLOCK_BYTES: usize = 1 << 16;
 
 /// How a pull ended.
 enum End {
@@ -182,8 +191,12 @@ impl Pulls {
             found => found.map(Some),
         })
         .await?;
-        if let Some(kept) = kept.filter(|kept| kept.damage.is_none() && is_same(kept, &plan.files)) {
-            return Ok(Some(kept));
+        if let Some(kept) = kept.filter(|kept| kept.damage.is_none()) {
+            let (own, planned) = (kept.clone(), plan.clone());
+            let folder = self.0.store.root().join(name.as_str());
+            if blocking(move || Ok(is_same(&own, &planned, &folder))).await? {
+                return Ok(Some(kept));
+            }
         }
         self.check_name(&name, &shown(&row.reference)).await?;
         Ok(None)
@@ -232,20 +245,73 @@ fn name_of(row: &PullRow, plan: &Plan) -> Result<ModelName, Error> {
     ModelName::new(name).map_err(|error| Error::invalid("name", error.to_string()))
 }
 
-/// Whether these are the files that a server has, as far as it tells their content.
-fn is_same(kept: &Kept, files: &[File]) -> bool {
-    kept.files.len() == files.len()
-        && files.iter().all(|file| {
+/// Whether the files in `folder` are those that a server has: by digests, or else by what it had when they came. Reads
+/// those of which it tells git's digest.
+fn is_same(kept: &Kept, plan: &Plan, folder: &Path) -> bool {
+    let is_revision = !plan.revision.is_empty() && kept.revision == plan.revision;
+    let git = |file: &File| plan.git.iter().find(|git| git.path == file.path);
+    let is_content = |own: &KeptFile, file: &File| match (&*file.sha256, git(file)) {
+        ("", None) => is_revision,
+        ("", Some(git)) => {
+            is_revision || git_sha1(&folder.join(&own.path)).is_ok_and(|sha1| sha1 == git.sha1)
+        }
+        (sha256, _) => own.sha256.is_some_and(|digest| digest.to_string() == sha256),
+    };
+    kept.files.len() == plan.files.len()
+        && plan.files.iter().all(|file| {
             let own = kept.files.iter().find(|own| own.path == Path::new(&file.path));
-            let is_content = |own: &KeptFile| {
-                file.sha256.is_empty() || own.sha256.is_some_and(|digest| digest.to_string() == file.sha256)
-            };
-            own.is_some_and(|own| own.bytes == file.bytes && is_content(own))
+            own.is_some_and(|own| own.bytes == file.bytes && is_content(own, file))
         })
 }
 
+/// What git calls the content of a file.
+fn git_sha1(path: &Path) -> io::Result<String> {
+    let mut file = fs::File::open(path)?;
+    let mut hash = Sha1::new_with_prefix(format!("blob {}\0", file.metadata()?.len()));
+    let mut block = vec![0; BLOCK_BYTES];
+    loop {
+        match file.read(&mut block)? {
+            0 => {
+                let digits: Vec<String> = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+                return Ok(digits.concat());
+            }
+            read => hash.update(block.get(..read).unwrap_or_default()),
+        }
+    }
+}
+
+/// What the fetcher says is believed no further than what a server says.
 fn kept_file(file: File) -> Result<KeptFile, Error> {
-    let digest: Result<Digest, _> = file.sha256.parse();
+    let File { path, bytes, sha256 } = file;
+    let outside = || Error::internal("the fetcher told a file outside of the model's folder");
+    let path = RelativePath::new(&path).ok_or_else(outside)?;
+    let digest: Result<Digest, _> = sha256.parse();
     let sha256 = digest.map_err(|_| Error::internal("the fetcher told no digest of a file"))?;
-    Ok(KeptFile { path: file.path.into(), bytes: file.bytes, sha256: Some(sha256), modified_ns: 0 })
+    Ok(KeptFile { path: path.to_path(), bytes, sha256: Some(sha256), modified_ns: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_file_outside_of_the_folder_is_believed() {
+        let check = |path: &str, is_fine: bool| {
+            let file = File { path: path.into(), sha256: "ab".repeat(32), ..File::default() };
+            assert_eq!(kept_file(file).is_ok(), is_fine, "{path:?}");
+        };
+        check("model.gguf", true);
+        check("onnx/model.onnx", true);
+        check("../hub-tokens.json", false);
+        check("/etc/passwd", false);
+        check("", false);
+    }
+
+    #[test]
+    fn git_names_a_content() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "hello\n").unwrap();
+        // As `git hash-object` says.
+        assert_eq!(git_sha1(file.path()).unwrap(), "ce013625030ba8dba906f756967f9e9ca394464a");
+    }
 }

@@ -23,14 +23,14 @@ struct Going {
 }
 
 /// Answers a request for a content.
-pub(super) fn content(hub: &Arc<Inner>, path: &str, file: &Bytes, headers: &HeaderMap) -> Response {
+pub(super) fn content(hub: &Arc<Inner>, tag: &str, file: &Bytes, headers: &HeaderMap) -> Response {
     let total = file.len();
-    let (asked, cut, flip, without_ranges) = {
+    let (asked, cut, flip, without_ranges, without_tags) = {
         let mut faults = lock(&hub.faults);
         let asked = headers.get(header::RANGE).and_then(|range| range_of(range.to_str().ok()?, total));
         let asked = asked.filter(|_| !faults.without_ranges);
         let (from, to) = asked.unwrap_or((0, total));
-        (asked, faults.cut(), faults.flip(from as u64, to as u64), faults.without_ranges)
+        (asked, faults.cut(), faults.flip(from as u64, to as u64), faults.without_ranges, faults.without_tags)
     };
     let (from, to) = asked.unwrap_or((0, total));
     let mut part = file.slice(from..to);
@@ -43,9 +43,11 @@ pub(super) fn content(hub: &Arc<Inner>, path: &str, file: &Bytes, headers: &Head
     }
     let length = part.len();
     let body = Body::from_stream(stream::try_unfold(Going { hub: hub.clone(), rest: part, cut }, next));
-    let mut answer =
-        ([(header::CONTENT_LENGTH, length.to_string()), (header::ETAG, format!("\"{path}-{total}\""))], body)
-            .into_response();
+    let mut answer = ([(header::CONTENT_LENGTH, length.to_string())], body).into_response();
+    if !without_tags {
+        let tag = format!("\"{tag}-{total}\"").parse().expect("it is ASCII");
+        answer.headers_mut().insert(header::ETAG, tag);
+    }
     if asked.is_some() {
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
         let range = format!("bytes {from}-{}/{total}", to.saturating_sub(1));

@@ -20,6 +20,8 @@ pub struct Faults {
     pub flip: Option<(u32, u64)>,
     /// Files come as a whole, whatever part was asked for.
     pub without_ranges: bool,
+    /// Nothing tells one state of a file from another.
+    pub without_tags: bool,
     /// Requests after which a link that was given no longer holds.
     pub link_uses: Option<u32>,
     /// What became of links so far.

@@ -57,6 +57,18 @@ impl Repository {
         self
     }
 
+    /// Says of a file's content what nobody can read.
+    #[must_use]
+    pub fn mumbling_about(mut self, path: &str) -> Self {
+        self.lies.insert(path.into(), "sha-256".into());
+        self
+    }
+
+    /// What tells this state of a file from another.
+    pub(super) fn tag(&self, path: &str) -> String {
+        format!("{path}-{}", self.revision)
+    }
+
     pub(super) fn file(&self, path: &str) -> Option<&Bytes> {
         self.files.get(path)
     }

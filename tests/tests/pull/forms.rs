@@ -48,6 +48,10 @@ async fn a_plan_says_what_would_be_fetched_and_why_and_fetches_nothing() {
     let planned = server.pull(&["owner/tiny", "--dry-run"]).await.out;
     assert!(planned.contains("of 3 the nearest to the usual one, Q4_K_M: Q4_K_M takes about"), "{planned}");
     assert!(planned.contains("tiny-Q4_K_M.gguf"), "{planned}");
+    for variant in ["gguf", "latest"] {
+        let told = server.pull(&[&format!("owner/tiny:{variant}"), "--dry-run"]).await.out;
+        assert!(told.contains("of 3 the nearest to the usual one, Q4_K_M"), "{variant}: {told}");
+    }
     let json = server.pull(&["owner/tiny:f16", "--dry-run", "--json"]).await.json();
     assert_eq!((&json["event"], &json["quantization"]), (&"plan".into(), &"F16".into()));
     assert!(server.stored().await.is_empty() && !server.has_staged());
@@ -115,10 +119,15 @@ async fn gated_models_need_the_token_that_was_kept() {
     hub.put("owner/tiny", tiny().gated());
     let server = setup(&hub).start().await;
     let refused = server.pull_in_vain(&["owner/tiny"]).await;
-    assert!(refused.contains("is gated or private") && refused.contains("supervisorctl login"), "{refused}");
+    let said = "tiny is gated or private";
+    assert!(refused.contains(said) && refused.contains("supervisorctl login"), "{refused}");
     let url = hub.url();
-    server.login(&url, "hf_a_wrong_token").await;
-    assert!(server.pull_in_vain(&["owner/tiny"]).await.contains("is gated or private"));
+    for token in ["hf_a_wrong_token", impetus_tests::hub::STRANGERS_TOKEN] {
+        server.login(&url, token).await;
+        let refused = server.pull_in_vain(&["owner/tiny"]).await;
+        assert!(refused.contains(said), "{token}: {refused}");
+    }
+    assert!(server.pull_in_vain(&["owner/none"]).await.contains("owner/none is not there, or is private"));
     server.login(&url, impetus_tests::hub::TOKEN).await;
     server.pull(&["owner/tiny"]).await;
     // The hub's token is the hub's alone.
@@ -127,6 +136,16 @@ async fn gated_models_need_the_token_that_was_kept() {
     let log = server.output();
     assert!(!log.contains(impetus_tests::hub::TOKEN), "{log}");
     assert!(server.ctl(&["logout", "--hub", &url]).await.out.contains("is gone"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_found_by_its_name() {
+    let hub = Hub::start().await;
+    hub.put("owner/tiny", tiny());
+    let named = format!("pull.hub='http://localhost:{}'", hub.address.port());
+    let server = setup(&hub).set(&named).start().await;
+    server.pull(&["owner/tiny"]).await;
+    assert!(server.counts("tiny-Q8_0").await.contains(COUNTED));
 }
 
 impl Server {

@@ -75,6 +75,27 @@ async fn a_fetcher_that_is_killed_at_any_byte_is_gone_on_with() {
     assert!(!server.has_staged());
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn all_of_a_fetcher_is_confined() {
+    let hub = Hub::start().await;
+    hub.put("owner/tiny", tiny());
+    let server = setup(&hub).start().await;
+    hub.allow(Some(3_000_000));
+    server.pull(&["owner/tiny", "--detach"]).await;
+    hub.until_served(3_000_000).await;
+    let threads = fs::read_dir(format!("/proc/{}/task", server.fetcher().await)).unwrap().flatten();
+    let filtered: Vec<bool> = threads
+        .filter_map(|thread| fs::read_to_string(thread.path().join("status")).ok())
+        .map(|status| status.contains("Seccomp:\t2"))
+        .collect();
+    // The first one, the one that listens to the supervisor, and those that fetch.
+    assert!(filtered.len() > 3 && filtered.iter().all(|is_filtered| *is_filtered), "{filtered:?}");
+    let log = server.ctl(&["logs", "fetcher"]).await.out;
+    assert!(!log.contains("not confined"), "{log}");
+    server.ctl(&["pull", "--cancel", "owner/tiny", "--discard"]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_detached_pull_outlives_its_server() {
     let hub = Hub::start().await;

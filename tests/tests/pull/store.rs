@@ -65,6 +65,25 @@ async fn a_later_revision_takes_the_place_of_the_one_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_small_file_that_changed_is_noticed_and_one_that_is_not_the_models_is_not() {
+    let hub = Hub::start().await;
+    let folder = || Repository::default().with_folder(&bundled("impetus-tiny-safetensors"));
+    hub.put("owner/folder", folder());
+    let server = setup(&hub).start().await;
+    server.pull(&["owner/folder"]).await;
+    let file = server.path("state/store/folder/config.json");
+    let later = fs::read_to_string(&file).unwrap().replacen('\n', " ", 1);
+    hub.put("owner/folder", folder().with("config.json", later.clone()).revised());
+    server.pull(&["owner/folder"]).await;
+    assert_eq!(fs::read_to_string(&file).unwrap(), later);
+    let before = hub.served();
+    let described = folder().with("config.json", later).with("README.md", "what is new").revised().revised();
+    hub.put("owner/folder", described);
+    server.pull(&["owner/folder"]).await;
+    assert_eq!(hub.served(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn damage_is_found_and_room_is_shared() {
     let hub = Hub::start().await;
     hub.put("owner/tiny", tiny());
