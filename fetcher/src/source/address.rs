@@ -1,6 +1,6 @@
 //! One file at an address.
 
-use impetus_models::RelativePath;
+use impetus_models::{Reference, RelativePath};
 use reqwest::{Response, StatusCode, Url, header};
 
 use super::{Listing, RemoteFile, Version};
@@ -11,7 +11,9 @@ use crate::{
 };
 
 pub(super) async fn list(web: &Web, text: &str) -> Result<Listing, FetchError> {
-    let not_one = |why: &str| FetchError::Setting { what: "the address", why: format!("{why}: {text:?}") };
+    // It may have what opens a door in it.
+    let shown = text.parse().map_or_else(|_| String::new(), |reference: Reference| reference.shown());
+    let not_one = |why: &str| FetchError::Setting { what: "the address", why: format!("{why}: {shown:?}") };
     let mut url: Url = text.parse().map_err(|_| not_one("it cannot be read"))?;
     // What the content has to be can be said behind a #.
     let fragment = url.fragment().map(str::to_owned);
