@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct GatewayConfig {
     /// Address and port that HTTP is served on.
     pub listen: SocketAddr,
+    /// A second address that the same is served on, where programs look for Ollama; absent: none.
+    pub ollama_listen: Option<SocketAddr>,
     /// The gateway's program; a bare name is looked up beside the supervisor's own program.
     pub command: PathBuf,
     /// Names under which clients may ask for this server, beside its address, in their `Host` header; `*`: any.
@@ -83,6 +85,7 @@ impl Default for GatewayConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            ollama_listen: None,
             command: "gateway".into(),
             allowed_hosts: Vec::new(),
             max_body_bytes: 32 << 20,

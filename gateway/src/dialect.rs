@@ -22,6 +22,7 @@ mod cost;
 mod field;
 mod fold;
 mod frames;
+mod front;
 mod ignored;
 mod keep_alive;
 mod openai;
@@ -29,12 +30,22 @@ mod silence;
 
 pub(crate) use openai::{Refusal, Responses, no_such_method, no_such_path, written};
 
+use impetus_config::Entrance;
+
 use crate::server::Routes;
 
 /// What models do for a request to this path, in the words of OpenTelemetry's conventions for generative AI, and in ours
 /// where these have none.
 pub(crate) fn operation(path: &str) -> Option<&'static str> {
     openai::operation(path)
+}
+
+/// The paths that are served at one entrance only.
+pub(crate) fn routes_of(entrance: Entrance) -> Routes {
+    match entrance {
+        Entrance::Gateway => Routes::new(),
+        Entrance::Ollama => front::ollama(),
+    }
 }
 
 /// The paths of all dialects.

@@ -21,7 +21,7 @@ use axum::{
     response::IntoResponse,
 };
 use futures::FutureExt;
-use impetus_config::{Config, Scope};
+use impetus_config::{Config, Entrance, Scope};
 use impetus_proto::key::KeySet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
@@ -206,16 +206,24 @@ impl App {
     }
 }
 
-/// Serves as long as `course` says so, then until every request that has begun is finished, those included that nobody
-/// waits for.
-pub(crate) async fn serve(listener: TcpListener, gateway: Gateway, course: watch::Receiver<Course>) {
+/// Serves at every entrance as long as `course` says so, then until every request that has begun is finished, those
+/// included that nobody waits for.
+pub(crate) async fn serve(
+    listeners: Vec<(Entrance, TcpListener)>,
+    gateway: Gateway,
+    course: watch::Receiver<Course>,
+) {
     let Gateway { limits, addresses, tls, access, socket, responses, metrics, tracer, .. } = gateway.clone();
     let (stop, stopped) = watch::channel(false);
     let exporting = tracer.exporter().map(|exporter| tokio::spawn(exporter.run(stopped)));
     let door = Door { limits, addresses, tls: tls.clone() };
-    let app = app(gateway);
+    let handled = |(entrance, listener)| {
+        let app = app(gateway.clone(), entrance);
+        (listener, move |request| answer(app.clone(), request))
+    };
+    let listeners = listeners.into_iter().map(handled).collect();
     let finished = async {
-        connection::accept(listener, door, course, move |request| answer(app.clone(), request)).await;
+        connection::accept(listeners, door, course).await;
         responses.idle().await;
     };
     let certificates = async {
@@ -237,8 +245,9 @@ pub(crate) async fn serve(listener: TcpListener, gateway: Gateway, course: watch
     }
 }
 
-fn app(gateway: Gateway) -> App {
-    let (router, table) = dialect::routes().merge(probe::routes()).into_parts();
+fn app(gateway: Gateway, entrance: Entrance) -> App {
+    let routes = dialect::routes().merge(dialect::routes_of(entrance)).merge(probe::routes());
+    let (router, table) = routes.into_parts();
     let (access, tracer) = (gateway.access.clone(), gateway.tracer.clone());
     let router = router
         .fallback(dialect::no_such_path)

@@ -15,6 +15,7 @@ mod crash;
 mod ctl;
 mod doctor;
 mod embeddings;
+mod entrances;
 mod errors;
 mod events;
 mod examples;

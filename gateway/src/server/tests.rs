@@ -23,6 +23,7 @@ use crate::fake::{
 
 mod access;
 mod endpoints;
+mod entrances;
 mod head;
 mod limits;
 mod openai;
@@ -53,6 +54,11 @@ impl Answer {
         assert_eq!(error["retryable"].to_string(), should_retry, "{}", self.text);
         (self.status.as_u16(), error["code"].as_str().unwrap_or_default().to_owned())
     }
+}
+
+/// What is served at the server's own entrance.
+fn app(gateway: Gateway) -> App {
+    super::app(gateway, Entrance::Gateway)
 }
 
 async fn send(fake: &Fake, request: Request<Body>) -> Answer {
