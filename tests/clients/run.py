@@ -37,11 +37,12 @@ def main():
     options = arguments()
     chosen = [CLIENTS[name] for name in options.clients] or list(CLIENTS.values())
     rows = []
-    with server.at(options.url, options.programs) as url:
+    with server.at(options.url, options.programs) as (url, ollama):
         for client in chosen:
             began = time.monotonic()
             missing = install.ensure(client)
-            checks = [report.Check("install", report.SKIP, missing)] if missing else client.run(url, options.model)
+            base = ollama if client.speaks_ollama else url
+            checks = [report.Check("install", report.SKIP, missing)] if missing else client.run(base, options.model)
             rows.append(report.Row(client, checks, time.monotonic() - began))
             rows[-1].tell()
     if options.write:
