@@ -257,19 +257,25 @@ async fn answer(app: App, request: Request<Body>) -> Result<Response<Body>, Infa
     let record = Record::open(name, route.map_or(OTHER, |route| route.path), span.clone());
     // What nothing is served at is nobody's business without a key either.
     let need = route.map_or(Need::Key, |route| route.need);
+    let (head, body) = request.into_parts();
+    let wording = dialect::wording(&head);
+    let request = Request::from_parts(head, body);
 
     let handled = AssertUnwindSafe(app.handle(request, need, &record)).catch_unwind().instrument(span).await;
     let mut response = handled.unwrap_or_else(|_panic| {
         error!(request_id = &*id, "a request handler panicked");
         dialect::Refusal(Failure::defect()).into_response()
     });
+    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+        record.refused(failure.code);
+        if let Some(worded) = wording {
+            response = worded(response, &failure, &id);
+        }
+    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(request_id::HEADER, value);
     }
     record.answered(response.status());
-    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
-        record.refused(failure.code);
-    }
     Ok(response)
 }
 
