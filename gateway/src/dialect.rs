@@ -25,8 +25,11 @@ mod fold;
 mod frames;
 mod ignored;
 mod keep_alive;
+mod names;
 mod openai;
+mod parameter;
 mod silence;
+mod thought;
 
 pub(crate) use openai::{Refusal, Responses, no_such_method, no_such_path, written};
 

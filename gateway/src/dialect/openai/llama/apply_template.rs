@@ -17,11 +17,8 @@ use serde::Serialize;
 use crate::{
     dialect::{
         ignored::Ignored,
-        openai::{
-            chat_completions::ChatCompletions,
-            error::Refusal,
-            request::{self, Names},
-        },
+        names::Names,
+        openai::{chat_completions::ChatCompletions, error::Refusal, request},
     },
     record::Record,
     server::{self, Gateway},

@@ -29,7 +29,8 @@ use super::{
 use crate::{
     dialect::{
         frames,
-        openai::{answer, error::Refusal, request::Names},
+        names::Names,
+        openai::{answer, error::Refusal},
         silence::Silence,
     },
     error::Failure,
