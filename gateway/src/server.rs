@@ -48,6 +48,7 @@ use crate::{
     dialect::{self, Responses},
     error::Failure,
     metrics::{self, MetricsError},
+    names::ChosenNames,
     record::Record,
     trace::{RequestId, Trace, TraceError, Tracer},
     upstream::Upstream,
@@ -70,6 +71,8 @@ pub(crate) struct Gateway {
     /// Whether inputs that an embedding model cannot take whole are cut.
     pub(crate) truncate_inputs: bool,
     pub(crate) responses: Responses,
+    /// Models for names that no model has.
+    names: ChosenNames,
     access: Arc<Access>,
     addresses: Arc<Addresses>,
     tls: Option<Tls>,
@@ -142,6 +145,7 @@ impl Gateway {
                 write_timeout: seconds(config.write_timeout_s),
             },
             truncate_inputs: config.truncate_inputs,
+            names: ChosenNames::new(&config.names),
             responses,
             access,
             addresses,

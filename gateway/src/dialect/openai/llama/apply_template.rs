@@ -98,7 +98,7 @@ async fn answer(
 ) -> Result<Response, Refusal> {
     let body = server::read_body(request, gateway.limits).await?;
     let mut chat = Chat::read(&body)?;
-    gateway.permit(&record.caller(), &chat.model).await?;
+    gateway.permit(&record.caller(), &mut chat.model).await?;
     let ignored = std::mem::take(&mut chat.ignored);
     let mut response = say(chat.tokenize(gateway, record).await?);
     ignored.write(response.headers_mut());
