@@ -25,9 +25,11 @@ mod fold;
 mod frames;
 mod ignored;
 mod keep_alive;
+mod models;
 mod names;
 mod openai;
 mod parameter;
+mod query;
 mod silence;
 mod thought;
 
@@ -68,10 +70,10 @@ fn reworded(mut refusal: Response, status: StatusCode, body: &impl Serialize) ->
 /// What models do for a request to this path, in the words of OpenTelemetry's conventions for generative AI, and in ours
 /// where these have none.
 pub(crate) fn operation(path: &str) -> Option<&'static str> {
-    openai::operation(path)
+    openai::operation(path).or_else(|| anthropic::operation(path))
 }
 
 /// The paths of all dialects.
 pub(crate) fn routes() -> Routes {
-    openai::routes().merge(admin::routes())
+    openai::routes().merge(anthropic::routes()).merge(models::routes()).merge(admin::routes())
 }

@@ -14,7 +14,6 @@ mod item;
 mod keeper;
 mod output;
 mod params;
-pub(super) mod query;
 mod response;
 mod store;
 mod stored;

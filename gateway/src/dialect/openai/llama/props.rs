@@ -14,7 +14,7 @@ use super::{
     completion::{Settings, default_settings},
 };
 use crate::{
-    dialect::openai::{error::Refusal, responses::query::Query},
+    dialect::{openai::error::Refusal, query::Query},
     record::Record,
     server::Gateway,
     upstream::{self, Caller},

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::props::Asked;
 use crate::{
-    dialect::openai::{error::Refusal, responses::query::Query},
+    dialect::{openai::error::Refusal, query::Query},
     record::Record,
     server::Gateway,
     upstream::{self, Caller},
