@@ -61,9 +61,9 @@ pub(super) async fn create(
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let body = server::read_body(request, gateway.limits).await?;
-    let Params { model, inputs, dimensions, encoding, keep_alive, ignored } = params(&body)?;
+    let Params { mut model, inputs, dimensions, encoding, keep_alive, ignored } = params(&body)?;
     drop(body);
-    gateway.permit(&record.caller(), &model).await?;
+    gateway.permit(&record.caller(), &mut model).await?;
     let truncate = gateway.truncate_inputs;
     let id = record.id().clone();
     let request = EmbeddingRequest { id, model, inputs, dimensions, truncate, keep_alive };

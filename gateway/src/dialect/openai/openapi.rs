@@ -16,7 +16,7 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use self::operation::{OPERATIONS, Operation};
-use super::error::{ErrorBody, Refusal};
+use super::error::Refusal;
 use crate::dialect::field::note::schema_of;
 
 /// The document.
@@ -73,7 +73,7 @@ impl Operation {
         if self.streams {
             content["text/event-stream"] = json!({"schema": {"type": "string"}});
         }
-        let error = generator.subschema_for::<ErrorBody<'_>>();
+        let error = (self.error)(generator);
         let mut described = json!({
             "operationId": self.id,
             "summary": self.summary,

@@ -4,7 +4,10 @@ use impetus_proto::Error;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::sample;
-use crate::dialect::openai::{answer, chat_completions, completions, embeddings, llama, models, rerank};
+use crate::dialect::{
+    anthropic, models,
+    openai::{answer, chat_completions, completions, embeddings, error::ErrorBody, llama, rerank},
+};
 
 /// What a client can ask.
 pub(super) struct Operation {
@@ -15,6 +18,7 @@ pub(super) struct Operation {
     /// Reads a sample of its body.
     pub(super) request: Option<fn() -> Result<(), Error>>,
     pub(super) answer: fn(&mut SchemaGenerator) -> Schema,
+    pub(super) error: fn(&mut SchemaGenerator) -> Schema,
     /// It can be streamed.
     pub(super) streams: bool,
     /// It answers plain text.
@@ -30,6 +34,7 @@ const GET: Operation = Operation {
     summary: "",
     request: None,
     answer: object,
+    error: of::<ErrorBody<'_>>,
     streams: false,
     is_text: false,
     query: &[],
@@ -45,6 +50,7 @@ const LLAMA: Operation = Operation { streams: true, answer: of::<llama::Completi
 const STORED: &[(&str, &str)] =
     &[("stream", "boolean"), ("starting_after", "integer"), ("include_obfuscation", "boolean")];
 const LISTED: &[(&str, &str)] = &[("after", "string"), ("limit", "integer"), ("order", "string")];
+const PAGES: &[(&str, &str)] = &[("limit", "integer"), ("after_id", "string"), ("before_id", "string")];
 const LOADED: &[(&str, &str)] = &[("model", "string"), ("autoload", "boolean")];
 const SLOTS: &[(&str, &str)] =
     &[("model", "string"), ("autoload", "boolean"), ("fail_on_no_slot", "boolean")];
@@ -56,6 +62,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         id: "listModels",
         summary: "List models",
         answer: of::<models::List>,
+        query: PAGES,
         ..GET
     },
     Operation {
@@ -141,6 +148,25 @@ pub(super) const OPERATIONS: &[Operation] = &[
         summary: "The input of a stored response",
         query: LISTED,
         ..GET
+    },
+    Operation {
+        path: "/v1/messages",
+        id: "createMessage",
+        summary: "Generate the next message of a conversation, in Anthropic's shape",
+        request: Some(sample::message),
+        answer: of::<anthropic::Message>,
+        error: of::<anthropic::ErrorBody<'_>>,
+        streams: true,
+        ..POST
+    },
+    Operation {
+        path: "/v1/messages/count_tokens",
+        id: "countMessageTokens",
+        summary: "Count the tokens of a conversation",
+        request: Some(sample::message_to_count),
+        answer: of::<anthropic::Counted>,
+        error: of::<anthropic::ErrorBody<'_>>,
+        ..POST
     },
     Operation { path: "/v1/rerank", id: "rerank", ..RERANK },
     Operation { path: "/rerank", id: "rerankPlain", ..RERANK },

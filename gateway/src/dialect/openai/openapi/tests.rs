@@ -77,6 +77,8 @@ fn schemas_are_those_of_the_parsers() {
         ("/infill", sample::INFILL),
         ("/completion", sample::NATIVE),
         ("/v1/responses", sample::RESPONSE),
+        ("/v1/messages", sample::MESSAGE),
+        ("/v1/messages/count_tokens", sample::MESSAGE),
     ] {
         let (validator, _) = schema(path);
         let body: Value = serde_json::from_str(body).expect("samples are JSON");
