@@ -24,9 +24,11 @@ mod fold;
 mod frames;
 mod ignored;
 mod keep_alive;
+mod ollama;
 mod openai;
 mod silence;
 
+pub(crate) use ollama::Presets;
 pub(crate) use openai::{Refusal, Responses, no_such_method, no_such_path, written};
 
 use crate::server::Routes;

@@ -12,7 +12,7 @@ mod routes;
 mod tls;
 mod write_timeout;
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{convert::Infallible, panic::AssertUnwindSafe, path::Path, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -45,7 +45,7 @@ use tls::{Tls, TlsError};
 
 use crate::{
     access::{self, Access, Addresses, Need},
-    dialect::{self, Responses},
+    dialect::{self, Presets, Responses},
     error::Failure,
     metrics::{self, MetricsError},
     record::Record,
@@ -70,6 +70,9 @@ pub(crate) struct Gateway {
     /// Whether inputs that an embedding model cannot take whole are cut.
     pub(crate) truncate_inputs: bool,
     pub(crate) responses: Responses,
+    /// The models that were made of others by `/api/create`.
+    #[allow(dead_code)] // for the endpoints of that dialect
+    pub(crate) presets: Presets,
     access: Arc<Access>,
     addresses: Arc<Addresses>,
     tls: Option<Tls>,
@@ -123,6 +126,7 @@ impl Gateway {
         let upstream = Arc::new(Upstream::new(socket, config.into()));
         let access = Arc::new(Access::new(config));
         let responses = Responses::new(config);
+        let presets = Presets::new(Path::new(&config.supervisor.state_dir));
         let addresses = Arc::new(Addresses::new(&config.auth));
         let tracer = Tracer::new(&config.telemetry)?;
         let config = &config.gateway;
@@ -143,6 +147,7 @@ impl Gateway {
             },
             truncate_inputs: config.truncate_inputs,
             responses,
+            presets,
             access,
             addresses,
             tls: Tls::load(&config.tls)?,
