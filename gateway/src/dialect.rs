@@ -26,11 +26,13 @@ mod frames;
 mod ignored;
 mod keep_alive;
 mod names;
+mod ollama;
 mod openai;
 mod parameter;
 mod silence;
 mod thought;
 
+pub(crate) use ollama::Presets;
 pub(crate) use openai::{Refusal, Responses, no_such_method, no_such_path, written};
 
 use axum::{

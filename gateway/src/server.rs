@@ -12,7 +12,7 @@ mod routes;
 mod tls;
 mod write_timeout;
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{convert::Infallible, panic::AssertUnwindSafe, path::Path, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -45,7 +45,7 @@ use tls::{Tls, TlsError};
 
 use crate::{
     access::{self, Access, Addresses, Need},
-    dialect::{self, Responses},
+    dialect::{self, Presets, Responses},
     error::Failure,
     metrics::{self, MetricsError},
     names::ChosenNames,
@@ -73,6 +73,8 @@ pub(crate) struct Gateway {
     pub(crate) responses: Responses,
     /// Models for names that no model has.
     names: ChosenNames,
+    /// The models that were made of others by `/api/create`.
+    pub(crate) presets: Presets,
     access: Arc<Access>,
     addresses: Arc<Addresses>,
     tls: Option<Tls>,
@@ -126,6 +128,7 @@ impl Gateway {
         let upstream = Arc::new(Upstream::new(socket, config.into()));
         let access = Arc::new(Access::new(config));
         let responses = Responses::new(config);
+        let presets = Presets::new(Path::new(&config.supervisor.state_dir));
         let addresses = Arc::new(Addresses::new(&config.auth));
         let tracer = Tracer::new(&config.telemetry)?;
         let config = &config.gateway;
@@ -147,6 +150,7 @@ impl Gateway {
             truncate_inputs: config.truncate_inputs,
             names: ChosenNames::new(&config.names),
             responses,
+            presets,
             access,
             addresses,
             tls: Tls::load(&config.tls)?,

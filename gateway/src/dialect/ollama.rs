@@ -1,0 +1,6 @@
+//! Ollama's API.
+
+#[allow(dead_code, unused_imports)] // for the endpoints beside it
+mod preset;
+
+pub(crate) use preset::Presets;
