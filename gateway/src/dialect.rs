@@ -53,7 +53,7 @@ pub(crate) type Wording = fn(Response, &Failure, &str) -> Response;
 
 /// How what is refused of a request is to be worded; absent: as `Refusal` does by itself.
 pub(crate) fn wording(head: &Parts) -> Option<Wording> {
-    anthropic::wording(head)
+    anthropic::wording(head).or_else(|| ollama::wording(head))
 }
 
 /// A refusal of that status with another body, and with the other headers that it has.
@@ -70,10 +70,10 @@ fn reworded(mut refusal: Response, status: StatusCode, body: &impl Serialize) ->
 /// What models do for a request to this path, in the words of OpenTelemetry's conventions for generative AI, and in ours
 /// where these have none.
 pub(crate) fn operation(path: &str) -> Option<&'static str> {
-    openai::operation(path)
+    openai::operation(path).or_else(|| ollama::operation(path))
 }
 
 /// The paths of all dialects.
 pub(crate) fn routes() -> Routes {
-    openai::routes().merge(admin::routes())
+    openai::routes().merge(ollama::routes()).merge(admin::routes())
 }
