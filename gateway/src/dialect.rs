@@ -28,7 +28,7 @@ mod ollama;
 mod openai;
 mod silence;
 
-pub(crate) use ollama::Presets;
+pub(crate) use ollama::{Blobs, Presets};
 pub(crate) use openai::{Refusal, Responses, no_such_method, no_such_path, written};
 
 use crate::server::Routes;
@@ -41,5 +41,5 @@ pub(crate) fn operation(path: &str) -> Option<&'static str> {
 
 /// The paths of all dialects.
 pub(crate) fn routes() -> Routes {
-    openai::routes().merge(admin::routes())
+    openai::routes().merge(ollama::routes()).merge(admin::routes())
 }
