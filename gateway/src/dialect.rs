@@ -32,7 +32,7 @@ mod parameter;
 mod silence;
 mod thought;
 
-pub(crate) use ollama::Presets;
+pub(crate) use ollama::{Blobs, Presets};
 pub(crate) use openai::{Refusal, Responses, no_such_method, no_such_path, written};
 
 use axum::{

@@ -1,9 +1,14 @@
-//! Ollama's API: chats, completions and vectors, and the models that there are.
+//! Ollama's API: chats, completions and vectors, the models that there are, and those that are made of others.
 
 mod answer;
+mod blob;
 mod capability;
+mod changing;
 mod chat;
 mod context;
+mod copy;
+mod create;
+mod delete;
 mod details;
 mod digest;
 mod embed;
@@ -14,20 +19,24 @@ mod line;
 mod load;
 mod logprob;
 mod message;
+mod modelfile;
 mod named;
 mod option;
+mod parameter;
 mod params;
-#[allow(dead_code, unused_imports)] // for the endpoints beside it
 mod preset;
 mod ps;
+mod pull;
 mod show;
 mod stream;
 mod tags;
 mod think;
+mod told;
 mod version;
 
 use axum::routing::{get, post};
 
+pub(crate) use blob::Blobs;
 pub(crate) use preset::Presets;
 
 pub(super) use self::{
@@ -56,6 +65,7 @@ pub(super) fn routes() -> Routes {
         .route("/api/show", post(show::create))
         .route("/api/ps", get(ps::list))
         .route_for(Need::Key, "/api/version", get(version::read))
+        .merge(changing::routes())
 }
 
 /// What models do for a request to this path.
