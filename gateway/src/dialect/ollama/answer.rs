@@ -14,8 +14,10 @@ use impetus_proto::{Error, worker::GenerateRequest};
 use tokio::time::{Instant, timeout};
 
 use super::{
-    context, line::{Line, Piece, ToolCall, Totals, done_reason},
-    load, logprob::Logprob,
+    context,
+    line::{Line, Piece, ToolCall, Totals, done_reason},
+    load,
+    logprob::Logprob,
     named::Named,
     params::{self, Endpoint, Params},
     stream::{Head, body},
@@ -79,7 +81,11 @@ impl Asking {
         let loading = context::settle(self, &mut params).await?;
         let is_streamed = params.is_streamed;
         let events = self.events(params);
-        if is_streamed { self.streamed::<E>(events, loading).await } else { self.whole::<E>(events, loading).await }
+        if is_streamed {
+            self.streamed::<E>(events, loading).await
+        } else {
+            self.whole::<E>(events, loading).await
+        }
     }
 
     /// What workers say of the request.

@@ -10,7 +10,8 @@ use crate::dialect::field::{Fields, kind, wrong_type};
 
 /// Takes `format`: `json`, a JSON schema, or an empty text, which is the same as nothing.
 pub(super) fn take(fields: &mut Fields<'_>) -> Result<Option<Structure>, Error> {
-    fields.note("format", || json!({"anyOf": [{"type": "string", "enum": ["", "json"]}, {"type": "object"}]}));
+    fields
+        .note("format", || json!({"anyOf": [{"type": "string", "enum": ["", "json"]}, {"type": "object"}]}));
     let Some(value) = fields.raw("format") else { return Ok(None) };
     let kind = match (value.get(), kind(value)) {
         (r#""""#, _) => return Ok(None),

@@ -142,7 +142,7 @@ mod tests {
         };
         check(Duration::ZERO, "1970-01-01T00:00:00.000000000Z");
         check(Duration::new(1_700_000_000, 123), "2023-11-14T22:13:20.000000123Z");
-        check(Duration::from_secs(951_782_400), "2000-02-29T00:00:00.000000000Z");
+        check(Duration::from_hours(264_384), "2000-02-29T00:00:00.000000000Z");
     }
 
     #[test]

@@ -23,10 +23,7 @@ const ROLES: &[&str] = &["system", "user", "assistant", "tool"];
 type Unanswered = VecDeque<Call>;
 
 /// Takes `messages`; `None` when there are none.
-pub(super) fn take(
-    fields: &mut Fields<'_>,
-    ignored: &mut Ignored,
-) -> Result<Option<Vec<Message>>, Error> {
+pub(super) fn take(fields: &mut Fields<'_>, ignored: &mut Ignored) -> Result<Option<Vec<Message>>, Error> {
     let values = fields.array("messages", "an array of messages", MAX_MESSAGES)?.unwrap_or_default();
     let mut unanswered = Unanswered::new();
     let messages = values

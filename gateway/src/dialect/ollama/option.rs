@@ -151,7 +151,8 @@ fn stopping(options: &mut Fields<'_>) -> Result<Stopping, Error> {
         Some(value) => {
             let one = serde_json::from_str::<String>(value.get()).map(|stop| vec![stop]);
             let stops = one.or_else(|_| serde_json::from_str(value.get()));
-            stops.map_err(|_| wrong_type(options.path_of("stop"), "a string or an array of strings", value))?
+            stops
+                .map_err(|_| wrong_type(options.path_of("stop"), "a string or an array of strings", value))?
         }
     };
     Ok(Stopping {

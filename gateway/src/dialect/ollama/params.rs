@@ -8,7 +8,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    format, line::Piece, logprob,
+    format,
+    line::Piece,
+    logprob,
     option::{self, Options},
     preset::Preset,
     think,

@@ -9,7 +9,7 @@ use axum::{
     http::Request,
     response::{IntoResponse, Response},
 };
-use impetus_proto::{Error, store::{ShowReply, ShowRequest}, worker::Description};
+use impetus_proto::{Error, worker::Description};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -21,7 +21,12 @@ use super::{
     preset::Preset,
 };
 use crate::{
-    dialect::{Refusal, field::Fields, ignored::Ignored, parameter::{Parameter, refuse}},
+    dialect::{
+        Refusal,
+        field::Fields,
+        ignored::Ignored,
+        parameter::{Parameter, refuse},
+    },
     record::Record,
     server::{self, Gateway},
     upstream::{self, Caller},
@@ -80,17 +85,11 @@ pub(super) async fn create(
     };
     let template = match &worker {
         Some(worker) => worker.chat_template_source.clone(),
-        None => of_files(&gateway, &named.model).await.unwrap_or_default().chat_template,
+        None => gateway.upstream.show(&named.model).await.unwrap_or_default().chat_template,
     };
     let mut response = Json(Shown::of(named, template, worker.as_ref())).into_response();
     ignored.write(response.headers_mut());
     Ok(response)
-}
-
-/// What the model's files say; the supervisor reads them.
-async fn of_files(gateway: &Gateway, model: &str) -> Option<ShowReply> {
-    let mut store = gateway.upstream.store().await.ok()?;
-    Some(store.show(ShowRequest { model: model.to_owned() }).await.ok()?.into_inner())
 }
 
 /// Reads a body and leaves it at that.
@@ -148,7 +147,8 @@ impl Message {
 
 /// What a Modelfile of the model would be.
 fn modelfile(name: &str, template: &str) -> String {
-    let template = if template.is_empty() { String::new() } else { format!("TEMPLATE \"\"\"{template}\"\"\"\n") };
+    let template =
+        if template.is_empty() { String::new() } else { format!("TEMPLATE \"\"\"{template}\"\"\"\n") };
     format!("# Made by Impetus\nFROM {name}\n{template}")
 }
 
@@ -170,7 +170,10 @@ fn parameters(preset: Option<&Preset>, context_tokens: u32) -> String {
 }
 
 /// What a GGUF file would say of the model, under its names.
-fn model_info(status: &impetus_proto::supervisor::ModelStatus, worker: Option<&Description>) -> Map<String, Value> {
+fn model_info(
+    status: &impetus_proto::supervisor::ModelStatus,
+    worker: Option<&Description>,
+) -> Map<String, Value> {
     let architecture = &status.architecture;
     let mut info = Map::new();
     let mut tell = |name: String, value: Value| drop(info.insert(name, value));
@@ -197,7 +200,10 @@ mod tests {
     fn a_model_goes_by_either_name() {
         let check = |body: &str, model: &str, ignored: &str| {
             let params = Params::read(body.as_bytes()).unwrap();
-            assert_eq!((params.model.as_str(), format!("{:?}", params.ignored)), (model, format!("Ignored([{ignored}])")));
+            assert_eq!(
+                (params.model.as_str(), format!("{:?}", params.ignored)),
+                (model, format!("Ignored([{ignored}])"))
+            );
         };
         check("{}", "", "");
         check(r#"{"model":"a"}"#, "a", "");

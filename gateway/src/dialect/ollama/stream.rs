@@ -131,7 +131,10 @@ impl Lines {
                 Part::Text(_) | Part::Reasoning(_) => self.calls.close(),
             };
             if let Some(call) = call {
-                self.write::<E>(Piece { calls: vec![call], ..Piece::default() }, std::mem::take(&mut logprobs));
+                self.write::<E>(
+                    Piece { calls: vec![call], ..Piece::default() },
+                    std::mem::take(&mut logprobs),
+                );
             }
             let piece = match part {
                 Part::Text(text) => Piece { text, ..Piece::default() },

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     access::tests::config,
-    fake::{MODEL, finished, finished_for, saying_parts},
+    fake::{MODEL, finished_for, saying_parts},
 };
 use impetus_proto::worker::{ToolCallDelta, part::Part};
 
@@ -93,7 +93,8 @@ async fn a_completion_is_streamed_unless_it_is_not_to_be() {
 #[tokio::test]
 async fn a_prompt_reaches_the_worker_as_it_was_meant() {
     let fake = Fake::start();
-    whole(&fake, "/api/generate", r#"{"prompt":"a","raw":true,"options":{"temperature":0,"num_predict":5}}"#).await;
+    whole(&fake, "/api/generate", r#"{"prompt":"a","raw":true,"options":{"temperature":0,"num_predict":5}}"#)
+        .await;
     let request = last(&fake);
     assert_eq!(request.input, Some(Input::Text("a".into())));
     assert_eq!(request.sampling.map(|sampling| sampling.temperature), Some(0.0));
@@ -101,7 +102,8 @@ async fn a_prompt_reaches_the_worker_as_it_was_meant() {
     whole(&fake, "/api/generate", r#"{"prompt":"a","suffix":"b"}"#).await;
     let infill = Infill { prefix: "a".into(), suffix: "b".into(), ..Infill::default() };
     assert_eq!(last(&fake).input, Some(Input::Infill(infill)));
-    whole(&fake, "/api/generate", r#"{"prompt":"a","system":"s","template":"{{ messages }}","think":false}"#).await;
+    whole(&fake, "/api/generate", r#"{"prompt":"a","system":"s","template":"{{ messages }}","think":false}"#)
+        .await;
     let Some(Input::Chat(chat)) = last(&fake).input else { panic!("it is a chat") };
     let said: Vec<&str> = chat.messages.iter().map(|message| message.content.as_str()).collect();
     assert_eq!((said, chat.reasoning.unwrap().enabled), (vec!["s", "a"], Some(false)));
@@ -145,7 +147,10 @@ async fn nothing_to_say_loads_and_unloads() {
         let before = fake.acquire_requests().len();
         let answer = ask(&fake, path, body).await;
         let value = answer.json();
-        assert_eq!((answer.status, &value["done_reason"], &value["done"]), (StatusCode::OK, &json!(reason), &json!(true)));
+        assert_eq!(
+            (answer.status, &value["done_reason"], &value["done"]),
+            (StatusCode::OK, &json!(reason), &json!(true))
+        );
         assert_eq!(value["model"], "small");
         assert_eq!(fake.acquire_requests().len() - before, n_asked, "{body}");
     };
@@ -175,27 +180,51 @@ async fn errors_have_this_apis_shape() {
     };
     let absent = r#"model "nobody" not found, try pulling it first"#;
     for path in ["/api/chat", "/api/generate", "/api/embed", "/api/embeddings", "/api/show"] {
-        check(post(path, r#"{"model":"nobody","messages":[{"role":"user"}],"prompt":"x","input":"x"}"#), 404, absent).await;
+        check(
+            post(path, r#"{"model":"nobody","messages":[{"role":"user"}],"prompt":"x","input":"x"}"#),
+            404,
+            absent,
+        )
+        .await;
         check(post(path, "{"), 400, "JSON").await;
         check(get(path), 405, path).await;
     }
     check(get("/api/nowhere"), 404, "/api/nowhere").await;
     check(post("/api/tags", ""), 405, "POST").await;
-    check(post("/api/chat", r#"{"messages":[{"role":"user","images":["aGk="]}]}"#), 400, "messages[0].images").await;
+    check(
+        post("/api/chat", r#"{"messages":[{"role":"user","images":["aGk="]}]}"#),
+        400,
+        "messages[0].images",
+    )
+    .await;
     check(post("/api/chat", r#"{"messages":[{"role":"user"}],"truncate":true}"#), 400, "truncate").await;
     check(post("/api/chat", r#"{"messages":[{"role":"user"}],"shift":true}"#), 400, "shift").await;
-    check(post("/api/chat", r#"{"messages":[{"role":"user"}],"think":true}"#), 400, "does not support thinking").await;
+    check(
+        post("/api/chat", r#"{"messages":[{"role":"user"}],"think":true}"#),
+        400,
+        "does not support thinking",
+    )
+    .await;
     check(post("/api/generate", r#"{"prompt":"x","context":[1]}"#), 400, "context").await;
     check(post("/api/generate", r#"{"prompt":"x","template":"other"}"#), 400, "template").await;
     check(post("/api/generate", r#"{"prompt":"x","options":{"top_p":7}}"#), 400, "options.top_p").await;
     fake.script([Step::Fail(Error::new(Code::Unprocessable, "no such tokens").with_param("suffix"))]);
-    check(post("/api/generate", r#"{"model":"small","prompt":"x","suffix":"y"}"#), 400, r#""small" does not support insert"#).await;
+    check(
+        post("/api/generate", r#"{"model":"small","prompt":"x","suffix":"y"}"#),
+        400,
+        r#""small" does not support insert"#,
+    )
+    .await;
     fake.script([Step::Fail(Error::new(Code::NoCapacity, "no room").with_retry_after(9))]);
     check(post("/api/chat", CHAT_BODY), 503, "no room").await;
-    let large = Config { gateway: GatewayConfig { max_body_bytes: 8, ..GatewayConfig::default() }, ..Config::default() };
+    let large = Config {
+        gateway: GatewayConfig { max_body_bytes: 8, ..GatewayConfig::default() },
+        ..Config::default()
+    };
     let refused = send_to(Gateway::new(&large, &fake.socket()).unwrap(), post("/api/chat", CHAT_BODY)).await;
     assert_eq!((refused.status.as_u16(), refused.json()["error"].is_string()), (413, true));
-    let keyed = Gateway::new(&config("[[auth.key]]\nname = 'a'\nkey = 'sk-user-01234567'\n"), &fake.socket()).unwrap();
+    let keyed = Gateway::new(&config("[[auth.key]]\nname = 'a'\nkey = 'sk-user-01234567'\n"), &fake.socket())
+        .unwrap();
     let refused = send_to(keyed, get("/api/tags")).await;
     assert_eq!((refused.status.as_u16(), refused.json()["error"].is_string()), (401, true));
 }
@@ -223,7 +252,9 @@ async fn what_has_no_effect_is_named_beside_the_answer() {
 #[tokio::test]
 async fn texts_become_vectors() {
     let fake = Fake::start();
-    let answer = ask(&fake, "/api/embed", r#"{"model":"small","input":["a","bc"],"dimensions":2,"keep_alive":7}"#).await;
+    let answer =
+        ask(&fake, "/api/embed", r#"{"model":"small","input":["a","bc"],"dimensions":2,"keep_alive":7}"#)
+            .await;
     insta::assert_snapshot!("embed", steady(&answer.text));
     let request = fake.embed_requests().pop().unwrap();
     assert_eq!((request.truncate, request.dimensions), (true, 2));
@@ -255,7 +286,13 @@ fn models() -> Vec<ModelStatus> {
         is_default: true,
         ..ModelStatus::default()
     };
-    let idle = ModelStatus { name: "idle".into(), state: "available".into(), aliases: Vec::new(), is_default: false, ..tiny.clone() };
+    let idle = ModelStatus {
+        name: "idle".into(),
+        state: "available".into(),
+        aliases: Vec::new(),
+        is_default: false,
+        ..tiny.clone()
+    };
     let broken = ModelStatus { name: "broken".into(), state: "broken".into(), ..idle.clone() };
     vec![tiny, idle, broken]
 }
@@ -285,7 +322,8 @@ async fn loaded_models_are_listed_until_they_go() {
         leaves_in_s,
         ..WorkerStatus::default()
     };
-    let workers = vec![worker(MODEL, "ready", None), worker("idle", "loading", None), worker("", "standby", None)];
+    let workers =
+        vec![worker(MODEL, "ready", None), worker("idle", "loading", None), worker("", "standby", None)];
     fake.set_status(StatusReply { workers, models: models(), ..StatusReply::default() });
     let mut running = send(&fake, get("/api/ps")).await.json();
     let expires = running["models"][0]["expires_at"].take();
@@ -297,10 +335,10 @@ async fn loaded_models_are_listed_until_they_go() {
 async fn a_preset_speaks_first() {
     let fake = Fake::start();
     let gateway = fake.gateway();
-    gateway
-        .presets
-        .keep_for_test("mario", MODEL, "You are Mario.", &[("user", "Who?")], &json!({"temperature": 0.1, "num_ctx": 512}))
-        .await;
+    let recipe = json!({"model": "mario", "from": MODEL, "system": "You are Mario.", "stream": false,
+        "messages": [{"role": "user", "content": "Who?"}], "parameters": {"temperature": 0.1, "num_ctx": 512}});
+    let made = send_to(gateway.clone(), post("/api/create", recipe.to_string())).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.text);
     let body = r#"{"model":"Mario:latest","messages":[{"role":"user","content":"hi"}],"stream":false}"#;
     let answer = send_to(gateway.clone(), post("/api/chat", body)).await;
     assert_eq!((answer.status, &answer.json()["model"]), (StatusCode::OK, &json!("Mario:latest")));
@@ -316,6 +354,9 @@ async fn a_preset_speaks_first() {
     let preset = tags["models"].as_array().unwrap().iter().find(|tag| tag["name"] == "mario:latest").unwrap();
     assert_eq!(preset["details"]["parent_model"], "tiny:latest");
     let shown = send_to(gateway, post("/api/show", r#"{"model":"mario"}"#)).await.json();
-    assert_eq!((&shown["system"], &shown["details"]["parent_model"]), (&json!("You are Mario."), &json!("tiny:latest")));
+    assert_eq!(
+        (&shown["system"], &shown["details"]["parent_model"]),
+        (&json!("You are Mario."), &json!("tiny:latest"))
+    );
     assert!(shown["parameters"].as_str().unwrap().contains("0.1"), "{shown}");
 }

@@ -84,8 +84,7 @@ fn options_are_honoured() {
 #[test]
 fn those_of_the_request_come_before_those_of_the_preset() {
     let preset = preset(json!({"temperature": 0.1, "stop": ["x", "y"], "num_ctx": 512, "num_keep": 4}));
-    let (options, ignored) =
-        read(r#"{"seed":7,"temperature":0.3,"num_ctx":null}"#, Some(&preset)).unwrap();
+    let (options, ignored) = read(r#"{"seed":7,"temperature":0.3,"num_ctx":null}"#, Some(&preset)).unwrap();
     let mut expected = plain();
     expected.sampling.temperature = 0.3;
     expected.stopping.stop = vec!["x".into(), "y".into()];

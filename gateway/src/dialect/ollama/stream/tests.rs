@@ -71,7 +71,7 @@ async fn check<E: Endpoint>(events: Vec<Event>, expected: Value) {
     assert_eq!(Value::Array(found), expected);
 }
 
-fn message(fields: Value) -> Value {
+fn message(fields: &Value) -> Value {
     let mut message = json!({"role": "assistant", "content": ""});
     message.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     json!({"message": message, "done": false})
@@ -95,10 +95,10 @@ async fn a_chat_is_told_in_messages() {
         ends(FinishReason::Length, vec![Part::Text(" two".into())]),
     ];
     let expected = json!([
-        message(json!({"thinking": "hm"})),
-        message(json!({"content": "one"})),
-        message(json!({"content": " two"})),
-        end(message(json!({})), "length"),
+        message(&json!({"thinking": "hm"})),
+        message(&json!({"content": "one"})),
+        message(&json!({"content": " two"})),
+        end(message(&json!({})), "length"),
     ]);
     check::<Chat>(events, expected).await;
 }
@@ -120,9 +120,7 @@ async fn a_completion_is_told_in_responses() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_is_told_when_it_is_whole() {
-    let told = |index: usize, id: &str, name: &str, arguments: Value| {
-        json!({"id": id, "function": {"index": index, "name": name, "arguments": arguments}})
-    };
+    let told = |index: usize, id: &str, name: &str, arguments: Value| json!({"id": id, "function": {"index": index, "name": name, "arguments": arguments}});
     let events = vec![
         accepted(),
         says(vec![Part::Text("ok".into())]),
@@ -133,11 +131,11 @@ async fn a_call_is_told_when_it_is_whole() {
         ends(FinishReason::ToolCalls, Vec::new()),
     ];
     let expected = json!([
-        message(json!({"content": "ok"})),
-        message(json!({"tool_calls": [told(0, "a", "weather", json!({"city": "Ulm"}))]})),
-        message(json!({"tool_calls": [told(1, "b", "time", json!({}))]})),
-        message(json!({"tool_calls": [told(2, "c", "time", json!({}))]})),
-        end(message(json!({})), "stop"),
+        message(&json!({"content": "ok"})),
+        message(&json!({"tool_calls": [told(0, "a", "weather", json!({"city": "Ulm"}))]})),
+        message(&json!({"tool_calls": [told(1, "b", "time", json!({}))]})),
+        message(&json!({"tool_calls": [told(2, "c", "time", json!({}))]})),
+        end(message(&json!({})), "stop"),
     ]);
     check::<Chat>(events, expected).await;
 
@@ -147,7 +145,7 @@ async fn a_call_is_told_when_it_is_whole() {
         says(vec![call(0, "a", "weather", "{\"city\":")]),
         ends(FinishReason::Length, Vec::new()),
     ];
-    check::<Chat>(events, json!([end(message(json!({})), "length")])).await;
+    check::<Chat>(events, json!([end(message(&json!({})), "length")])).await;
     let events = vec![
         accepted(),
         says(vec![call(0, "a", "weather", "{}")]),
@@ -155,9 +153,9 @@ async fn a_call_is_told_when_it_is_whole() {
         ends(FinishReason::Stop, Vec::new()),
     ];
     let expected = json!([
-        message(json!({"tool_calls": [told(0, "a", "weather", json!({}))]})),
-        message(json!({"content": "so"})),
-        end(message(json!({})), "stop"),
+        message(&json!({"tool_calls": [told(0, "a", "weather", json!({}))]})),
+        message(&json!({"content": "so"})),
+        end(message(&json!({})), "stop"),
     ]);
     check::<Chat>(events, expected).await;
 }

@@ -46,8 +46,7 @@ pub(super) const OLLAMA_CHAT: &str = r#"{
     "tools": [{"type": "function", "function": {"name": "weather", "description": "Tells the weather.",
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}],
     "options": {"temperature": 0.5, "num_ctx": 2048}, "format": "json", "think": "low", "keep_alive": "5m"}"#;
-pub(super) const OLLAMA_GENERATE: &str =
-    r#"{"model": "impetus-tiny", "prompt": "Why?", "system": "Be brief.", "options": {}, "context": [], "think": true}"#;
+pub(super) const OLLAMA_GENERATE: &str = r#"{"model": "impetus-tiny", "prompt": "Why?", "system": "Be brief.", "options": {}, "context": [], "think": true}"#;
 pub(super) const OLLAMA_EMBED: &str =
     r#"{"model": "minilm", "input": ["a text", "another one"], "truncate": true, "options": {}}"#;
 pub(super) const OLLAMA_EMBEDDING: &str = r#"{"model": "minilm", "prompt": "a text", "options": {}}"#;
