@@ -28,12 +28,14 @@ mod ignored;
 mod keep_alive;
 mod models;
 mod names;
+mod ollama;
 mod openai;
 mod parameter;
 mod query;
 mod silence;
 mod thought;
 
+pub(crate) use ollama::{Blobs, Presets};
 pub(crate) use openai::{Refusal, Responses, no_such_method, no_such_path, written};
 
 use axum::{
@@ -55,7 +57,7 @@ pub(crate) type Wording = fn(Response, &Failure, &str) -> Response;
 
 /// How what is refused of a request is to be worded; absent: as `Refusal` does by itself.
 pub(crate) fn wording(head: &Parts) -> Option<Wording> {
-    anthropic::wording(head)
+    anthropic::wording(head).or_else(|| ollama::wording(head))
 }
 
 /// A refusal of that status with another body, and with the other headers that it has.
@@ -72,7 +74,7 @@ fn reworded(mut refusal: Response, status: StatusCode, body: &impl Serialize) ->
 /// What models do for a request to this path, in the words of OpenTelemetry's conventions for generative AI, and in ours
 /// where these have none.
 pub(crate) fn operation(path: &str) -> Option<&'static str> {
-    openai::operation(path).or_else(|| anthropic::operation(path))
+    openai::operation(path).or_else(|| anthropic::operation(path)).or_else(|| ollama::operation(path))
 }
 
 /// The paths that are served at one entrance only.
@@ -85,5 +87,9 @@ pub(crate) fn routes_of(entrance: Entrance) -> Routes {
 
 /// The paths of all dialects.
 pub(crate) fn routes() -> Routes {
-    openai::routes().merge(anthropic::routes()).merge(models::routes()).merge(admin::routes())
+    openai::routes()
+        .merge(anthropic::routes())
+        .merge(ollama::routes())
+        .merge(models::routes())
+        .merge(admin::routes())
 }

@@ -8,6 +8,7 @@ mod access;
 #[cfg(test)]
 mod allocations;
 mod clock;
+mod database;
 mod dialect;
 mod error;
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod routes;
 mod tls;
 mod write_timeout;
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{convert::Infallible, panic::AssertUnwindSafe, path::Path, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -45,7 +45,7 @@ use tls::{Tls, TlsError};
 
 use crate::{
     access::{self, Access, Addresses, Need},
-    dialect::{self, Responses},
+    dialect::{self, Blobs, Presets, Responses},
     error::Failure,
     metrics::{self, MetricsError},
     names::ChosenNames,
@@ -73,6 +73,10 @@ pub(crate) struct Gateway {
     pub(crate) responses: Responses,
     /// Models for names that no model has.
     names: ChosenNames,
+    /// The models that were made of others by `/api/create`.
+    pub(crate) presets: Presets,
+    /// Files that were sent to make models of.
+    pub(crate) blobs: Blobs,
     access: Arc<Access>,
     addresses: Arc<Addresses>,
     tls: Option<Tls>,
@@ -126,27 +130,20 @@ impl Gateway {
         let upstream = Arc::new(Upstream::new(socket, config.into()));
         let access = Arc::new(Access::new(config));
         let responses = Responses::new(config);
+        let presets = Presets::new(Path::new(&config.supervisor.state_dir));
         let addresses = Arc::new(Addresses::new(&config.auth));
         let tracer = Tracer::new(&config.telemetry)?;
+        let blobs = Blobs::new(config);
+        let limits = Limits::new(config);
         let config = &config.gateway;
-        let seconds = |value: u64| Duration::from_secs(value.max(1));
         Ok(Self {
             upstream,
-            limits: Limits {
-                max_body_bytes: config.max_body_bytes,
-                body_timeout: seconds(config.body_timeout_s),
-                keep_alive: seconds(config.keep_alive_s),
-                max_depth: config.max_depth,
-                max_messages: config.max_messages,
-                max_headers: config.max_headers,
-                max_header_bytes: config.max_header_bytes,
-                max_connections: config.max_connections.max(1),
-                header_timeout: seconds(config.header_timeout_s),
-                write_timeout: seconds(config.write_timeout_s),
-            },
+            limits,
             truncate_inputs: config.truncate_inputs,
             names: ChosenNames::new(&config.names),
             responses,
+            presets,
+            blobs,
             access,
             addresses,
             tls: Tls::load(&config.tls)?,
@@ -159,6 +156,26 @@ impl Gateway {
     /// The keys that were made so far. Later ones are learned while it serves.
     pub(crate) fn set_keys(&self, keys: KeySet) {
         self.access.set_keys(keys, Instant::now());
+    }
+}
+
+impl Limits {
+    /// Those that are configured.
+    pub(crate) fn new(config: &Config) -> Self {
+        let config = &config.gateway;
+        let seconds = |value: u64| Duration::from_secs(value.max(1));
+        Self {
+            max_body_bytes: config.max_body_bytes,
+            body_timeout: seconds(config.body_timeout_s),
+            keep_alive: seconds(config.keep_alive_s),
+            max_depth: config.max_depth,
+            max_messages: config.max_messages,
+            max_headers: config.max_headers,
+            max_header_bytes: config.max_header_bytes,
+            max_connections: config.max_connections.max(1),
+            header_timeout: seconds(config.header_timeout_s),
+            write_timeout: seconds(config.write_timeout_s),
+        }
     }
 }
 
@@ -217,7 +234,8 @@ pub(crate) async fn serve(
     gateway: Gateway,
     course: watch::Receiver<Course>,
 ) {
-    let Gateway { limits, addresses, tls, access, socket, responses, metrics, tracer, .. } = gateway.clone();
+    let Gateway { limits, addresses, tls, access, socket, responses, blobs, metrics, tracer, .. } =
+        gateway.clone();
     let (stop, stopped) = watch::channel(false);
     let exporting = tracer.exporter().map(|exporter| tokio::spawn(exporter.run(stopped)));
     let door = Door { limits, addresses, tls: tls.clone() };
@@ -239,6 +257,7 @@ pub(crate) async fn serve(
     tokio::select! {
         () = finished => {}
         () = upkeep(metrics) => {}
+        () = blobs.upkeep() => {}
         () = access::follow(access, socket.to_string()) => {}
         () = certificates => {}
     }

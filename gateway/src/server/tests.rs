@@ -26,6 +26,7 @@ mod endpoints;
 mod entrances;
 mod head;
 mod limits;
+mod ollama;
 mod openai;
 mod responses;
 mod tls;

@@ -112,7 +112,7 @@ impl Encoding {
 }
 
 /// Names the inputs that were cut, by their place.
-pub(super) fn truncated(are_cut: impl Iterator<Item = bool>) -> HeaderMap {
+pub(in crate::dialect) fn truncated(are_cut: impl Iterator<Item = bool>) -> HeaderMap {
     let cut = are_cut.enumerate().filter(|(_, is_cut)| *is_cut);
     let mut names: Vec<String> = cut.map(|(idx, _)| idx.to_string()).collect();
     let n_more = names.len().saturating_sub(MAX_NAMED);

@@ -70,8 +70,10 @@ impl Operation {
         if self.is_text {
             content = json!({"text/plain": {"schema": {"type": "string"}}});
         }
+        let is_ollama = self.path.starts_with("/api/");
         if self.streams {
-            content["text/event-stream"] = json!({"schema": {"type": "string"}});
+            let kind = if is_ollama { "application/x-ndjson" } else { "text/event-stream" };
+            content[kind] = json!({"schema": {"type": "string"}});
         }
         let error = (self.error)(generator);
         let mut described = json!({

@@ -5,7 +5,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::sample;
 use crate::dialect::{
-    anthropic, models,
+    anthropic, models, ollama,
     openai::{answer, chat_completions, completions, embeddings, error::ErrorBody, llama, rerank},
 };
 
@@ -47,6 +47,7 @@ const RERANK: Operation = Operation {
     ..POST
 };
 const LLAMA: Operation = Operation { streams: true, answer: of::<llama::Completion>, ..POST };
+const OLLAMA: Operation = Operation { streams: true, error: of::<ollama::ErrorBody<'_>>, ..POST };
 const STORED: &[(&str, &str)] =
     &[("stream", "boolean"), ("starting_after", "integer"), ("include_obfuscation", "boolean")];
 const LISTED: &[(&str, &str)] = &[("after", "string"), ("limit", "integer"), ("order", "string")];
@@ -224,6 +225,73 @@ pub(super) const OPERATIONS: &[Operation] = &[
         summary: "Which slots are busy",
         answer: of::<Vec<llama::Slot>>,
         query: SLOTS,
+        ..GET
+    },
+    Operation {
+        path: "/api/chat",
+        id: "ollamaChat",
+        summary: "Generate the next message of a chat, in Ollama's shape",
+        request: Some(sample::ollama_chat),
+        answer: of::<ollama::Line<'_, ollama::ChatSaid>>,
+        ..OLLAMA
+    },
+    Operation {
+        path: "/api/generate",
+        id: "ollamaGenerate",
+        summary: "Answer a prompt, in Ollama's shape",
+        request: Some(sample::ollama_generate),
+        answer: of::<ollama::Line<'_, ollama::GenerateSaid>>,
+        ..OLLAMA
+    },
+    Operation {
+        path: "/api/embed",
+        id: "ollamaEmbed",
+        summary: "Turn texts into vectors, in Ollama's shape",
+        request: Some(sample::ollama_embed),
+        answer: of::<ollama::Embedded<'_>>,
+        error: of::<ollama::ErrorBody<'_>>,
+        ..POST
+    },
+    Operation {
+        path: "/api/embeddings",
+        id: "ollamaEmbeddings",
+        summary: "Turn a text into a vector, in Ollama's older shape",
+        request: Some(sample::ollama_embedding),
+        answer: of::<ollama::Embedding>,
+        error: of::<ollama::ErrorBody<'_>>,
+        ..POST
+    },
+    Operation {
+        path: "/api/tags",
+        id: "ollamaTags",
+        summary: "List models, in Ollama's shape",
+        answer: of::<ollama::Tags>,
+        error: of::<ollama::ErrorBody<'_>>,
+        ..GET
+    },
+    Operation {
+        path: "/api/show",
+        id: "ollamaShow",
+        summary: "Describe a model, in Ollama's shape",
+        request: Some(sample::ollama_show),
+        answer: of::<ollama::Shown>,
+        error: of::<ollama::ErrorBody<'_>>,
+        ..POST
+    },
+    Operation {
+        path: "/api/ps",
+        id: "ollamaPs",
+        summary: "List the models that are loaded, in Ollama's shape",
+        answer: of::<ollama::Running>,
+        error: of::<ollama::ErrorBody<'_>>,
+        ..GET
+    },
+    Operation {
+        path: "/api/version",
+        id: "ollamaVersion",
+        summary: "The version of Ollama whose API this is",
+        answer: of::<ollama::Version>,
+        error: of::<ollama::ErrorBody<'_>>,
         ..GET
     },
     Operation { path: "/openapi.json", id: "getOpenApi", summary: "This document", ..GET },

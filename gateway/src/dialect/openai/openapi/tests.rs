@@ -79,6 +79,11 @@ fn schemas_are_those_of_the_parsers() {
         ("/v1/responses", sample::RESPONSE),
         ("/v1/messages", sample::MESSAGE),
         ("/v1/messages/count_tokens", sample::MESSAGE),
+        ("/api/chat", sample::OLLAMA_CHAT),
+        ("/api/generate", sample::OLLAMA_GENERATE),
+        ("/api/embed", sample::OLLAMA_EMBED),
+        ("/api/embeddings", sample::OLLAMA_EMBEDDING),
+        ("/api/show", sample::OLLAMA_SHOW),
     ] {
         let (validator, _) = schema(path);
         let body: Value = serde_json::from_str(body).expect("samples are JSON");
