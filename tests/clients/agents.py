@@ -48,8 +48,9 @@ class Agent:
     prepare: typing.Callable
     packages: tuple = ()
     requirements: str = ""
-    # An order that makes it do something else than run a command.
+    # An order that makes it do something else than run a command, and what goes with it.
     order: str = ORDER
+    order_options: tuple = ()
     # Whether it looks for a server where Ollama is.
     speaks_ollama: bool = False
 
@@ -76,7 +77,8 @@ class Agent:
         return Check(name, PASS, out[-100:])
 
     def ordered(self, place, command, environment):
-        code, out, err = ended(place, [*command, self.order], environment)
+        program, *rest = command
+        code, out, err = ended(place, [program, *self.order_options, *rest, self.order], environment)
         if code != 0:
             return Check("tool", FAIL, f"exit {code}: {err[-160:] or out[-160:]}")
         proof, file = place.repository / "proof.txt", place.repository / "hello.py"
@@ -252,6 +254,8 @@ ALL = (
         claude,
         packages=("node", "claude"),
         order="What is the weather in Paris?",
+        # With no other tools and no system prompt of its own, as whoever runs small models does.
+        order_options=("--tools", "", "--system-prompt", "You are a helpful assistant."),
     ),
     Agent("opencode", "opencode", "1.18.33", opencode, packages=("node", "opencode")),
     Agent("codex", "Codex", "0.169.0", codex, packages=("node", "codex")),

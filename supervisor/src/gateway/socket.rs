@@ -111,7 +111,7 @@ pub fn when_busy(entrance: Entrance) -> &'static str {
     match entrance {
         Entrance::Gateway => "stop that, or set gateway.listen to another address",
         Entrance::Ollama => {
-            "an Ollama that runs listens there (`systemctl stop ollama`, or quit its app); stop it, or set \
+            "stop that (an Ollama that runs would be it: `systemctl stop ollama`, or quit its app), or set \
              gateway.ollama_listen to another address and OLLAMA_HOST for its clients"
         }
     }
@@ -142,7 +142,7 @@ mod tests {
         let held = opened(Entrance::Gateway);
         for (entrance, advice) in [
             (Entrance::Gateway, "stop that, or set gateway.listen"),
-            (Entrance::Ollama, "an Ollama that runs listens there"),
+            (Entrance::Ollama, "an Ollama that runs would be it"),
         ] {
             let message = Listener::open(entrance, held.address).unwrap_err().to_string();
             assert!(message.contains("in use") && message.contains(advice), "{message}");
