@@ -82,10 +82,6 @@ fn ollama(model: &str) -> Vec<Ask> {
 /// Messages of Anthropic's clients.
 fn anthropic(model: &str) -> Vec<Ask> {
     let user = |content: &str| json!([{"role": "user", "content": content}]);
-    let mut tool = weather();
-    let tool = tool["function"].take();
-    let tool =
-        json!({"name": tool["name"], "description": tool["description"], "input_schema": tool["parameters"]});
     vec![
         Ask::anthropic(json!({"model": model, "messages": user("count from 1 to 60"), "max_tokens": 240,
             "temperature": 0, "stream": true})),
@@ -93,7 +89,7 @@ fn anthropic(model: &str) -> Vec<Ask> {
             "temperature": 0, "stream": true, "system": "Be brief.", "stop_sequences": ["27"]})),
         Ask::anthropic(
             json!({"model": model, "messages": user("What is the weather in Paris?"), "max_tokens": 120,
-            "temperature": 0, "stream": true, "tools": [tool]}),
+            "temperature": 0, "stream": true, "tools": [messages_tool()]}),
         ),
         Ask::anthropic(json!({"model": model, "messages": user("count from 1 to 30"), "max_tokens": 120,
             "temperature": 0})),
@@ -126,6 +122,12 @@ pub(super) fn weather() -> Value {
     json!({"type": "function", "function": {"name": "get_weather", "description": "Get the current weather of a city.",
         "parameters": {"type": "object", "required": ["city"], "additionalProperties": false, "properties": {
             "city": {"type": "string", "description": "The name of the city.", "maxLength": 24}}}}})
+}
+
+/// The same as Anthropic's API has it.
+pub(super) fn messages_tool() -> Value {
+    let tool = &weather()["function"];
+    json!({"name": tool["name"], "description": tool["description"], "input_schema": tool["parameters"]})
 }
 
 /// A greedy, streamed chat with a scripted model, and what it has to say.
