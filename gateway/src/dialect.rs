@@ -9,8 +9,8 @@
 //!    answers: written one by one when streamed, folded into one value when not. There is no second path.
 //!    What comes as a whole, as from `upstream::embed`, is wrapped in `Record::observe_whole`.
 //! 4. Errors arrive as `impetus_proto::Error`; `error::Failure` says their HTTP status and whether trying again helps,
-//!    the dialect their body. After the head of a stream, a failure is an error event of the dialect, never a clean
-//!    end.
+//!    the dialect their body: `Refusal` says it in OpenAI's words, and `wording` knows who says it otherwise. After the head
+//!    of a stream, a failure is an error event of the dialect, never a clean end.
 //! 5. While a stream is silent it sends an event that carries nothing, every `Limits::keep_alive`.
 //!
 //! Cancelling needs nothing: a client that leaves drops the response, which drops the events.

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Sends requests that real clients sent once, as they stand but for the model's name and the length of the answer, and
-reads each answer with the types of OpenAI's own client, which are made from the published API.
+reads each answer with the types of OpenAI's own client, which are made from the published API, or with those of Anthropic's in
+messages.py.
 
     PYTHONPATH=.tools/clients tests/clients/recorded.py URL FOLDER
 
@@ -21,6 +22,8 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
+import messages
+
 MODEL, EMBEDDING_MODEL = "impetus-tiny", "minilm"
 # By path: the type of a whole answer, that of a streamed event, and the field that limits the answer.
 KNOWN = {
@@ -28,9 +31,11 @@ KNOWN = {
     "/v1/completions": (Completion, Completion, "max_tokens"),
     "/v1/responses": (Response, ResponseStreamEvent, "max_output_tokens"),
     "/v1/embeddings": (CreateEmbeddingResponse, None, None),
+    "/v1/messages": (messages.Message, messages.Event, "max_tokens"),
+    "/v1/messages/count_tokens": (messages.Counted, None, None),
 }
 LIMIT = 24
-PICTURES = ("image_url", "input_image")
+PICTURES = ("image_url", "input_image", "image")
 
 
 def recorded(folder):
@@ -55,16 +60,17 @@ def events(text):
     ended = data[-1] == "[DONE]" or json.loads(data[-1]).get("type") in (
         "response.completed",
         "response.incomplete",
+        "message_stop",
     )
     assert ended, f"the stream ends with {data[-1][:200]}"
     return [json.loads(line) for line in data if line != "[DONE]"]
 
 
 def has_pictures(body):
-    """Whether a message of the request has a picture among its parts."""
-    messages = body.get("messages") or body.get("input") or []
-    parts = [message.get("content") for message in messages if isinstance(message, dict)]
-    return any(part.get("type") in PICTURES for listed in parts if isinstance(listed, list) for part in listed)
+    """Whether a message of the request has a picture among its parts, or in the result of a tool."""
+    listed = body.get("messages") or body.get("input") or body.get("content") or []
+    parts = [part for part in listed if isinstance(part, dict)] if isinstance(listed, list) else []
+    return any(part.get("type") in PICTURES or has_pictures(part) for part in parts)
 
 
 # Making one takes longer than using it.
@@ -78,7 +84,7 @@ def strictly(kind, value):
 
 def check(client, path, body):
     whole, streamed, limit = KNOWN[path]
-    body["model"] = MODEL if limit else EMBEDDING_MODEL
+    body["model"] = EMBEDDING_MODEL if path == "/v1/embeddings" else MODEL
     if limit:
         body.pop("max_completion_tokens", None)
         body[limit] = min(body.get(limit) or LIMIT, LIMIT)

@@ -4,6 +4,7 @@
 
 mod access;
 mod adoption;
+mod anthropic;
 mod batching;
 mod bench;
 mod broken;
