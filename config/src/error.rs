@@ -157,6 +157,7 @@ impl ConfigError {
 fn expected(key: &Key, kind: Kind) -> Cow<'static, str> {
     match &*key.to_string() {
         "gateway.listen" => return "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".into(),
+        "gateway.ollama_listen" => return "an IP address and a port, such as 127.0.0.1:11434".into(),
         "log.format" => return "json or text".into(),
         "log.rotation" => return "minutely, hourly, daily or never".into(),
         "supervisor.on_battery" => return supervisor::EXPECTED_ON_BATTERY.into(),

@@ -1,6 +1,6 @@
 //! `[gateway]`
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct GatewayConfig {
     /// Address and port that HTTP is served on.
     pub listen: SocketAddr,
+    /// A second address that the same is served on, where programs look for Ollama; absent: none.
+    pub ollama_listen: Option<SocketAddr>,
     /// The gateway's program; a bare name is looked up beside the supervisor's own program.
     pub command: PathBuf,
     /// Names under which clients may ask for this server, beside its address, in their `Host` header; `*`: any.
@@ -46,6 +48,9 @@ pub struct GatewayConfig {
     pub keep_alive_s: u64,
     /// Inputs of an embedding model that are too long are cut, and named in the answer's head, instead of refused.
     pub truncate_inputs: bool,
+    /// Models for names that no model has, by patterns with `*` for any characters.
+    #[serde(default)]
+    pub names: BTreeMap<String, String>,
     /// TLS, in place of plain HTTP.
     pub tls: TlsConfig,
     /// Web pages that may ask.
@@ -83,6 +88,7 @@ impl Default for GatewayConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            ollama_listen: None,
             command: "gateway".into(),
             allowed_hosts: Vec::new(),
             max_body_bytes: 32 << 20,
@@ -101,6 +107,7 @@ impl Default for GatewayConfig {
             poison_memory_s: 600,
             keep_alive_s: 10,
             truncate_inputs: false,
+            names: BTreeMap::new(),
             tls: TlsConfig::default(),
             cors: CorsConfig::default(),
         }

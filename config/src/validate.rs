@@ -3,7 +3,7 @@
 mod access;
 mod store;
 
-use std::{borrow::Cow, collections::HashSet, ops::RangeInclusive};
+use std::{borrow::Cow, collections::HashSet, net::SocketAddr, ops::RangeInclusive};
 
 pub use access::is_key_name;
 pub(crate) use store::searched_in;
@@ -22,6 +22,7 @@ const LEAST: Size = Size(1 << 20);
 
 const FOLDER_OF_OURS: &str = "the path of a folder, which has no default when HOME is not set";
 const FILE: &str = "the path of a file";
+const OTHER_ADDRESS: &str = "another address than gateway.listen, such as 127.0.0.1:11434";
 /// Times as long as without prompts; less would leave no time for any.
 const STRETCH: &str = "0, or a number from 1.0 to 1000.0";
 const ADDRESS: &str = "an address that begins with https:// or http://";
@@ -29,6 +30,12 @@ const ENDPOINT: &str = "the address of a collector, such as \"http://127.0.0.1:4
 const AT_LEAST: &str = "at least \"1MiB\"";
 const NONE_OR_AT_LEAST: &str = "\"0B\" or at least \"1MiB\"";
 const MODEL_NAME: &str = "a name of at most 256 characters without spaces or control characters";
+
+const NAME_PATTERN: &str =
+    "a model for a name of at most 256 characters without spaces or control characters, such as \"claude-*\"";
+
+/// The most names that models are chosen for.
+const MAX_NAMES: usize = 1024;
 
 /// A value that no server can run with.
 #[derive(Debug)]
@@ -61,6 +68,8 @@ pub(crate) fn check(config: &Config) -> Checked {
 fn gateway(config: &Config) -> Checked {
     let gateway = &config.gateway;
     let at = |name: &str| key(&["gateway", name]);
+    let is_apart = |other: SocketAddr| !is_same(gateway.listen, other);
+    require(gateway.ollama_listen.is_none_or(is_apart), at("ollama_listen"), OTHER_ADDRESS)?;
     require(!gateway.command.as_os_str().is_empty(), at("command"), "the name or path of a program")?;
     within(gateway.max_body_bytes as u64, 1024..=1 << 32, at("max_body_bytes"))?;
     within(gateway.max_headers as u64, 16..=1000, at("max_headers"))?;
@@ -76,7 +85,20 @@ fn gateway(config: &Config) -> Checked {
     within(gateway.queue_timeout_s, 1..=YEAR_S, at("queue_timeout_s"))?;
     within(gateway.request_timeout_s, 0..=YEAR_S, at("request_timeout_s"))?;
     within(gateway.poison_memory_s, 0..=YEAR_S, at("poison_memory_s"))?;
-    within(gateway.keep_alive_s, 1..=YEAR_S, at("keep_alive_s"))
+    within(gateway.keep_alive_s, 1..=YEAR_S, at("keep_alive_s"))?;
+    require(gateway.names.len() <= MAX_NAMES, at("names"), "at most 1024 names")?;
+    for (pattern, model) in &gateway.names {
+        let at = key(&["gateway", "names", pattern]);
+        require(is_model_name(pattern), at.clone(), NAME_PATTERN)?;
+        require(is_model_name(model), at, MODEL_NAME)?;
+    }
+    Ok(())
+}
+
+/// Whether there can be only one socket for both: on the same port, and on the same address or on all of them.
+fn is_same(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (one.ip() == other.ip() || is_everywhere)
 }
 
 fn responses(config: &Config) -> Checked {

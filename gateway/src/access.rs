@@ -6,7 +6,6 @@ mod bucket;
 mod caller;
 mod credential;
 mod follow;
-mod glob;
 mod host;
 mod key;
 mod origin;
@@ -58,7 +57,7 @@ pub(crate) struct Access {
 impl Access {
     /// As configured, with the keys that the configuration declares.
     pub(crate) fn new(config: &Config) -> Self {
-        let is_local = config.gateway.listen.ip().to_canonical().is_loopback();
+        let is_local = config.gateway.is_local();
         let allows_unauthenticated = config.auth.allow_unauthenticated;
         Self {
             hosts: Hosts::new(&config.gateway, is_local, allows_unauthenticated),

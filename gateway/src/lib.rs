@@ -8,11 +8,14 @@ mod access;
 #[cfg(test)]
 mod allocations;
 mod clock;
+mod database;
 mod dialect;
 mod error;
 #[cfg(test)]
 mod fake;
+mod glob;
 mod metrics;
+mod names;
 mod record;
 mod server;
 mod start;

@@ -12,7 +12,7 @@ mod routes;
 mod tls;
 mod write_timeout;
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{convert::Infallible, panic::AssertUnwindSafe, path::Path, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -21,7 +21,7 @@ use axum::{
     response::IntoResponse,
 };
 use futures::FutureExt;
-use impetus_config::{Config, Scope};
+use impetus_config::{Config, Entrance, Scope};
 use impetus_proto::key::KeySet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
@@ -45,9 +45,10 @@ use tls::{Tls, TlsError};
 
 use crate::{
     access::{self, Access, Addresses, Need},
-    dialect::{self, Responses},
+    dialect::{self, Blobs, Presets, Responses},
     error::Failure,
     metrics::{self, MetricsError},
+    names::ChosenNames,
     record::Record,
     trace::{RequestId, Trace, TraceError, Tracer},
     upstream::Upstream,
@@ -70,6 +71,12 @@ pub(crate) struct Gateway {
     /// Whether inputs that an embedding model cannot take whole are cut.
     pub(crate) truncate_inputs: bool,
     pub(crate) responses: Responses,
+    /// Models for names that no model has.
+    names: ChosenNames,
+    /// The models that were made of others by `/api/create`.
+    pub(crate) presets: Presets,
+    /// Files that were sent to make models of.
+    pub(crate) blobs: Blobs,
     access: Arc<Access>,
     addresses: Arc<Addresses>,
     tls: Option<Tls>,
@@ -123,26 +130,20 @@ impl Gateway {
         let upstream = Arc::new(Upstream::new(socket, config.into()));
         let access = Arc::new(Access::new(config));
         let responses = Responses::new(config);
+        let presets = Presets::new(Path::new(&config.supervisor.state_dir));
         let addresses = Arc::new(Addresses::new(&config.auth));
         let tracer = Tracer::new(&config.telemetry)?;
+        let blobs = Blobs::new(config);
+        let limits = Limits::new(config);
         let config = &config.gateway;
-        let seconds = |value: u64| Duration::from_secs(value.max(1));
         Ok(Self {
             upstream,
-            limits: Limits {
-                max_body_bytes: config.max_body_bytes,
-                body_timeout: seconds(config.body_timeout_s),
-                keep_alive: seconds(config.keep_alive_s),
-                max_depth: config.max_depth,
-                max_messages: config.max_messages,
-                max_headers: config.max_headers,
-                max_header_bytes: config.max_header_bytes,
-                max_connections: config.max_connections.max(1),
-                header_timeout: seconds(config.header_timeout_s),
-                write_timeout: seconds(config.write_timeout_s),
-            },
+            limits,
             truncate_inputs: config.truncate_inputs,
+            names: ChosenNames::new(&config.names),
             responses,
+            presets,
+            blobs,
             access,
             addresses,
             tls: Tls::load(&config.tls)?,
@@ -155,6 +156,26 @@ impl Gateway {
     /// The keys that were made so far. Later ones are learned while it serves.
     pub(crate) fn set_keys(&self, keys: KeySet) {
         self.access.set_keys(keys, Instant::now());
+    }
+}
+
+impl Limits {
+    /// Those that are configured.
+    pub(crate) fn new(config: &Config) -> Self {
+        let config = &config.gateway;
+        let seconds = |value: u64| Duration::from_secs(value.max(1));
+        Self {
+            max_body_bytes: config.max_body_bytes,
+            body_timeout: seconds(config.body_timeout_s),
+            keep_alive: seconds(config.keep_alive_s),
+            max_depth: config.max_depth,
+            max_messages: config.max_messages,
+            max_headers: config.max_headers,
+            max_header_bytes: config.max_header_bytes,
+            max_connections: config.max_connections.max(1),
+            header_timeout: seconds(config.header_timeout_s),
+            write_timeout: seconds(config.write_timeout_s),
+        }
     }
 }
 
@@ -206,16 +227,25 @@ impl App {
     }
 }
 
-/// Serves as long as `course` says so, then until every request that has begun is finished, those included that nobody
-/// waits for.
-pub(crate) async fn serve(listener: TcpListener, gateway: Gateway, course: watch::Receiver<Course>) {
-    let Gateway { limits, addresses, tls, access, socket, responses, metrics, tracer, .. } = gateway.clone();
+/// Serves at every entrance as long as `course` says so, then until every request that has begun is finished, those
+/// included that nobody waits for.
+pub(crate) async fn serve(
+    listeners: Vec<(Entrance, TcpListener)>,
+    gateway: Gateway,
+    course: watch::Receiver<Course>,
+) {
+    let Gateway { limits, addresses, tls, access, socket, responses, blobs, metrics, tracer, .. } =
+        gateway.clone();
     let (stop, stopped) = watch::channel(false);
     let exporting = tracer.exporter().map(|exporter| tokio::spawn(exporter.run(stopped)));
     let door = Door { limits, addresses, tls: tls.clone() };
-    let app = app(gateway);
+    let handled = |(entrance, listener)| {
+        let app = app(gateway.clone(), entrance);
+        (listener, move |request| answer(app.clone(), request))
+    };
+    let listeners = listeners.into_iter().map(handled).collect();
     let finished = async {
-        connection::accept(listener, door, course, move |request| answer(app.clone(), request)).await;
+        connection::accept(listeners, door, course).await;
         responses.idle().await;
     };
     let certificates = async {
@@ -227,6 +257,7 @@ pub(crate) async fn serve(listener: TcpListener, gateway: Gateway, course: watch
     tokio::select! {
         () = finished => {}
         () = upkeep(metrics) => {}
+        () = blobs.upkeep() => {}
         () = access::follow(access, socket.to_string()) => {}
         () = certificates => {}
     }
@@ -237,8 +268,9 @@ pub(crate) async fn serve(listener: TcpListener, gateway: Gateway, course: watch
     }
 }
 
-fn app(gateway: Gateway) -> App {
-    let (router, table) = dialect::routes().merge(probe::routes()).into_parts();
+fn app(gateway: Gateway, entrance: Entrance) -> App {
+    let routes = dialect::routes().merge(dialect::routes_of(entrance)).merge(probe::routes());
+    let (router, table) = routes.into_parts();
     let (access, tracer) = (gateway.access.clone(), gateway.tracer.clone());
     let router = router
         .fallback(dialect::no_such_path)
@@ -257,19 +289,25 @@ async fn answer(app: App, request: Request<Body>) -> Result<Response<Body>, Infa
     let record = Record::open(name, route.map_or(OTHER, |route| route.path), span.clone());
     // What nothing is served at is nobody's business without a key either.
     let need = route.map_or(Need::Key, |route| route.need);
+    let (head, body) = request.into_parts();
+    let wording = dialect::wording(&head);
+    let request = Request::from_parts(head, body);
 
     let handled = AssertUnwindSafe(app.handle(request, need, &record)).catch_unwind().instrument(span).await;
     let mut response = handled.unwrap_or_else(|_panic| {
         error!(request_id = &*id, "a request handler panicked");
         dialect::Refusal(Failure::defect()).into_response()
     });
+    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+        record.refused(failure.code);
+        if let Some(worded) = wording {
+            response = worded(response, &failure, &id);
+        }
+    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(request_id::HEADER, value);
     }
     record.answered(response.status());
-    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
-        record.refused(failure.code);
-    }
     Ok(response)
 }
 

@@ -1,18 +1,15 @@
-//! What the gateway inherits: the channel to its supervisor, the listening socket and its specification.
+//! What the gateway inherits: the channel to its supervisor, the listening sockets and its specification.
 
+mod inherited;
 mod lifeline;
 
 use std::{
     io,
-    net::TcpListener,
-    os::{
-        fd::{FromRawFd, RawFd},
-        unix::net::UnixStream,
-    },
+    os::{fd::RawFd, unix::net::UnixStream},
     sync::Arc,
 };
 
-use impetus_config::Config;
+use impetus_config::{Config, Entrance};
 use impetus_proto::{
     adoption::Adoption,
     channel::{self, CHANNEL_FD},
@@ -21,15 +18,15 @@ use impetus_proto::{
 };
 use impetus_telemetry::{Format, Guard, Rotation, TelemetryError, file::RotatedFile};
 use tokio::{
+    net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 use tracing::{info, warn};
 
-use crate::server::{self, Course, Gateway, GatewayError};
+use inherited::Listener;
 
-/// The listening socket, the one descriptor passed after the channel.
-const LISTENER_FD: RawFd = CHANNEL_FD + 1;
+use crate::server::{self, Course, Gateway, GatewayError};
 
 /// The name of the file of refusals; what was done is in the supervisor's own.
 const AUDIT_FILE: &str = "audit-gateway";
@@ -47,8 +44,12 @@ pub(crate) enum StartError {
     Config(#[from] serde_json::Error),
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
-    #[error("descriptor {LISTENER_FD} is no listening socket: {0}")]
-    Listener(#[source] io::Error),
+    #[error("there is no entrance {0:?}; supervisor and gateway must be of one build")]
+    Entrance(String),
+    #[error("descriptor {fd} is no listening socket: {source}")]
+    Listener { fd: RawFd, source: io::Error },
+    #[error("a listening socket cannot be served on: {0}")]
+    Socket(#[source] io::Error),
     #[error("cannot listen for the next supervisor: {0}; check the permissions of supervisor.runtime_dir")]
     Adoption(#[source] io::Error),
     #[error("the runtime cannot start: {0}")]
@@ -60,7 +61,7 @@ pub(crate) enum StartError {
 /// Everything inherited, read and checked before anything is served.
 pub(crate) struct Start {
     channel: UnixStream,
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     config: Config,
     supervisor_socket: String,
     keys: KeySet,
@@ -74,15 +75,10 @@ impl Start {
     /// Takes over the inherited descriptors and sets up logging; `None` when it was only to be tried whether this program
     /// starts. Called once, first thing in the process.
     pub(crate) fn inherit() -> Result<Option<Self>, StartError> {
-        for fd in [CHANNEL_FD, LISTENER_FD] {
-            is_open(fd).map_err(StartError::Channel)?;
-        }
-        // SAFETY: the supervisor's launch contract makes these two descriptors ours, both were just found open,
-        // and nothing else in this process has opened a descriptor yet.
-        let (mut channel, listener) =
-            unsafe { (UnixStream::from_raw_fd(CHANNEL_FD), TcpListener::from_raw_fd(LISTENER_FD)) };
+        let mut channel = inherited::channel().map_err(StartError::Channel)?;
         let spec: GatewaySpec =
             channel::read(&mut channel).map_err(StartError::Channel)?.ok_or(StartError::NoSpec)?;
+        let listeners = inherited::listeners(&spec.entrances)?;
         let config: Config = serde_json::from_str(&spec.config_json)?;
         if spec.trial {
             let trial = Trial { version: env!("CARGO_PKG_VERSION").to_owned() };
@@ -90,25 +86,24 @@ impl Start {
             return channel::write(&mut channel, &report).map(|()| None).map_err(StartError::Channel);
         }
         let guard = init_telemetry(&spec.log.clone().unwrap_or_default(), &config)?;
-        Ok(Some(Self { guard, ..Self::new(channel, listener, spec)? }))
+        Ok(Some(Self { guard, ..Self::new(channel, listeners, spec)? }))
     }
 
-    fn new(channel: UnixStream, listener: TcpListener, spec: GatewaySpec) -> Result<Self, StartError> {
+    fn new(channel: UnixStream, listeners: Vec<Listener>, spec: GatewaySpec) -> Result<Self, StartError> {
         let config = serde_json::from_str(&spec.config_json)?;
-        listener.local_addr().map_err(StartError::Listener)?;
         let adoption = spec.adoption.as_ref().map(Adoption::listen).transpose();
         let adoption = adoption.map_err(StartError::Adoption)?;
         let (supervisor_socket, keys) = (spec.supervisor_socket, spec.keys.unwrap_or_default());
         let level = level(&spec.log.unwrap_or_default()).to_owned();
-        Ok(Self { channel, listener, config, supervisor_socket, keys, adoption, level, guard: None })
+        Ok(Self { channel, listeners, config, supervisor_socket, keys, adoption, level, guard: None })
     }
 
     /// Serves until SIGTERM, or until SIGUSR1 says that another gateway serves now, then until the last request has
     /// finished; returns at once when the supervisor is gone and no other one has come within the grace.
     pub(crate) async fn serve(mut self) -> Result<(), StartError> {
-        self.listener.set_nonblocking(true).map_err(StartError::Listener)?;
-        let lent = Arc::new(self.listener.try_clone().map_err(StartError::Listener)?);
-        let listener = tokio::net::TcpListener::from_std(self.listener).map_err(StartError::Listener)?;
+        let lent: Result<Vec<Listener>, _> = self.listeners.iter().map(Listener::try_clone).collect();
+        let lent = Arc::new(lent.map_err(StartError::Socket)?);
+        let listeners = open(self.listeners).map_err(StartError::Socket)?;
         let terminate = signal(SignalKind::terminate()).map_err(StartError::Runtime)?;
         let retire = signal(SignalKind::user_defined1()).map_err(StartError::Runtime)?;
         let gateway = Gateway::new(&self.config, &self.supervisor_socket)?;
@@ -120,25 +115,33 @@ impl Start {
         let lifeline = lifeline::spawn(self.channel, self.adoption, Arc::downgrade(&lent), self.level)
             .map_err(StartError::Runtime)?;
 
-        let address = listener.local_addr().map_err(StartError::Listener)?;
-        info!(%address, "serving");
         let (steer, course) = watch::channel(Course::Serve);
         tokio::spawn(follow(terminate, retire, steer, lent));
         tokio::select! {
-            () = server::serve(listener, gateway, course) => info!("stopped"),
+            () = server::serve(listeners, gateway, course) => info!("stopped"),
             _ = lifeline => warn!("the supervisor is gone; ending"),
         }
         Ok(())
     }
 }
 
-/// Sets the course as signals say. Once it is not to serve, `lent` is dropped: when nobody holds the socket any more, new
+/// Has the sockets accept within the runtime.
+fn open(listeners: Vec<Listener>) -> io::Result<Vec<(Entrance, TcpListener)>> {
+    let open = |Listener { entrance, socket }| {
+        let listener = TcpListener::from_std(socket)?;
+        info!(entrance = entrance.name(), address = %listener.local_addr()?, "serving");
+        Ok((entrance, listener))
+    };
+    listeners.into_iter().map(open).collect()
+}
+
+/// Sets the course as signals say. Once it is not to serve, `lent` is dropped: when nobody holds the sockets any more, new
 /// connections are refused.
 async fn follow(
     mut terminate: Signal,
     mut retire: Signal,
     steer: watch::Sender<Course>,
-    lent: Arc<TcpListener>,
+    lent: Arc<Vec<Listener>>,
 ) {
     let course = tokio::select! {
         _ = terminate.recv() => Course::Stop,
@@ -151,13 +154,6 @@ async fn follow(
     steer.send_replace(Course::Stop);
     // An end would be taken for an order to stop.
     std::future::pending::<()>().await;
-}
-
-fn is_open(fd: RawFd) -> io::Result<()> {
-    // SAFETY: the borrow lasts for one fcntl call, which reports a closed descriptor as EBADF.
-    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
-    nix::fcntl::fcntl(borrowed, nix::fcntl::FcntlArg::F_GETFD)?;
-    Ok(())
 }
 
 fn level(log: &LogSpec) -> &str {
@@ -199,7 +195,7 @@ mod tests {
 
     struct Running {
         channel: UnixStream,
-        address: std::net::SocketAddr,
+        addresses: Vec<std::net::SocketAddr>,
         task: JoinHandle<Result<(), StartError>>,
     }
 
@@ -211,14 +207,21 @@ mod tests {
             adoption: None,
             keys: None,
             trial: false,
+            entrances: Vec::new(),
         }
+    }
+
+    fn listener(entrance: Entrance) -> Listener {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        Listener { entrance, socket }
     }
 
     async fn start() -> Running {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let task = tokio::spawn(Start::new(theirs, listener, spec()).unwrap().serve());
+        let listeners = Entrance::ALL.map(listener);
+        let addresses = listeners.iter().map(|listener| listener.socket.local_addr().unwrap()).collect();
+        let task = tokio::spawn(Start::new(theirs, listeners.into(), spec()).unwrap().serve());
         let (report, channel) = tokio::task::spawn_blocking(move || {
             let mut channel = ours;
             (channel::read::<Report>(&mut channel).unwrap().unwrap(), channel)
@@ -226,11 +229,11 @@ mod tests {
         .await
         .unwrap();
         assert!(matches!(report.message, Some(report::Message::Serving(_))));
-        Running { channel, address, task }
+        Running { channel, addresses, task }
     }
 
-    async fn health(running: &Running) -> String {
-        let mut stream = TcpStream::connect(running.address).await.unwrap();
+    async fn health(address: &std::net::SocketAddr) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
         stream
             .write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
             .await
@@ -247,7 +250,9 @@ mod tests {
     #[tokio::test]
     async fn it_serves_until_it_is_told_to_stop_or_the_supervisor_is_gone() {
         let running = start().await;
-        assert!(health(&running).await.starts_with("HTTP/1.1 200 OK"));
+        for address in &running.addresses {
+            assert!(health(address).await.starts_with("HTTP/1.1 200 OK"));
+        }
         raise(Signal::SIGTERM).unwrap();
         ended(running.task).await;
         drop(running.channel);
@@ -260,8 +265,9 @@ mod tests {
     #[test]
     fn a_strange_specification_is_refused() {
         let (channel, _far) = UnixStream::pair().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let spec = GatewaySpec { config_json: "{}".into(), ..spec() };
-        assert!(matches!(Start::new(channel, listener, spec), Err(StartError::Config(_))));
+        assert!(matches!(Start::new(channel, Vec::new(), spec), Err(StartError::Config(_))));
+        let refused = inherited::listeners(&["nowhere".to_owned()]);
+        assert!(matches!(refused, Err(StartError::Entrance(name)) if name == "nowhere"));
     }
 }

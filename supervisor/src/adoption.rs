@@ -8,16 +8,21 @@ mod record;
 
 use std::{
     collections::HashSet,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     thread,
 };
+
+use impetus_config::Entrance;
 
 pub use claim::{ClaimError, Claimed};
 pub use identity::{Fate, Identity};
 pub use record::{Kept, Kind, Record, Records};
 
-use crate::worker::{Adopted, WorkerId};
+use crate::{
+    gateway::Listener,
+    worker::{Adopted, WorkerId},
+};
 
 /// What a former supervisor has left.
 #[derive(Debug, Default)]
@@ -26,6 +31,8 @@ pub struct Inheritance {
     pub workers: Vec<Adopted>,
     /// The gateway that listens where the configuration says.
     pub gateway: Option<ClaimedGateway>,
+    /// The sockets of gateways that are where the configuration says, one for an entrance.
+    pub listeners: Vec<Listener>,
     /// Gateways that are to finish what they have begun.
     pub outdated: Vec<Claimed>,
     /// What could not be taken over, and why. It does not run any more.
@@ -37,18 +44,18 @@ pub struct Inheritance {
 pub struct ClaimedGateway {
     /// Its process.
     pub process: Claimed,
-    /// The socket that it listens on.
-    pub socket: TcpListener,
-    /// Where that is.
-    pub listen: SocketAddr,
     /// The configuration that it was given.
     pub config: String,
 }
 
-/// Takes over the children recorded in `dir`: workers of the formats that `serves` knows, and the gateway if it listens
-/// on `listen`. Ends the others. Only for who holds the lock on the folder; blocks for
+/// Takes over the children recorded in `dir`: workers of the formats that `serves` knows, and the gateway if its own
+/// entrance is where `entrances` say. Ends the others. Only for who holds the lock on the folder; blocks for
 /// some seconds where children do not answer.
-pub fn take_over(dir: &Path, listen: SocketAddr, serves: impl Fn(&str) -> bool) -> Inheritance {
+pub fn take_over(
+    dir: &Path,
+    entrances: &[(Entrance, SocketAddr)],
+    serves: impl Fn(&str) -> bool,
+) -> Inheritance {
     let wanted = |kind: &Kind| match kind {
         Kind::Worker { format, .. } => serves(format),
         Kind::Gateway { .. } => true,
@@ -70,7 +77,7 @@ pub fn take_over(dir: &Path, listen: SocketAddr, serves: impl Fn(&str) -> bool) 
     });
     for (kind, claimed) in claims {
         match claimed {
-            Ok(claimed) => inheritance.add(kind, claimed, listen),
+            Ok(claimed) => inheritance.add(kind, claimed, entrances),
             Err(error) => inheritance.ended.push((kind, error)),
         }
     }
@@ -95,10 +102,10 @@ impl Inheritance {
         processes.map(|process| process.kept.record().identity.pid).collect()
     }
 
-    fn add(&mut self, kind: Kind, process: Claimed, listen: SocketAddr) {
+    fn add(&mut self, kind: Kind, process: Claimed, entrances: &[(Entrance, SocketAddr)]) {
         match kind {
             Kind::Worker { id, format } => self.add_worker(id, format, process),
-            Kind::Gateway { config } => self.add_gateway(config, process, listen),
+            Kind::Gateway { config } => self.add_gateway(config, process, entrances),
         }
     }
 
@@ -113,20 +120,24 @@ impl Inheritance {
         }
     }
 
-    fn add_gateway(&mut self, config: String, mut process: Claimed, configured: SocketAddr) {
-        match process.take_listener() {
-            Some((socket, listen)) if self.gateway.is_none() && is_there(configured, listen) => {
-                self.gateway = Some(ClaimedGateway { process, socket, listen, config });
+    fn add_gateway(&mut self, config: String, mut process: Claimed, entrances: &[(Entrance, SocketAddr)]) {
+        let is_wanted = |listener: &Listener| {
+            entrances.iter().any(|(entrance, at)| listener.entrance == *entrance && listener.is_at(*at))
+        };
+        let mut serves = false;
+        // One that is not taken is where nobody is to connect any more.
+        for listener in process.take_listeners().into_iter().filter(is_wanted) {
+            if self.listeners.iter().all(|taken| taken.entrance != listener.entrance) {
+                serves |= listener.entrance == Entrance::Gateway;
+                self.listeners.push(listener);
             }
-            // It listens where nobody is to connect any more, or does so no longer.
-            _ => self.outdated.push(process),
+        }
+        if serves {
+            self.gateway = Some(ClaimedGateway { process, config });
+        } else {
+            self.outdated.push(process);
         }
     }
-}
-
-/// Whether `local` is where `configured` says, in which the port 0 stands for any.
-fn is_there(configured: SocketAddr, local: SocketAddr) -> bool {
-    configured.ip() == local.ip() && [0, local.port()].contains(&configured.port())
 }
 
 #[cfg(test)]

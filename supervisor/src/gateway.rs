@@ -1,20 +1,17 @@
-//! The gateway's process: started with the listening socket, started again whenever it ends, and replaced by another
-//! one that serves before it stops. The socket stays open here, so that connections wait while there is no gateway
+//! The gateway's process: started with the listening sockets, started again whenever it ends, and replaced by another
+//! one that serves before it stops. The sockets stay open here, so that connections wait while there is no gateway
 //! instead of being refused.
 
 mod activation;
 mod driver;
-mod entrance;
+mod entrances;
 mod handover;
 pub mod port;
 mod socket;
 
-use std::{
-    net::{SocketAddr, TcpListener},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use impetus_config::Entrance;
 use impetus_proto::{Code, Error, launch::GatewaySpec};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -22,9 +19,9 @@ use tokio::{
 };
 
 pub use activation::{Activated, ActivationError};
-pub use entrance::Entrance;
+pub use entrances::Entrances;
 pub use port::{Holder, holder_of};
-pub use socket::{ListenError, listen};
+pub use socket::{ListenError, Listener, Moves, when_busy};
 
 use crate::{
     adoption::Records, keys::Keys, launch::Launcher, policy::restart::Limits, shutdown::Phase,
@@ -65,8 +62,8 @@ pub struct GatewayState {
     pub pid: Option<u32>,
     /// What it does.
     pub stage: Stage,
-    /// Where it listens.
-    pub listen: SocketAddr,
+    /// Where it listens, at the server's own entrance first.
+    pub entrances: Vec<(Entrance, SocketAddr)>,
     /// How often it had to be started again.
     pub restarts: u32,
     /// Why its last process ended.
@@ -93,7 +90,7 @@ pub enum Stage {
 pub struct GatewayHandle {
     orders: mpsc::Sender<Order>,
     state: watch::Receiver<GatewayState>,
-    is_activated: bool,
+    activated: Vec<Entrance>,
 }
 
 /// Another gateway is wanted, or the present one is to be run otherwise.
@@ -110,21 +107,21 @@ struct Order {
 #[derive(Debug)]
 struct Renewal {
     settings: GatewaySettings,
-    socket: Option<(TcpListener, SocketAddr)>,
+    moves: Moves,
 }
 
-/// Keeps a gateway running at `entrance` until `phase` says otherwise. One that is there goes on serving; it is replaced
+/// Keeps a gateway running at the entrances until `phase` says otherwise. One that is there goes on serving; it is replaced
 /// when it was given another configuration.
 pub fn start(
     settings: GatewaySettings,
-    entrance: Entrance,
+    entrances: Entrances,
     launcher: Launcher,
     witness: &Witness,
     phase: watch::Receiver<Phase>,
 ) -> (GatewayHandle, JoinHandle<()>) {
-    let Entrance { socket, listen, is_activated, serving, outdated } = entrance;
+    let Entrances { listeners, activated, serving, outdated } = entrances;
     let (orders, given) = mpsc::channel(WAITING);
-    let first = GatewayState { pid: None, stage: Stage::Starting, listen, restarts: 0, last_exit: None };
+    let first = GatewayState::new(Stage::Starting, addresses(&listeners));
     let (state, watched) = watch::channel(first);
     let is_current = serving.as_ref().is_none_or(|(_, config)| *config == settings.spec.config_json);
     let mut driver = driver::Driver::new(settings, launcher, witness, state, given, phase);
@@ -136,7 +133,7 @@ pub fn start(
         let order = Order { renewal: None, starts_another: true, reply: oneshot::channel().0 };
         orders.try_send(order).expect("the first order finds room");
     }
-    (GatewayHandle { orders, state: watched, is_activated }, tokio::spawn(driver.run(socket, adopted)))
+    (GatewayHandle { orders, state: watched, activated }, tokio::spawn(driver.run(listeners, adopted)))
 }
 
 impl GatewayHandle {
@@ -145,10 +142,10 @@ impl GatewayHandle {
         self.state.borrow().clone()
     }
 
-    /// Whether the service manager listens where the gateway does: connections to that address wait there even when
-    /// nobody takes them any more.
-    pub fn is_activated(&self) -> bool {
-        self.is_activated
+    /// Whether the service manager listens at this entrance: connections to that address wait there even when nobody
+    /// takes them any more.
+    pub fn is_activated(&self, entrance: Entrance) -> bool {
+        self.activated.contains(&entrance)
     }
 
     /// Changes whenever its state does.
@@ -162,18 +159,14 @@ impl GatewayHandle {
         self.order(None, true).await
     }
 
-    /// The same, with other settings, and on another socket where one is given.
-    pub async fn renew(
-        &self,
-        settings: GatewaySettings,
-        socket: Option<(TcpListener, SocketAddr)>,
-    ) -> Result<(), Error> {
-        self.order(Some(Renewal { settings, socket }), true).await
+    /// The same, with other settings and sockets.
+    pub async fn renew(&self, settings: GatewaySettings, moves: Moves) -> Result<(), Error> {
+        self.order(Some(Renewal { settings, moves }), true).await
     }
 
     /// Changes how it is run, when it is the next time, and leaves the present one alone.
     pub async fn configure(&self, settings: GatewaySettings) -> Result<(), Error> {
-        self.order(Some(Renewal { settings, socket: None }), false).await
+        self.order(Some(Renewal { settings, moves: Moves::default() }), false).await
     }
 
     async fn order(&self, renewal: Option<Renewal>, starts_another: bool) -> Result<(), Error> {
@@ -190,13 +183,25 @@ impl GatewayHandle {
     pub(crate) fn agreeable() -> Self {
         let (orders, mut given) = mpsc::channel::<Order>(WAITING);
         let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
-        let state = GatewayState { pid: None, stage: Stage::Ready, listen, restarts: 0, last_exit: None };
+        let state = GatewayState::new(Stage::Ready, vec![(Entrance::Gateway, listen)]);
         tokio::spawn(async move {
             while let Some(order) = given.recv().await {
                 drop(order.reply.send(Ok(())));
             }
         });
-        Self { orders, state: watch::channel(state).1, is_activated: false }
+        Self { orders, state: watch::channel(state).1, activated: Vec::new() }
+    }
+}
+
+impl GatewayState {
+    fn new(stage: Stage, entrances: Vec<(Entrance, SocketAddr)>) -> Self {
+        Self { pid: None, stage, entrances, restarts: 0, last_exit: None }
+    }
+
+    /// Where it listens, as a list for people: `127.0.0.1:8080, 127.0.0.1:11434`.
+    pub fn places(&self) -> String {
+        let places: Vec<String> = self.entrances.iter().map(|(_, address)| address.to_string()).collect();
+        places.join(", ")
     }
 }
 
@@ -211,4 +216,8 @@ impl Stage {
             Self::Stopped => "stopped",
         }
     }
+}
+
+fn addresses(listeners: &[Listener]) -> Vec<(Entrance, SocketAddr)> {
+    listeners.iter().map(|listener| (listener.entrance, listener.address)).collect()
 }

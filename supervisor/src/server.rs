@@ -29,7 +29,7 @@ use crate::{
     events::{Kind, Note},
     fleet::{self, Inherited, Legacy},
     footprints::Footprints,
-    gateway::{self, Activated, Entrance},
+    gateway::{self, Activated, Entrances},
     keys::Keys,
     launch::Launcher,
     lock::FolderLock,
@@ -62,7 +62,7 @@ enum End {
 /// first supervisor of its process.
 pub fn run(loaded: Loaded, mut resumed: Option<Resumed>) -> Result<()> {
     let config = &loaded.config;
-    let activated = Activated::take(config.gateway.listen)?;
+    let activated = Activated::take(&config.gateway)?;
     let places = Places::new(config)?;
     places.prepare_state()?;
     let former = resumed.as_mut();
@@ -76,14 +76,14 @@ pub fn run(loaded: Loaded, mut resumed: Option<Resumed>) -> Result<()> {
     let runtime_lock =
         FolderLock::keep(runtime_lock, &places.runtime_dir, "supervisor.lock", "supervisor.runtime_dir")?;
     let serves = |format: &str| config.workers.contains_key(format);
-    let listen = activated.as_ref().map_or(config.gateway.listen, |activated| activated.listen);
+    let wanted = activated.wanted(&config.gateway);
     let children = resumed.is_some().then(Identity::children).unwrap_or_default();
-    let mut inherited = adoption::take_over(&places.runtime_dir, listen, serves);
+    let mut inherited = adoption::take_over(&places.runtime_dir, &wanted, serves);
     let taken = inherited.pids();
     let strays = children.into_iter().filter(|child| !taken.contains(&child.pid)).collect();
     let control = open_control(&places, &inherited, resumed.as_mut())?;
-    let mut entrance = Entrance::open(listen, activated, &mut inherited)?;
-    entrance.is_activated |= resumed.as_ref().is_some_and(|former| former.is_activated);
+    let mut entrances = Entrances::open(&wanted, activated, &mut inherited)?;
+    entrances.activated.extend(resumed.iter().flat_map(|former| &former.activated));
     let swapped = AliasFile::new(&places.state_dir).read();
     let library = Arc::new(Library::new(config, places.bundled_models(), swapped)?);
     let logs =
@@ -98,10 +98,10 @@ pub fn run(loaded: Loaded, mut resumed: Option<Resumed>) -> Result<()> {
         .build()
         .context("cannot start the asynchronous runtime")?;
     let configured = Arc::new(Configured::new(loaded, places, keys));
-    let held = Held { state_lock, runtime_lock, control, is_activated: entrance.is_activated };
+    let held = Held { state_lock, runtime_lock, control, activated: entrances.activated.clone() };
     let parts =
         Parts { configured: configured.clone(), library, store, witness: witness.clone(), resumed, strays };
-    match runtime.block_on(serve(parts, (entrance, inherited), &held.control)) {
+    match runtime.block_on(serve(parts, (entrances, inherited), &held.control)) {
         Ok(End::Replaced(go, pipes)) => {
             // Tasks go on until the very end: to drop them would end the processes that they have.
             let _runtime = ManuallyDrop::new(runtime);
@@ -133,7 +133,7 @@ struct Parts {
 
 async fn serve(
     Parts { configured, library, store, witness, mut resumed, strays }: Parts,
-    (entrance, inherited): (Entrance, Inheritance),
+    (entrances, inherited): (Entrances, Inheritance),
     control_socket: &UnixListener,
 ) -> Result<End> {
     let (config, places) = (&*configured.now(), &configured.places);
@@ -167,7 +167,7 @@ async fn serve(
     let gateway_settings = settings::of_gateway(config, places, &configured.keys)
         .context("cannot tell the gateway its configuration")?;
     let (gateway, gateway_task) =
-        gateway::start(gateway_settings, entrance, launcher.clone(), &witness, phase.clone());
+        gateway::start(gateway_settings, entrances, launcher.clone(), &witness, phase.clone());
     let manager = Notifier::from_environment().map(|notifier| (Arc::new(notifier), phase.clone()));
     let pids: Vec<u32> = inherited.workers.iter().map(pid).collect();
     let memory = measure::first(config, &pids);

@@ -51,6 +51,7 @@ pub fn of_gateway(
         adoption: None,
         keys: None,
         trial: false,
+        entrances: Vec::new(),
     };
     Ok(GatewaySettings {
         program: places.program(&config.gateway.command),

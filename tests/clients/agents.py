@@ -12,7 +12,8 @@ import typing
 
 import install
 import libraries
-from report import FAIL, NOCALL, PASS, Check
+import server
+from report import FAIL, NOCALL, PASS, SKIP, Check
 
 # Seconds for one run of an agent.
 LIMIT = 240
@@ -20,6 +21,10 @@ QUESTION = "count from 1 to 5"
 ORDER = "Use your shell tool to run exactly this command: echo done > proof.txt"
 FILE = 'def hello():\n    return "hi"\n'
 COLOURS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+class NotHere(Exception):
+    """It cannot be run on this machine, at this time."""
 
 
 @dataclasses.dataclass
@@ -43,14 +48,20 @@ class Agent:
     prepare: typing.Callable
     packages: tuple = ()
     requirements: str = ""
-    # An order that makes it edit a file instead of running a command.
+    # An order that makes it do something else than run a command, and what goes with it.
     order: str = ORDER
+    order_options: tuple = ()
+    # Whether it looks for a server where Ollama is.
+    speaks_ollama: bool = False
 
     def run(self, url, model):
         with tempfile.TemporaryDirectory(prefix=f"impetus-{self.name}-") as folder:
             place = Place(pathlib.Path(folder, "home"), pathlib.Path(folder, "repository"), url, model)
             repository(place)
-            command, environment = self.prepare(place)
+            try:
+                command, environment = self.prepare(place)
+            except NotHere as reason:
+                return [Check("run", SKIP, str(reason))]
             environment = {**libraries.clean(), "HOME": str(place.home), **environment}
             # Agents chat in streams alone.
             said = [self.asked(place, command, environment, name, QUESTION) for name in ("chat",)]
@@ -66,7 +77,8 @@ class Agent:
         return Check(name, PASS, out[-100:])
 
     def ordered(self, place, command, environment):
-        code, out, err = ended(place, [*command, self.order], environment)
+        program, *rest = command
+        code, out, err = ended(place, [program, *self.order_options, *rest, self.order], environment)
         if code != 0:
             return Check("tool", FAIL, f"exit {code}: {err[-160:] or out[-160:]}")
         proof, file = place.repository / "proof.txt", place.repository / "hello.py"
@@ -128,14 +140,19 @@ def aider(place):
     return [*command, "--edit-format", "whole", "hello.py", "--message"], environment
 
 
-def continue_cli(place):
+def continue_cli(place, otherwise=None):
     file = place.home / "config.yaml"
     model = {"name": "local", "provider": "openai", "model": place.model, "apiBase": f"{place.url}/v1"}
     model |= {"apiKey": "none", "roles": ["chat"], "capabilities": ["tool_use"]}
+    model |= otherwise or {}
     # JSON is YAML.
     file.write_text(json.dumps({"name": "local", "version": "1.0.0", "schema": "v1", "models": [model]}))
     environment = {"CONTINUE_TELEMETRY_ENABLED": "0", "CONTINUE_CLI_ENABLE_TELEMETRY": "0", **loopback()}
     return [binary("continue", "cn"), "--config", file, "--allow", "Bash", "-p"], environment
+
+
+def continue_ollama(place):
+    return continue_cli(place, {"provider": "ollama", "apiBase": place.url})
 
 
 def cline(place):
@@ -144,6 +161,35 @@ def cline(place):
     auth = [program, "auth", "-p", "openai-compatible", "-k", "none", "-m", place.model, *url]
     ended(place, auth, {**libraries.clean(), "HOME": str(place.home)})
     return [program, "-P", "openai-compatible", "-m", place.model, "-t", str(LIMIT)], {}
+
+
+def cline_ollama(place):
+    if not place.url.endswith(f":{server.OLLAMA_PORT}"):
+        raise NotHere(f"it looks for Ollama at port {server.OLLAMA_PORT} alone, which another program has")
+    program = binary("cline", "cline")
+    auth = [program, "auth", "-p", "ollama", "-k", "none", "-m", place.model]
+    ended(place, auth, {**libraries.clean(), "HOME": str(place.home)})
+    return [program, "-P", "ollama", "-m", place.model, "-t", str(LIMIT)], {}
+
+
+def claude(place):
+    """With a tool of a server of its own, which the bundled model can call: its shell's is beyond it."""
+    proof = place.repository / "proof.txt"
+    weather = {"command": "python3", "args": [str(install.HERE.resolve() / "checks/weather_mcp.py"), str(proof)]}
+    servers = place.home / "mcp.json"
+    servers.write_text(json.dumps({"mcpServers": {"weather": {"type": "stdio", **weather}}}))
+    models = ("MODEL", "SMALL_FAST_MODEL", "DEFAULT_HAIKU_MODEL")
+    off = ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_TELEMETRY", "DISABLE_AUTOUPDATER")
+    environment = {
+        **{f"ANTHROPIC_{name}": place.model for name in models},
+        **{name: "1" for name in (*off, "DISABLE_ERROR_REPORTING")},
+        "ANTHROPIC_BASE_URL": place.url,
+        "ANTHROPIC_API_KEY": "none",
+        "CLAUDE_CONFIG_DIR": str(place.home / "claude"),
+        "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "512",
+    }
+    tools = ["--mcp-config", servers, "--strict-mcp-config", "--allowedTools", "mcp__weather__get_weather"]
+    return [binary("claude", "claude"), *tools, "-p"], environment
 
 
 def opencode(place):
@@ -190,6 +236,27 @@ ALL = (
     ),
     Agent("continue", "Continue's CLI", "1.5.47", continue_cli, packages=("node", "continue")),
     Agent("cline", "Cline's CLI", "3.0.65", cline, packages=("node", "cline")),
+    Agent(
+        "continue-ollama",
+        "Continue's CLI, as of Ollama",
+        "1.5.47",
+        continue_ollama,
+        packages=("node", "continue"),
+        speaks_ollama=True,
+    ),
+    Agent(
+        "cline-ollama", "Cline's CLI, as of Ollama", "3.0.65", cline_ollama, packages=("node", "cline"), speaks_ollama=True
+    ),
+    Agent(
+        "claude",
+        "Claude Code",
+        "2.1.329",
+        claude,
+        packages=("node", "claude"),
+        order="What is the weather in Paris?",
+        # With no other tools and no system prompt of its own, as whoever runs small models does.
+        order_options=("--tools", "", "--system-prompt", "You are a helpful assistant."),
+    ),
     Agent("opencode", "opencode", "1.18.33", opencode, packages=("node", "opencode")),
     Agent("codex", "Codex", "0.169.0", codex, packages=("node", "codex")),
 )

@@ -21,6 +21,8 @@ class Library:
     check: str
     requirements: str = ""
     packages: tuple = ()
+    # Whether it looks for a server where Ollama is.
+    speaks_ollama: bool = False
 
     def run(self, url, model):
         program = [install.APPS / self.requirements / "bin/python"] if self.requirements else node()
@@ -59,6 +61,9 @@ def clean():
 ALL = (
     Library("openai-python", "openai (Python)", "3.52.0", "openai_python.py", requirements="openai-python"),
     Library("openai-npm", "openai (npm)", "7.55.0", "openai_npm.mjs", packages=("node", "libraries")),
+    Library("ollama-python", "ollama (Python)", "0.6.3", "ollama_python.py", requirements="ollama", speaks_ollama=True),
+    Library("ollama-npm", "ollama (npm)", "0.6.4", "ollama_npm.mjs", packages=("node", "libraries"), speaks_ollama=True),
+    Library("anthropic-python", "anthropic (Python)", "2.11.0", "anthropic_python.py", requirements="anthropic"),
     Library("ai-sdk", "Vercel AI SDK", "7.0.173", "ai_sdk.mjs", packages=("node", "libraries")),
     Library("langchain", "LangChain", "langchain-openai 1.7.3", "langchain_openai_client.py", requirements="langchain"),
     Library("litellm", "LiteLLM", "1.106.2", "litellm_client.py", requirements="litellm"),

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Sends requests that real clients sent once, as they stand but for the model's name and the length of the answer, and
-reads each answer with the types of OpenAI's own client, which are made from the published API.
+reads each answer with the types of OpenAI's own client, which are made from the published API, with those of Anthropic's in
+messages.py, or with those that Ollama's own client has for its API.
 
     PYTHONPATH=.tools/clients tests/clients/recorded.py URL FOLDER
 
@@ -9,17 +10,21 @@ server needs `impetus-tiny` with a context of 32,768 tokens or more, and an embe
 Prints a line for each request that is not answered as it should be, then the number of those that are."""
 
 import base64
+import datetime
 import functools
 import json
 import pathlib
 import struct
 import sys
+from typing import Any, Literal, Optional
 
 import httpx
 from openai.types import Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
-from pydantic import TypeAdapter
+from pydantic import BaseModel, ByteSize, TypeAdapter
+
+import messages
 
 MODEL, EMBEDDING_MODEL = "impetus-tiny", "minilm"
 # By path: the type of a whole answer, that of a streamed event, and the field that limits the answer.
@@ -28,9 +33,120 @@ KNOWN = {
     "/v1/completions": (Completion, Completion, "max_tokens"),
     "/v1/responses": (Response, ResponseStreamEvent, "max_output_tokens"),
     "/v1/embeddings": (CreateEmbeddingResponse, None, None),
+    "/v1/messages": (messages.Message, messages.Event, "max_tokens"),
+    "/v1/messages/count_tokens": (messages.Counted, None, None),
 }
 LIMIT = 24
-PICTURES = ("image_url", "input_image")
+PICTURES = ("image_url", "input_image", "image")
+
+
+class OllamaCall(BaseModel):
+    class Function(BaseModel):
+        name: str
+        arguments: dict[str, Any]
+
+    function: Function
+
+
+class OllamaMessage(BaseModel):
+    role: Literal["assistant"]
+    content: str
+    thinking: Optional[str] = None
+    tool_calls: Optional[list[OllamaCall]] = None
+
+
+class OllamaAnswer(BaseModel):
+    model: str
+    created_at: datetime.datetime
+    done: bool
+    done_reason: Optional[Literal["stop", "length", "load", "unload"]] = None
+    total_duration: Optional[int] = None
+    load_duration: Optional[int] = None
+    prompt_eval_count: Optional[int] = None
+    prompt_eval_duration: Optional[int] = None
+    eval_count: Optional[int] = None
+    eval_duration: Optional[int] = None
+
+
+class OllamaChat(OllamaAnswer):
+    message: OllamaMessage
+
+
+class OllamaGenerate(OllamaAnswer):
+    response: str
+
+
+class OllamaEmbed(BaseModel):
+    model: str
+    embeddings: list[list[float]]
+    total_duration: int
+    prompt_eval_count: int
+
+
+class OllamaEmbedding(BaseModel):
+    embedding: list[float]
+
+
+class OllamaDetails(BaseModel):
+    parent_model: str
+    format: str
+    family: str
+    families: list[str]
+    parameter_size: str
+    quantization_level: str
+
+
+class OllamaTags(BaseModel):
+    class Model(BaseModel):
+        name: str
+        model: str
+        modified_at: datetime.datetime
+        size: ByteSize
+        digest: str
+        details: OllamaDetails
+
+    models: list[Model]
+
+
+class OllamaRunning(BaseModel):
+    class Model(BaseModel):
+        name: str
+        model: str
+        size: ByteSize
+        size_vram: ByteSize
+        digest: str
+        details: OllamaDetails
+        expires_at: datetime.datetime
+        context_length: int
+
+    models: list[Model]
+
+
+class OllamaShown(BaseModel):
+    modelfile: str
+    parameters: str
+    template: str
+    details: OllamaDetails
+    model_info: dict[str, Any]
+    capabilities: list[str]
+    modified_at: datetime.datetime
+
+
+class OllamaVersion(BaseModel):
+    version: str
+
+
+# By path: the type of an answer, and the model that it is asked of.
+OLLAMA = {
+    "/api/chat": (OllamaChat, MODEL),
+    "/api/generate": (OllamaGenerate, MODEL),
+    "/api/show": (OllamaShown, MODEL),
+    "/api/embed": (OllamaEmbed, EMBEDDING_MODEL),
+    "/api/embeddings": (OllamaEmbedding, EMBEDDING_MODEL),
+    "/api/tags": (OllamaTags, None),
+    "/api/ps": (OllamaRunning, None),
+    "/api/version": (OllamaVersion, None),
+}
 
 
 def recorded(folder):
@@ -47,6 +163,8 @@ def recorded(folder):
                     body["tools"] = tools
                 tools = body.get("tools", tools)
                 yield f"{file.stem}:{number}", path, body
+            elif path in OLLAMA:
+                yield f"{file.stem}:{number}", path, body
 
 
 def events(text):
@@ -55,16 +173,17 @@ def events(text):
     ended = data[-1] == "[DONE]" or json.loads(data[-1]).get("type") in (
         "response.completed",
         "response.incomplete",
+        "message_stop",
     )
     assert ended, f"the stream ends with {data[-1][:200]}"
     return [json.loads(line) for line in data if line != "[DONE]"]
 
 
 def has_pictures(body):
-    """Whether a message of the request has a picture among its parts."""
-    messages = body.get("messages") or body.get("input") or []
-    parts = [message.get("content") for message in messages if isinstance(message, dict)]
-    return any(part.get("type") in PICTURES for listed in parts if isinstance(listed, list) for part in listed)
+    """Whether a message of the request has a picture among its parts, or in the result of a tool."""
+    listed = body.get("messages") or body.get("input") or body.get("content") or []
+    parts = [part for part in listed if isinstance(part, dict)] if isinstance(listed, list) else []
+    return any(part.get("type") in PICTURES or has_pictures(part) for part in parts)
 
 
 # Making one takes longer than using it.
@@ -76,9 +195,33 @@ def strictly(kind, value):
     adapter(kind).validate_python(value)
 
 
+def check_ollama(client, path, body):
+    kind, model = OLLAMA[path]
+    if model is None:
+        answer = client.get(path)
+    else:
+        body["name" if "name" in body else "model"] = model
+        if model == MODEL and path != "/api/show":
+            body["options"] = (body.get("options") or {}) | {"num_predict": LIMIT}
+        answer = client.post(path, json=body)
+    assert answer.status_code == 200, f"{answer.status_code} {answer.text[:300]}"
+    if path not in ("/api/chat", "/api/generate") or not body.get("stream", True):
+        strictly(kind, answer.json())
+        return
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    for line in lines:
+        strictly(kind, line)
+    done = [line["done"] for line in lines]
+    assert done.index(True) == len(done) - 1, f"the stream ends with {lines[-1]}"
+    assert lines[-1]["done_reason"] in ("stop", "length") and lines[-1]["eval_count"] > 0, lines[-1]
+
+
 def check(client, path, body):
+    if path in OLLAMA:
+        check_ollama(client, path, body)
+        return
     whole, streamed, limit = KNOWN[path]
-    body["model"] = MODEL if limit else EMBEDDING_MODEL
+    body["model"] = EMBEDDING_MODEL if path == "/v1/embeddings" else MODEL
     if limit:
         body.pop("max_completion_tokens", None)
         body[limit] = min(body.get(limit) or LIMIT, LIMIT)

@@ -56,16 +56,19 @@ def escape(text):
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 
-def table(rows):
-    lines = ["| client | version | chat | streamed | tool call | also |", "|---|---|---|---|---|---|"]
-    for row in rows:
-        cells = [row.client.title, row.client.version, *map(row.cell, COLUMNS), row.rest()]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def line(row):
+    cells = [row.client.title, row.client.version, *map(row.cell, COLUMNS), row.rest()]
+    return "| " + " | ".join(cells) + " |"
 
 
-def write(rows):
-    """Puts the table of `rows` into the page, in place of the former one."""
+def write(rows, clients):
+    """Puts `rows` into the page's table, which keeps those of other clients that are still there, in the order of
+    `clients`."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{after}", encoding="utf-8")
+    former, _, after = rest.partition(END)
+    heading, rule, *kept = former.strip().split("\n")
+    lines = {told.split("|")[1].strip(): told for told in kept}
+    lines |= {row.client.title: line(row) for row in rows}
+    known = [lines[client.title] for client in clients if client.title in lines]
+    table = "\n".join([heading, rule, *known])
+    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")

@@ -6,7 +6,7 @@ chat, to chat in a stream and, where it can, to call a tool of the bundled model
         --programs DIR     where `supervisor` and the others are (default: target/release)
         --url URL          a server that runs already, instead of one of its own
         --model NAME       the model to ask for (default: impetus-tiny)
-        --write            put the table into docs/clients.md
+        --write            put what was found into the table of docs/clients.md
 
 Prints a line for each check and ends with the number of failures. What is installed stays in .tools/apps/."""
 
@@ -37,15 +37,16 @@ def main():
     options = arguments()
     chosen = [CLIENTS[name] for name in options.clients] or list(CLIENTS.values())
     rows = []
-    with server.at(options.url, options.programs) as url:
+    with server.at(options.url, options.programs) as (url, ollama):
         for client in chosen:
             began = time.monotonic()
             missing = install.ensure(client)
-            checks = [report.Check("install", report.SKIP, missing)] if missing else client.run(url, options.model)
+            base = ollama if client.speaks_ollama else url
+            checks = [report.Check("install", report.SKIP, missing)] if missing else client.run(base, options.model)
             rows.append(report.Row(client, checks, time.monotonic() - began))
             rows[-1].tell()
     if options.write:
-        report.write(rows)
+        report.write(rows, CLIENTS.values())
     failures = sum(check.verdict == report.FAIL for row in rows for check in row.checks)
     print(f"{failures} failures in {len(rows)} clients")
     return min(failures, 99)

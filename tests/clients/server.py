@@ -16,6 +16,7 @@ START_S = 60
 SETTINGS = """
 [gateway]
 listen = "{listen}"
+ollama_listen = "{ollama}"
 
 [supervisor]
 runtime_dir = "run"
@@ -32,30 +33,41 @@ slots = 2
 """
 
 
+# Where Ollama's clients look for it; some look nowhere else.
+OLLAMA_PORT = 11434
+
+
 @contextlib.contextmanager
 def at(url, programs):
-    """The base URL (without /v1) of the server at `url`, or of one that lives as long as the context."""
+    """The base URLs (without /v1) of the server at `url`, or of one that lives as long as the context: its own, and that
+    for Ollama's clients."""
     if url:
-        yield url.rstrip("/").removesuffix("/v1")
+        base = url.rstrip("/").removesuffix("/v1")
+        yield base, base
         return
     with tempfile.TemporaryDirectory(prefix="impetus-clients-") as folder:
-        listen = f"127.0.0.1:{free_port()}"
+        listen, ollama = (f"127.0.0.1:{free_port(wanted)}" for wanted in (0, OLLAMA_PORT))
         settings = pathlib.Path(folder, "impetus.toml")
-        settings.write_text(SETTINGS.format(listen=listen, bundled=pathlib.Path("bundled").resolve()), encoding="utf-8")
+        settings.write_text(SETTINGS.format(listen=listen, ollama=ollama, bundled=pathlib.Path("bundled").resolve()), encoding="utf-8")
         command = [pathlib.Path(programs, "supervisor").resolve(), "--config", settings]
         with open(pathlib.Path(folder, "out"), "w+", encoding="utf-8") as out:
             child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
             try:
                 wait_until_ready(child, f"http://{listen}", out)
-                yield f"http://{listen}"
+                yield f"http://{listen}", f"http://{ollama}"
             finally:
                 child.send_signal(signal.SIGTERM)
                 child.wait(timeout=60)
 
 
-def free_port():
+def free_port(wanted=0):
+    """The port that is wanted, or another one where somebody has it."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            return free_port()
         return probe.getsockname()[1]
 
 

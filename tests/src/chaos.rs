@@ -7,6 +7,7 @@ mod aftermath;
 mod answer;
 mod client;
 mod corpus;
+mod dialect;
 mod load;
 mod mix;
 mod mutate;

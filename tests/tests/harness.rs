@@ -16,7 +16,7 @@ mod wait;
 
 pub(crate) use ctl::Output;
 pub(crate) use generation::Generated;
-pub(crate) use http::{Answer, Refusal, chat, completion};
+pub(crate) use http::{Answer, Http, Refusal, chat, completion};
 pub(crate) use python::{fetched, python};
 pub(crate) use raw::RawConnection;
 pub(crate) use server::{BUNDLED, MODEL, Server, activated, command_for};

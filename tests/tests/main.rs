@@ -4,6 +4,7 @@
 
 mod access;
 mod adoption;
+mod anthropic;
 mod batching;
 mod bench;
 mod broken;
@@ -15,6 +16,7 @@ mod crash;
 mod ctl;
 mod doctor;
 mod embeddings;
+mod entrances;
 mod errors;
 mod events;
 mod examples;
@@ -28,6 +30,7 @@ mod logprobs;
 mod logs;
 mod models;
 mod observability;
+mod ollama;
 mod openai_python;
 mod parity;
 mod patience;

@@ -66,6 +66,19 @@ fn an_error_names_place_key_value_and_what_was_expected() {
          127.0.0.1:8080 or [::1]:8080",
     );
     check(
+        "[gateway]\nollama_listen = true",
+        "c.toml:2: gateway.ollama_listen = true: expected an IP address and a port, such as 127.0.0.1:11434",
+    );
+    for address in ["127.0.0.1:8080", "0.0.0.0:8080"] {
+        check(
+            &format!("[gateway]\nollama_listen = '{address}'"),
+            &format!(
+                "c.toml:2: gateway.ollama_listen = \"{address}\": expected another address than gateway.listen, such \
+                 as 127.0.0.1:11434"
+            ),
+        );
+    }
+    check(
         "[gateway]\nlisten = 8080",
         "c.toml:2: gateway.listen = 8080: expected an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080",
     );

@@ -97,6 +97,7 @@ fn the_example_shows_every_setting_with_its_default() {
     known.telemetry.otlp_endpoint = Some("http://127.0.0.1:4317".into());
     known.telemetry.otlp_headers = Some("~/.config/impetus/otlp-headers".into());
     known.telemetry.otlp_ca = Some("~/certificates/collector.pem".into());
+    known.gateway.ollama_listen = Some("127.0.0.1:11434".parse().unwrap());
     known.gateway.tls.cert = Some("~/certificates/server.pem".into());
     known.gateway.tls.key = Some("~/certificates/server.key".into());
     known.auth.admin_without_keys = Some(true);

@@ -3,7 +3,7 @@
 
 mod models;
 mod pulls;
-mod upload;
+pub(super) mod upload;
 
 use axum::{
     extract::DefaultBodyLimit,

@@ -38,6 +38,11 @@ pub(super) struct Frames {
 }
 
 impl Frames {
+    /// Events that have nothing in common.
+    pub(super) fn new() -> Self {
+        Self { beginning: Vec::new(), written: BytesMut::with_capacity(ROOM_BYTES) }
+    }
+
     /// `envelope` is an object, whose fields are the first ones of every chunk.
     pub(super) fn beginning_with(envelope: &impl Serialize) -> Self {
         let mut beginning = OPENING.to_vec();
@@ -66,6 +71,14 @@ impl Frames {
         self.put(OPENING);
         self.write(data);
         self.put(CLOSING);
+    }
+
+    /// Writes an event that has a name beside its data.
+    pub(super) fn named_event(&mut self, name: &str, data: &impl Serialize) {
+        for part in ["event: ", name, "\n"] {
+            self.put(part.as_bytes());
+        }
+        self.event(data);
     }
 
     /// Writes bytes as they are.

@@ -4,10 +4,10 @@ mod answer;
 mod bookkeeping;
 mod chat_completions;
 mod completions;
-mod embeddings;
+pub(super) mod embeddings;
 mod error;
 mod llama;
-mod logprobs;
+pub(super) mod logprobs;
 mod message;
 mod models;
 mod openapi;
@@ -21,7 +21,7 @@ mod sampling;
 mod shape;
 mod stream;
 mod structure;
-mod tool;
+pub(super) mod tool;
 mod usage;
 
 use axum::{
@@ -30,6 +30,7 @@ use axum::{
 };
 
 pub(crate) use error::{Refusal, written};
+pub(super) use models::{List as Models, Model};
 pub(crate) use responses::Responses;
 
 use chat_completions::ChatCompletions;
@@ -40,8 +41,6 @@ use crate::{error::Failure, server::Routes};
 /// The paths of this dialect.
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .route("/v1/models", get(models::list))
-        .route("/v1/models/{*name}", get(models::one))
         .route("/v1/chat/completions", post(answer::create::<ChatCompletions>))
         .route("/v1/completions", post(answer::create::<Completions>))
         .route("/v1/embeddings", post(embeddings::create))

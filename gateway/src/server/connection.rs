@@ -4,7 +4,15 @@ mod http1;
 mod http2;
 mod rest;
 
-use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use axum::{
     body::Body,
@@ -40,28 +48,32 @@ pub(super) struct Door {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
-/// Accepts as long as `course` says so, then waits until the connections have finished what they were asked.
+/// Accepts on all sockets as long as `course` says so, then waits until the connections have finished what they were
+/// asked. Each socket has the handler of what is asked there; they share the room for connections.
 pub(super) async fn accept<H, F>(
-    listener: TcpListener,
+    listeners: Vec<(TcpListener, H)>,
     door: Door,
     mut course: watch::Receiver<Course>,
-    handler: H,
 ) where
     H: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
 {
     let room = Arc::new(Semaphore::new(door.limits.max_connections));
     let mut connections = JoinSet::new();
+    let mut turn = 0;
     loop {
         let next = async {
             let permit = room.clone().acquire_owned().await.expect("the semaphore is never closed");
-            (permit, listener.accept().await)
+            (permit, any(&listeners, turn).await)
         };
-        let (permit, accepted) = tokio::select! {
+        let (permit, (idx, accepted)) = tokio::select! {
             () = left(&mut course, |course| course != Course::Serve) => break,
             Some(_) = connections.join_next() => continue,
             next = next => next,
         };
+        // So that no socket's connections keep another's waiting.
+        turn = idx + 1;
+        let handler = &listeners[idx].1;
         match accepted {
             // Nothing is said to it, and nothing of it is read.
             Ok((_, peer)) if !door.addresses.admit(peer.ip()) => {
@@ -84,8 +96,24 @@ pub(super) async fn accept<H, F>(
             }
         }
     }
-    drop(listener);
+    drop(listeners);
     while connections.join_next().await.is_some() {}
+}
+
+/// The next connection to any of the sockets, and to which; they are asked in turn, beginning with that of `first`.
+async fn any<H>(
+    listeners: &[(TcpListener, H)],
+    first: usize,
+) -> (usize, io::Result<(TcpStream, SocketAddr)>) {
+    poll_fn(|context| {
+        for idx in (0..listeners.len()).map(|step| (first + step) % listeners.len()) {
+            if let Poll::Ready(accepted) = listeners[idx].0.poll_accept(context) {
+                return Poll::Ready((idx, accepted));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 async fn serve<H, F>(

@@ -22,9 +22,12 @@ use crate::fake::{
 };
 
 mod access;
+mod anthropic;
 mod endpoints;
+mod entrances;
 mod head;
 mod limits;
+mod ollama;
 mod openai;
 mod responses;
 mod tls;
@@ -53,6 +56,11 @@ impl Answer {
         assert_eq!(error["retryable"].to_string(), should_retry, "{}", self.text);
         (self.status.as_u16(), error["code"].as_str().unwrap_or_default().to_owned())
     }
+}
+
+/// What is served at the server's own entrance.
+fn app(gateway: Gateway) -> App {
+    super::app(gateway, Entrance::Gateway)
 }
 
 async fn send(fake: &Fake, request: Request<Body>) -> Answer {

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    net::TcpListener,
     os::{fd::AsFd, unix::net::UnixStream},
     sync::Weak,
     thread,
@@ -17,20 +16,22 @@ use impetus_proto::{
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
+use super::Listener;
+
 /// Follows `channel` on a thread of its own, where it may be told to log other than at `level`, and goes over to the next
 /// supervisor when it ends; that one is given the
-/// listening socket while `listener` lives. What is returned resolves when there is no supervisor any more and none
+/// listening sockets while `listeners` live. What is returned resolves when there is no supervisor any more and none
 /// has come within the grace.
 pub(super) fn spawn(
     channel: UnixStream,
     adoption: Option<Adoption>,
-    listener: Weak<TcpListener>,
+    listeners: Weak<Vec<Listener>>,
     level: String,
 ) -> io::Result<oneshot::Receiver<()>> {
     let (alive, ended) = oneshot::channel();
     let follow = move || {
         let _alive: oneshot::Sender<()> = alive;
-        follow(channel, adoption.as_ref(), &listener, &level);
+        follow(channel, adoption.as_ref(), &listeners, &level);
     };
     thread::Builder::new().name("lifeline".into()).spawn(follow)?;
     Ok(ended)
@@ -39,7 +40,7 @@ pub(super) fn spawn(
 fn follow(
     mut channel: UnixStream,
     adoption: Option<&Adoption>,
-    listener: &Weak<TcpListener>,
+    listeners: &Weak<Vec<Listener>>,
     configured: &str,
 ) {
     loop {
@@ -50,7 +51,7 @@ fn follow(
         }
         set_level(configured);
         let Some(next) = adoption.and_then(Adoption::wait) else { return };
-        match answer(&next, listener) {
+        match answer(&next, listeners) {
             Ok(()) => info!("adopted by another supervisor"),
             Err(error) => warn!(%error, "another supervisor came and went"),
         }
@@ -64,27 +65,32 @@ fn set_level(level: &str) {
     }
 }
 
-fn answer(channel: &UnixStream, listener: &Weak<TcpListener>) -> io::Result<()> {
-    let report = Report { message: Some(report::Message::Adopted(Adopted::default())) };
-    let listener = listener.upgrade();
-    let descriptors: Vec<_> = listener.iter().map(|listener| listener.as_fd()).collect();
+fn answer(channel: &UnixStream, listeners: &Weak<Vec<Listener>>) -> io::Result<()> {
+    let listeners = listeners.upgrade();
+    let listeners = || listeners.iter().flat_map(|listeners| listeners.iter());
+    let entrances = listeners().map(|listener| listener.entrance.name().to_owned()).collect();
+    let adopted = Adopted { entrances, ..Adopted::default() };
+    let report = Report { message: Some(report::Message::Adopted(adopted)) };
+    let descriptors: Vec<_> = listeners().map(|listener| listener.socket.as_fd()).collect();
     passing::write(channel, &report, &descriptors)
 }
 
 #[cfg(test)]
 mod tests {
     use std::{
+        net::TcpListener,
         os::fd::BorrowedFd,
         sync::Arc,
         time::{Duration, Instant},
     };
 
+    use impetus_config::Entrance;
     use impetus_proto::launch::{Adopt, AdoptionSpec};
 
     use super::*;
 
-    /// Becomes the gateway's next supervisor, and answers with the channel and the number of sockets it was given.
-    fn adopt(socket: &str) -> (UnixStream, usize) {
+    /// Becomes the gateway's next supervisor, and answers with the channel and what each socket that it was given is.
+    fn adopt(socket: &str) -> (UnixStream, Vec<String>) {
         let channel = UnixStream::connect(socket).unwrap();
         // The gateway is this very process: its outputs are replaced by themselves.
         let outputs = (io::stdout(), io::stderr());
@@ -92,8 +98,9 @@ mod tests {
         passing::write(&channel, &Adopt { token: "t".into() }, &outputs).unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
         let (report, sockets) = passing::read_until::<Report>(&channel, deadline).unwrap().unwrap();
-        assert!(matches!(report.message, Some(report::Message::Adopted(_))), "{report:?}");
-        (channel, sockets.len())
+        let Some(report::Message::Adopted(adopted)) = report.message else { panic!("{report:?}") };
+        assert_eq!(adopted.entrances.len(), sockets.len());
+        (channel, adopted.entrances)
     }
 
     #[tokio::test]
@@ -104,15 +111,16 @@ mod tests {
             let spec = AdoptionSpec { socket: socket.clone(), token: "t".into(), grace_s };
             Some(Adoption::listen(&spec).unwrap())
         };
-        let listener = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
+        let bound = |entrance| Listener { entrance, socket: TcpListener::bind("127.0.0.1:0").unwrap() };
+        let listeners = Arc::new(Entrance::ALL.map(bound).into());
         let (first, channel) = UnixStream::pair().unwrap();
-        let mut ended = spawn(channel, listen(60), Arc::downgrade(&listener), "info".into()).unwrap();
+        let mut ended = spawn(channel, listen(60), Arc::downgrade(&listeners), "info".into()).unwrap();
         drop(first);
-        let (second, n_sockets) = adopt(&socket);
-        assert_eq!(n_sockets, 1);
-        drop((second, listener));
-        let (_third, n_sockets) = adopt(&socket);
-        assert_eq!(n_sockets, 0, "one that drains has given its socket up");
+        let (second, entrances) = adopt(&socket);
+        assert_eq!(entrances, ["gateway", "ollama"]);
+        drop((second, listeners));
+        let (_third, entrances) = adopt(&socket);
+        assert!(entrances.is_empty(), "one that drains has given its sockets up");
         assert!(ended.try_recv() == Err(oneshot::error::TryRecvError::Empty));
 
         let (first, channel) = UnixStream::pair().unwrap();

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
     os::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use impetus_config::Entrance;
 use impetus_proto::{
     launch::{Adopt, Adopted, Report, report},
     passing,
@@ -19,6 +20,7 @@ use impetus_proto::{
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::record::Kept;
+use crate::gateway::Listener;
 
 /// How long a child may take to answer.
 const ANSWER: Duration = Duration::from_secs(3);
@@ -95,11 +97,15 @@ impl Claimed {
         &self.kept.record().socket
     }
 
-    /// The socket that it listens on, if it gave one, and where that is.
-    pub(super) fn take_listener(&mut self) -> Option<(TcpListener, SocketAddr)> {
-        let listener = TcpListener::from(self.descriptors.pop()?);
-        let local = listener.local_addr().ok()?;
-        Some((listener, local))
+    /// The sockets that it listens on, as far as it gave any.
+    pub(super) fn take_listeners(&mut self) -> Vec<Listener> {
+        let names = self.told.entrances.iter().map(|name| Entrance::named(name));
+        // A gateway that names none is from the time when there was one.
+        let entrances = names.chain(self.told.entrances.is_empty().then_some(Some(Entrance::Gateway)));
+        let listener = |(entrance, descriptor): (Option<Entrance>, OwnedFd)| {
+            Listener::of(entrance?, TcpListener::from(descriptor)).ok()
+        };
+        entrances.zip(self.descriptors.drain(..)).filter_map(listener).collect()
     }
 
     /// Ends it.

@@ -55,7 +55,7 @@ impl Scene {
     }
 
     fn take_over(&self) -> Inheritance {
-        take_over(self.dir.path(), SocketAddr::from(([127, 0, 0, 1], 0)), |format| format == "gguf")
+        take_over(self.dir.path(), &[], |format| format == "gguf")
     }
 
     fn files(&self) -> Vec<String> {
@@ -196,28 +196,75 @@ fn a_process_that_has_the_id_of_a_dead_child_is_left_alone() {
     assert_eq!(scene.files(), [] as [&str; 0]);
 }
 
-#[test]
-fn a_gateway_hands_its_socket_over_if_it_is_the_configured_one() {
-    let check = |configured: &str, is_kept: bool, sends_socket: bool| {
-        let scene = Scene::new();
-        let orphan = scene.orphan("gateway-1", Kind::Gateway { config: "{}".into() });
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-        let listen = socket.local_addr().unwrap();
-        let report = Report { message: Some(report::Message::Adopted(Adopted::default())) };
-        orphan.answers(move |channel, _| {
-            let sockets = [std::os::fd::AsFd::as_fd(&socket)];
-            passing::write(channel, &report, if sends_socket { &sockets } else { &[] }).unwrap();
-        });
-        let configured = configured.replace("PORT", &listen.port().to_string()).parse().unwrap();
-        let inheritance = take_over(scene.dir.path(), configured, |_| false);
-        let kept = inheritance.gateway.as_ref().map(|gateway| gateway.listen);
-        assert_eq!((kept, inheritance.outdated.len()), (is_kept.then_some(listen), usize::from(!is_kept)));
+/// Where a gateway listens, and what it calls that.
+struct Doors {
+    sockets: Vec<std::net::TcpListener>,
+    names: Vec<String>,
+}
+
+impl Doors {
+    fn new(names: &[&str]) -> Self {
+        // One that names none has one.
+        let sockets = (0..names.len().max(1)).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        Self { sockets: sockets.collect(), names: names.iter().map(ToString::to_string).collect() }
+    }
+
+    fn ports(&self) -> Vec<u16> {
+        self.sockets.iter().map(|socket| socket.local_addr().unwrap().port()).collect()
+    }
+}
+
+/// What is left by a gateway with these doors, or by one that does not hand them over, to who wants `entrances`, in which
+/// `P0` and `P1` are its ports: the entrances whose sockets are kept, and whether the gateway is.
+fn left(doors: Doors, gives: bool, entrances: &[(Entrance, &str)]) -> (Vec<Entrance>, bool) {
+    let scene = Scene::new();
+    let orphan = scene.orphan("gateway-1", Kind::Gateway { config: "{}".into() });
+    let ports = doors.ports();
+    let place = |text: &str| {
+        let ports = ports.iter().enumerate();
+        let text =
+            ports.fold(text.to_owned(), |text, (n, port)| text.replace(&format!("P{n}"), &port.to_string()));
+        text.parse().unwrap()
     };
-    check("127.0.0.1:0", true, true);
-    check("127.0.0.1:PORT", true, true);
-    check("127.0.0.2:PORT", false, true);
-    check("127.0.0.1:1", false, true);
-    check("127.0.0.1:0", false, false);
+    let wanted: Vec<_> = entrances.iter().map(|(entrance, text)| (*entrance, place(text))).collect();
+    let adopted = Adopted { entrances: doors.names, ..Adopted::default() };
+    let report = Report { message: Some(report::Message::Adopted(adopted)) };
+    let sockets = doors.sockets;
+    orphan.answers(move |channel, _| {
+        let sockets: Vec<_> = sockets.iter().map(std::os::fd::AsFd::as_fd).collect();
+        passing::write(channel, &report, if gives { &sockets } else { &[] }).unwrap();
+    });
+    let inheritance = take_over(scene.dir.path(), &wanted, |_| false);
+    assert_eq!(inheritance.outdated.len(), usize::from(inheritance.gateway.is_none()));
+    for listener in &inheritance.listeners {
+        assert_eq!(listener.socket.local_addr().unwrap(), listener.address);
+    }
+    let kept = inheritance.listeners.iter().map(|listener| listener.entrance).collect();
+    (kept, inheritance.gateway.is_some())
+}
+
+#[test]
+fn a_gateway_hands_its_sockets_over_and_is_kept_if_its_own_entrance_is_the_configured_one() {
+    use Entrance::{Gateway, Ollama};
+    let check = |names: &[&str], wanted: &[(Entrance, &str)], kept: &[Entrance], is_kept: bool| {
+        assert_eq!(left(Doors::new(names), true, wanted), (kept.to_vec(), is_kept), "{names:?} {wanted:?}");
+    };
+    for names in [&[][..], &["gateway"]] {
+        check(names, &[(Gateway, "127.0.0.1:0")], &[Gateway], true);
+        check(names, &[(Gateway, "127.0.0.1:P0")], &[Gateway], true);
+        check(names, &[(Gateway, "127.0.0.2:P0")], &[], false);
+        check(names, &[(Gateway, "127.0.0.1:1")], &[], false);
+        check(names, &[(Gateway, "127.0.0.1:P0"), (Ollama, "127.0.0.1:2")], &[Gateway], true);
+    }
+    let both = &["gateway", "ollama"][..];
+    check(both, &[(Gateway, "127.0.0.1:P0"), (Ollama, "127.0.0.1:P1")], &[Gateway, Ollama], true);
+    check(both, &[(Gateway, "127.0.0.1:P0")], &[Gateway], true);
+    check(both, &[(Gateway, "127.0.0.1:P1"), (Ollama, "127.0.0.1:P0")], &[], false);
+    // The socket is there all the same: nobody could listen beside it.
+    check(both, &[(Gateway, "127.0.0.1:1"), (Ollama, "127.0.0.1:P1")], &[Ollama], false);
+    check(&["gateway", "strange"], &[(Gateway, "127.0.0.1:0"), (Ollama, "127.0.0.1:0")], &[Gateway], true);
+    let silent = left(Doors::new(&["gateway"]), false, &[(Gateway, "127.0.0.1:0")]);
+    assert_eq!(silent, (Vec::new(), false));
 }
 
 /// The worker `gguf-1`, taken over, with its log; it says `last` and then nothing.

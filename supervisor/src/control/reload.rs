@@ -2,7 +2,7 @@
 
 mod change;
 
-use impetus_config::{Config, Loaded};
+use impetus_config::{Config, Entrance, GatewayConfig, Loaded};
 use impetus_proto::{Code, Error, supervisor::ReloadReply};
 
 use self::change::{Gateway, Plan};
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     events::{Kind, Note},
-    gateway,
+    gateway::{Listener, Moves},
 };
 
 impl Control {
@@ -59,22 +59,38 @@ impl Control {
         self.configured.keys.check_exposure(&change.config).map_err(|error| refused(&error.to_string()))?;
         let names = self.library.names_of(&change.config).map_err(|error| refused(&error.to_string()))?;
         let (old, new) = (&former.config.gateway, &change.config.gateway);
-        let gateway = if old.listen != new.listen {
-            if self.gateway.is_activated() {
-                return Err(refused(
-                    "gateway.listen: the service manager listens on the former address; `supervisorctl service install` \
-                     writes its units anew, and a restart of the service takes them up",
-                ));
-            }
-            let (socket, listen) =
-                gateway::listen(new.listen).map_err(|error| refused(&error.to_string()))?;
-            Gateway::Elsewhere(socket, listen)
-        } else if old != new || is_other_door(&former.config, &change.config) {
-            Gateway::Another
+        let gateway = if old != new || is_other_door(&former.config, &change.config) {
+            Gateway::Another(self.moves(old, new)?)
         } else {
             Gateway::Stays
         };
         Ok(Plan::new(names, change.config.clone(), gateway))
+    }
+
+    /// Opens the entrances that are new or elsewhere.
+    fn moves(&self, old: &GatewayConfig, new: &GatewayConfig) -> Result<Moves, Error> {
+        let mut moves = Moves::default();
+        for entrance in Entrance::ALL {
+            let (former, address) = (old.address_of(entrance), new.address_of(entrance));
+            if former == address {
+                continue;
+            }
+            if self.gateway.is_activated(entrance) {
+                return Err(refused(&format!(
+                    "{}: the service manager listens on the former address; `supervisorctl service install` writes its \
+                     units anew, and a restart of the service takes them up",
+                    entrance.setting()
+                )));
+            }
+            match address {
+                Some(address) => {
+                    let opened = Listener::open(entrance, address);
+                    moves.opened.push(opened.map_err(|error| refused(&error.to_string()))?);
+                }
+                None => moves.closed.push(entrance),
+            }
+        }
+        Ok(moves)
     }
 
     /// Refuses commands that were changed to what is no program: nobody would serve any more.

@@ -1,10 +1,11 @@
 //! `Status`
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
+use impetus_config::Entrance;
 use impetus_proto::{
     Error,
-    supervisor::{self, ExitCount, GatewayStatus, PoolStatus, StatusReply, WorkerStatus},
+    supervisor::{self, EntranceStatus, ExitCount, GatewayStatus, PoolStatus, StatusReply, WorkerStatus},
 };
 use tokio::time::Instant;
 
@@ -33,10 +34,16 @@ impl Control {
 
     fn gateway_status(&self) -> GatewayStatus {
         let state = self.gateway.state();
+        let entrance = |(entrance, address): &(Entrance, SocketAddr)| EntranceStatus {
+            name: entrance.name().into(),
+            listen: address.to_string(),
+        };
+        let entrances: Vec<EntranceStatus> = state.entrances.iter().map(entrance).collect();
         GatewayStatus {
             pid: state.pid.unwrap_or_default(),
             state: state.stage.name().into(),
-            listen: state.listen.to_string(),
+            listen: entrances.first().map(|first| first.listen.clone()).unwrap_or_default(),
+            entrances,
             restarts: state.restarts,
             last_exit: state.last_exit.unwrap_or_default(),
             rss_bytes: state.pid.and_then(rss_bytes).unwrap_or_default(),

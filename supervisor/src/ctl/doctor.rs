@@ -74,7 +74,7 @@ async fn examine(server: &Server) -> Vec<Finding> {
     findings.extend(limits::findings(&patient.config));
     findings.extend(kernel::sandbox(Some(&patient)));
     findings.push(group::finding(&patient));
-    findings.push(port::finding(&patient));
+    findings.extend(port::findings(&patient));
     findings.extend(places::findings(&patient));
     findings.extend(store::findings(&patient));
     findings.extend(models::findings(&patient).await);

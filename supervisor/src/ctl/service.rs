@@ -23,7 +23,7 @@ use super::{Server, failure::Failure};
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Writes what the service manager needs and starts the server, now and whenever the machine starts; again after a
-    /// change of gateway.listen.
+    /// change of gateway.listen or gateway.ollama_listen.
     Install(install::Arguments),
     /// Stops the server and removes what install wrote; models, keys and state stay.
     Uninstall(uninstall::Arguments),

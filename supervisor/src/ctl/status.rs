@@ -86,7 +86,10 @@ fn text(reply: &StatusReply, is_verbose: bool) -> String {
 }
 
 fn gateway_line(gateway: &GatewayStatus) -> String {
-    let mut line = format!("gateway {} on {}", gateway.state, url(gateway));
+    let mut line = format!("gateway {} on {}", gateway.state, url(gateway, &gateway.listen));
+    for entrance in gateway.entrances.iter().skip(1) {
+        let _ = write!(line, " and {} ({})", url(gateway, &entrance.listen), entrance.name);
+    }
     if gateway.pid != 0 {
         let _ = write!(line, ", pid {}, {}", gateway.pid, size(gateway.rss_bytes));
     }
@@ -97,9 +100,9 @@ fn gateway_line(gateway: &GatewayStatus) -> String {
     line
 }
 
-fn url(gateway: &GatewayStatus) -> String {
+fn url(gateway: &GatewayStatus, listen: &str) -> String {
     let scheme = if gateway.tls { "https" } else { "http" };
-    format!("{scheme}://{}", gateway.listen)
+    format!("{scheme}://{listen}")
 }
 
 /// `ram: 300.0 MiB of 12.0 GiB placed; the machine has 14.0 GiB of 16.0 GiB available`

@@ -1,6 +1,6 @@
 //! The gateway's lives, one after the other.
 
-use std::{net::TcpListener, time::Duration};
+use std::{io, os::fd::OwnedFd, time::Duration};
 
 use impetus_proto::{
     Error,
@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{GatewaySettings, GatewayState, NAME, Order, Stage};
+use super::{GatewaySettings, GatewayState, Listener, NAME, Order, Stage};
 use crate::{
     adoption::{Claimed, Kind},
     attribution::{ExitCause, Intent},
@@ -89,18 +89,18 @@ impl Driver {
             .ok()
     }
 
-    /// Runs gateways on `socket` until the server goes, beginning with the one that serves there already.
-    pub(super) async fn run(mut self, socket: TcpListener, mut adopted: Option<Process>) {
-        let mut socket = Some(socket);
+    /// Runs gateways on `listeners` until the server goes, beginning with the one that serves there already.
+    pub(super) async fn run(mut self, listeners: Vec<Listener>, mut adopted: Option<Process>) {
+        let mut sockets = Some(listeners);
         let mut history = History::default();
-        while let Some(listening) = socket.take_if(|_| *self.phase.borrow() == Phase::Running) {
+        while let Some(listening) = sockets.take_if(|_| *self.phase.borrow() == Phase::Running) {
             let ended = match adopted.take().map_or_else(|| self.launch(&listening), Ok) {
                 Ok(process) => {
-                    socket = Some(listening);
-                    self.live(process, &mut socket).await
+                    sockets = Some(listening);
+                    self.live(process, &mut sockets).await
                 }
                 Err(error) => {
-                    socket = Some(listening);
+                    sockets = Some(listening);
                     let cause = ExitCause::NotStarted(error.to_string());
                     Ended { cause, pid: None, served: Duration::ZERO, for_good: false }
                 }
@@ -126,22 +126,24 @@ impl Driver {
             };
             self.report(&ended);
             tracing::warn!(cause = %ended.cause, delay_ms = delay.as_millis(), "gateway ended, starting another");
-            self.pause(delay, &mut socket).await;
+            self.pause(delay, &mut sockets).await;
         }
         while self.retired.join_next().await.is_some() {}
         self.state.send_modify(|state| state.stage = Stage::Stopped);
     }
 
-    pub(super) fn launch(&self, socket: &TcpListener) -> Result<Process, LaunchError> {
+    pub(super) fn launch(&self, listeners: &[Listener]) -> Result<Process, LaunchError> {
         let program = self.settings.program.clone();
-        let descriptor = match socket.try_clone() {
-            Ok(descriptor) => descriptor,
+        let descriptors: io::Result<Vec<OwnedFd>> =
+            listeners.iter().map(|listener| Ok(listener.socket.try_clone()?.into())).collect();
+        let descriptors = match descriptors {
+            Ok(descriptors) => descriptors,
             Err(source) => return Err(LaunchError::Spawn { program, source }),
         };
         let launch = Launch {
             program,
             args: Vec::new(),
-            descriptors: vec![descriptor.into()],
+            descriptors,
             environment: Vec::new(),
             oom_score_adjust: OOM_SCORE_ADJUST,
             working_dir: self.settings.working_dir.clone(),
@@ -151,16 +153,20 @@ impl Driver {
         Process::start(&self.launcher, launch, self.source.clone())
     }
 
-    /// Tells a new gateway what it is. An error shows as the end of its channel.
+    /// Tells a new gateway what it is, and what the sockets that it was started with are. An error shows as the end of its
+    /// channel.
     pub(super) async fn introduce(&self, process: &mut Process) {
         let kind = Kind::Gateway { config: self.settings.spec.config_json.clone() };
         let name = format!("{NAME}-{}", process.pid());
         let adoption = process.keep(&self.settings.records, &name, kind);
         let keys = Some(self.settings.keys.now());
-        let _ = process.send(&GatewaySpec { adoption, keys, ..self.settings.spec.clone() }).await;
+        let entrances =
+            self.state.borrow().entrances.iter().map(|(entrance, _)| entrance.name().to_owned()).collect();
+        let spec = GatewaySpec { adoption, keys, entrances, ..self.settings.spec.clone() };
+        let _ = process.send(&spec).await;
     }
 
-    async fn live(&mut self, mut process: Process, socket: &mut Option<TcpListener>) -> Ended {
+    async fn live(&mut self, mut process: Process, sockets: &mut Option<Vec<Listener>>) -> Ended {
         let is_adopted = process.is_adopted();
         self.state.send_modify(|state| {
             state.pid = Some(process.pid());
@@ -175,14 +181,14 @@ impl Driver {
         let mut ready_since = is_adopted.then(Instant::now);
         let (intent, grace) = loop {
             match self.hear(&mut process, ready_since.is_none().then_some(give_up)).await {
-                Heard::Order(order) if !order.starts_another => self.take(order, socket),
+                Heard::Order(order) if !order.starts_another => self.take(order, sockets),
                 Heard::Order(order) if ready_since.is_some() => {
-                    if self.hand_over(order, &mut process, socket).await {
+                    if self.hand_over(order, &mut process, sockets).await {
                         ready_since = Some(Instant::now());
                     }
                 }
                 Heard::Order(order) => {
-                    self.take(order, socket);
+                    self.take(order, sockets);
                     return Ended {
                         pid: Some(process.pid()),
                         cause: self.stop(process).await,
@@ -192,7 +198,7 @@ impl Driver {
                 }
                 Heard::Stop => {
                     // Nobody accepts any more, so connections had better be refused.
-                    *socket = None;
+                    *sockets = None;
                     let (pid, cause) = (Some(process.pid()), self.stop(process).await);
                     return Ended { cause, pid, served: since(ready_since), for_good: true };
                 }
@@ -202,8 +208,8 @@ impl Driver {
                     ready_since = Some(Instant::now());
                     self.state.send_modify(|state| state.stage = Stage::Ready);
                     tracing::info!(pid = process.pid(), "gateway ready");
-                    let listen = self.state.borrow().listen;
-                    let note = Note::new(EventKind::GatewayReady, NAME, format!("serves on {listen}"));
+                    let places = self.state.borrow().places();
+                    let note = Note::new(EventKind::GatewayReady, NAME, format!("serves on {places}"));
                     self.witness.events.note(note.with("pid", process.pid()));
                     for asked in self.asked.drain(..) {
                         let _ = asked.send(Ok(()));
@@ -262,10 +268,10 @@ impl Driver {
     }
 
     /// Takes note of an order while no gateway serves: the next one is as it says.
-    fn take(&mut self, order: Order, socket: &mut Option<TcpListener>) {
+    fn take(&mut self, order: Order, sockets: &mut Option<Vec<Listener>>) {
         match order.renewal {
             Some(renewal) => {
-                self.renew(renewal, socket);
+                self.renew(renewal, sockets);
                 // There is no former one to go on with, so whether it comes up changes nothing.
                 let _ = order.reply.send(Ok(()));
             }
@@ -274,14 +280,14 @@ impl Driver {
     }
 
     /// Waits before the next start; an order to restart or to stop ends the wait.
-    async fn pause(&mut self, delay: Duration, socket: &mut Option<TcpListener>) {
+    async fn pause(&mut self, delay: Duration, sockets: &mut Option<Vec<Listener>>) {
         let order = tokio::select! {
             () = sleep(delay) => None,
             order = self.orders.recv() => order,
             () = async { drop(self.phase.wait_for(|phase| *phase != Phase::Running).await) } => None,
         };
         if let Some(order) = order {
-            self.take(order, socket);
+            self.take(order, sockets);
         }
     }
 }

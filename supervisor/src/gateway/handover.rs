@@ -1,6 +1,6 @@
 //! From one gateway to the next: the new one serves before the former one stops.
 
-use std::{net::TcpListener, time::Duration};
+use std::time::Duration;
 
 use impetus_proto::{
     Code, Error,
@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{NAME, Order, Renewal, driver::Driver};
+use super::{Listener, NAME, Order, Renewal, addresses, driver::Driver};
 use crate::{
     adoption::Claimed,
     attribution::Intent,
@@ -29,9 +29,9 @@ impl Driver {
         &mut self,
         order: Order,
         process: &mut Process,
-        socket: &mut Option<TcpListener>,
+        sockets: &mut Option<Vec<Listener>>,
     ) -> bool {
-        let done = self.succeed(order.renewal, process, socket).await;
+        let done = self.succeed(order.renewal, process, sockets).await;
         let is_done = done.is_ok();
         if let Err(error) = &done {
             tracing::warn!(%error, "gateway not replaced");
@@ -45,7 +45,7 @@ impl Driver {
         &mut self,
         renewal: Option<Renewal>,
         process: &mut Process,
-        socket: &mut Option<TcpListener>,
+        sockets: &mut Option<Vec<Listener>>,
     ) -> Result<(), Error> {
         while self.retired.try_join_next().is_some() {}
         if self.retired.len() >= MAX_RETIRED {
@@ -54,8 +54,8 @@ impl Driver {
             );
             return Err(Error::new(Code::Conflict, message));
         }
-        let former = renewal.map(|renewal| self.renew(renewal, socket));
-        match self.start_beside(socket.as_ref()).await {
+        let former = renewal.map(|renewal| self.renew(renewal, sockets));
+        match self.start_beside(sockets.as_deref()).await {
             Ok(successor) => {
                 let former = std::mem::replace(process, successor);
                 self.retired.spawn(retire(former, self.phase.clone()));
@@ -70,7 +70,7 @@ impl Driver {
             }
             Err(error) => {
                 if let Some(former) = former {
-                    self.renew(former, socket);
+                    self.renew(former, sockets);
                 }
                 Err(error)
             }
@@ -84,24 +84,26 @@ impl Driver {
         }
     }
 
-    /// Takes over settings and socket, and gives back those that they replace.
-    pub(super) fn renew(&mut self, renewal: Renewal, socket: &mut Option<TcpListener>) -> Renewal {
+    /// Takes over settings and sockets, and gives back what takes them back.
+    pub(super) fn renew(&mut self, renewal: Renewal, sockets: &mut Option<Vec<Listener>>) -> Renewal {
         let settings = std::mem::replace(&mut self.settings, renewal.settings);
-        let address = self.state.borrow().listen;
-        let replaced = renewal.socket.and_then(|(listener, listen)| {
-            self.state.send_modify(|state| state.listen = listen);
-            socket.replace(listener)
+        // Without any the server goes, and there is no next gateway.
+        let moves = sockets.as_mut().map(|listeners| {
+            let back = renewal.moves.apply(listeners);
+            self.state.send_modify(|state| state.entrances = addresses(listeners));
+            back
         });
-        Renewal { settings, socket: replaced.map(|listener| (listener, address)) }
+        Renewal { settings, moves: moves.unwrap_or_default() }
     }
 
     /// A gateway that serves.
-    async fn start_beside(&mut self, socket: Option<&TcpListener>) -> Result<Process, Error> {
+    async fn start_beside(&mut self, listeners: Option<&[Listener]>) -> Result<Process, Error> {
         let failed = |what: String| {
             Error::new(Code::Unavailable, format!("the new gateway {what}; the former one goes on"))
         };
-        let Some(socket) = socket else { return Err(failed("has no socket".into())) };
-        let mut process = self.launch(socket).map_err(|error| failed(format!("does not start: {error}")))?;
+        let Some(listeners) = listeners else { return Err(failed("has no socket".into())) };
+        let mut process =
+            self.launch(listeners).map_err(|error| failed(format!("does not start: {error}")))?;
         self.introduce(&mut process).await;
         let give_up = Instant::now() + self.settings.start;
         let intent = loop {

@@ -125,6 +125,8 @@ fn a_server_that_others_can_reach_needs_a_key() {
     check("gateway.listen = '[::1]:8080'", true);
     check("gateway.listen = '[::ffff:127.0.0.1]:8080'", true);
     check("gateway.listen = '192.168.0.1:8080'", false);
+    check("gateway.ollama_listen = '127.0.0.1:11434'", true);
+    check("gateway.ollama_listen = '0.0.0.0:11434'", false);
     check(OPEN, false);
     check(&format!("{OPEN}\nauth.allow_unauthenticated = true"), true);
     check(&key(""), true);

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use impetus_config::Entrance;
+
 use crate::{
     control::Control,
     gateway::{GatewayState, Stage},
@@ -36,10 +38,15 @@ async fn say_where(control: Control) {
     let mut gateway = control.gateway.changes();
     let is_ready = |state: &GatewayState| state.stage == Stage::Ready;
     // An error means that the server stops before its gateway ever served.
-    let Ok(listen) = gateway.wait_for(is_ready).await.map(|state| state.listen) else { return };
+    let Ok(entrances) = gateway.wait_for(is_ready).await.map(|state| state.entrances.clone()) else { return };
     let scheme = if control.configured.now().gateway.tls.cert.is_some() { "https" } else { "http" };
-    tracing::info!("listening on {scheme}://{listen}");
-    if let Some(model) = control.library.default_model() {
+    for (entrance, listen) in &entrances {
+        match entrance {
+            Entrance::Gateway => tracing::info!("listening on {scheme}://{listen}"),
+            Entrance::Ollama => tracing::info!("listening for Ollama's clients on {scheme}://{listen}"),
+        }
+    }
+    if let Some((model, (_, listen))) = control.library.default_model().zip(entrances.first()) {
         tracing::info!("try: {}", example(&format!("{scheme}://{listen}"), &model));
     }
 }

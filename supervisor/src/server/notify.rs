@@ -128,7 +128,7 @@ fn status(gateway: &GatewayState, snapshot: &Snapshot, is_stopping: bool) -> Str
         up.fold((0, 0), |(models, requests), row| (models + 1, requests + u64::from(row.leases)));
     let what = match (is_stopping, gateway.stage) {
         (true, _) => "stopping".to_owned(),
-        (false, Stage::Ready) => format!("serving on {}", gateway.listen),
+        (false, Stage::Ready) => format!("serving on {}", gateway.places()),
         (false, _) => "the gateway does not serve".to_owned(),
     };
     let plural = |n: u64, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
+use impetus_config::Entrance;
 use impetus_proto::{Code, Error};
 use tokio::sync::{mpsc, watch};
 
@@ -27,8 +28,8 @@ pub(super) struct Held {
     pub(super) state_lock: FolderLock,
     pub(super) runtime_lock: FolderLock,
     pub(super) control: UnixListener,
-    /// Whether the service manager listens where the gateway does.
-    pub(super) is_activated: bool,
+    /// The entrances at which the service manager listens.
+    pub(super) activated: Vec<Entrance>,
 }
 
 impl Held {
@@ -36,7 +37,7 @@ impl Held {
     pub(super) fn go_over(&self, go: &Go, pipes: Vec<Pipe>, state_dir: &Path) -> anyhow::Error {
         let locks = [self.state_lock.as_fd(), self.runtime_lock.as_fd()];
         let error = match Handover::new(go.id, self.control.as_fd(), locks, pipes, state_dir) {
-            Ok(handover) => handover.activated(self.is_activated).become_program(&go.program),
+            Ok(handover) => handover.activated(&self.activated).become_program(&go.program),
             Err(error) => error,
         };
         anyhow::Error::from(error).context("cannot become another supervisor, nor this one again")

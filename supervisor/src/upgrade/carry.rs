@@ -13,6 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use impetus_config::Entrance;
 use nix::{
     fcntl::{FcntlArg, FdFlag, fcntl},
     sys::{
@@ -48,9 +49,9 @@ struct Carry {
     /// Why this supervisor runs again, if that is so.
     #[serde(default)]
     failure: Option<String>,
-    /// Whether the service manager listens where the gateway does.
+    /// The entrances at which the service manager listens.
     #[serde(default)]
-    is_activated: bool,
+    activated: Vec<Entrance>,
     control: RawFd,
     state_lock: RawFd,
     runtime_lock: RawFd,
@@ -93,8 +94,8 @@ pub struct Resumed {
     pub version: String,
     /// Why the new supervisor did not come up, where this is the former one again.
     pub failure: Option<String>,
-    /// Whether the service manager listens where the gateway does, whatever becomes of this process.
-    pub is_activated: bool,
+    /// The entrances at which the service manager listens, whatever becomes of this process.
+    pub activated: Vec<Entrance>,
     /// The control socket.
     pub control: Option<UnixListener>,
     /// The lock on the state folder.
@@ -138,7 +139,7 @@ impl Handover {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             arguments: arguments.collect(),
             failure: None,
-            is_activated: false,
+            activated: Vec::new(),
             control,
             state_lock,
             runtime_lock,
@@ -148,10 +149,10 @@ impl Handover {
         Ok(Self { carry, _files: files })
     }
 
-    /// With the word that the service manager listens where the gateway does.
+    /// With the entrances at which the service manager listens.
     #[must_use]
-    pub fn activated(mut self, is_activated: bool) -> Self {
-        self.carry.is_activated = is_activated;
+    pub fn activated(mut self, entrances: &[Entrance]) -> Self {
+        self.carry.activated = entrances.to_vec();
         self
     }
 
@@ -200,7 +201,7 @@ impl Resumed {
             id: carry.id,
             version: carry.version.clone(),
             failure: carry.failure.clone(),
-            is_activated: carry.is_activated,
+            activated: carry.activated.clone(),
             control: copy(carry.control).map(UnixListener::from),
             state_lock: copy(carry.state_lock).map(File::from),
             runtime_lock: copy(carry.runtime_lock).map(File::from),

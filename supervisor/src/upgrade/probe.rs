@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io, net::TcpListener, path::Path, process::Exit
 
 use anyhow::{Context, Result};
 use futures::future::join_all;
-use impetus_config::{Config, Loaded, WorkerConfig};
+use impetus_config::{Config, Entrance, Loaded, WorkerConfig};
 use impetus_proto::{
     PROTOCOL,
     launch::{GatewaySpec, Report, SandboxSpec, StandbySpec, ToWorker, report, to_worker},
@@ -81,7 +81,8 @@ async fn try_gateway(
     let socket = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
     let mut launch = trial_of(&settings.program, &places.state_dir);
     launch.descriptors.push(socket.into());
-    let spec = GatewaySpec { trial: true, ..settings.spec };
+    let entrances = vec![Entrance::Gateway.name().to_owned()];
+    let spec = GatewaySpec { trial: true, entrances, ..settings.spec };
     let heard = |message: report::Message| match message {
         report::Message::Trial(trial) => Some(trial.version),
         // One that is too old to know what a trial is.

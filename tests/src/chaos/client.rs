@@ -7,10 +7,13 @@ use std::{
 
 use anyhow::Context;
 use reqwest::{Client as Http, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::timeout;
 
-use super::answer::{Answer, Outcome, Refusal};
+use super::{
+    answer::{Answer, Outcome, Refusal},
+    dialect::{Ask, Dialect, Said},
+};
 
 /// Longer than any request here takes, however often its worker is killed and whatever else the machine does.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -38,9 +41,9 @@ impl Client {
     }
 
     /// Sends a request, and calls `on_text` whenever text of its answer arrives.
-    pub(super) async fn send(&self, body: &Value, on_text: impl Fn()) -> Outcome {
+    pub(super) async fn send(&self, ask: &Ask, on_text: impl Fn()) -> Outcome {
         let begun = Instant::now();
-        let outcome = match timeout(PATIENCE, self.try_send(body, on_text)).await {
+        let outcome = match timeout(PATIENCE, self.try_send(ask, on_text)).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => Outcome::Broken(format!("{error:#}")),
             Err(_) => Outcome::Broken(format!("no end within {} s", PATIENCE.as_secs())),
@@ -51,23 +54,19 @@ impl Client {
         }
     }
 
-    async fn try_send(&self, body: &Value, on_text: impl Fn()) -> anyhow::Result<Outcome> {
-        let path = if body.get("prompt").is_some() { "completions" } else { "chat/completions" };
-        let mut body = body.clone();
-        let is_streamed = body["stream"] == true;
-        if is_streamed {
-            body["stream_options"] = json!({"include_usage": true});
-        }
-        let request = self.http.post(format!("http://{}/v1/{path}", self.listen)).json(&body);
+    async fn try_send(&self, ask: &Ask, on_text: impl Fn()) -> anyhow::Result<Outcome> {
+        let dialect = ask.dialect();
+        let request = self.http.post(format!("http://{}{}", self.listen, ask.path)).json(&ask.sent());
         let response = request.send().await.context("sending a request")?;
         let status = response.status().as_u16();
-        if status == 200 && is_streamed {
-            return stream(response, on_text).await;
+        if status == 200 && ask.is_streamed() {
+            return stream(response, dialect, on_text).await;
         }
         let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
         let retry_after = retry_after.map(str::to_owned);
         let text = response.text().await.context("reading an answer")?;
         let value: Value = serde_json::from_str(&text).with_context(|| format!("{status}: {text:?}"))?;
+        let value = dialect.read(value);
         Ok(match (Refusal::of(&value, status), Answer::whole(&value)) {
             (Some(refusal), _) => Outcome::Refused(Refusal { retry_after, ..refusal }),
             (None, Some(answer)) if status == 200 => {
@@ -79,17 +78,18 @@ impl Client {
     }
 }
 
-async fn stream(mut response: Response, on_text: impl Fn()) -> anyhow::Result<Outcome> {
+async fn stream(mut response: Response, dialect: Dialect, on_text: impl Fn()) -> anyhow::Result<Outcome> {
+    let separator = dialect.separator();
     let (mut answer, mut arrivals, mut buffer) = (Answer::default(), Vec::new(), Vec::new());
     while let Some(bytes) = response.chunk().await.context("reading a stream")? {
         buffer.extend_from_slice(&bytes);
-        while let Some(end) = buffer.windows(2).position(|pair| pair == b"\n\n") {
-            let event: Vec<u8> = buffer.drain(..end + 2).collect();
-            let Some(data) = event.strip_prefix(b"data: ") else { continue };
-            if data.starts_with(b"[DONE]") {
-                return Ok(Outcome::Answered(answer, arrivals));
-            }
-            let event: Value = serde_json::from_slice(data).context("reading an event")?;
+        while let Some(end) = buffer.windows(separator.len()).position(|bytes| bytes == separator) {
+            let piece: Vec<u8> = buffer.drain(..end + separator.len()).collect();
+            let (event, is_last) = match dialect.said(&piece).context("reading an event")? {
+                Said::Event(event) => (event, false),
+                Said::Last(event) => (event, true),
+                Said::Nothing => continue,
+            };
             if let Some(refusal) = Refusal::of(&event, 200) {
                 return Ok(Outcome::Refused(refusal));
             }
@@ -97,7 +97,10 @@ async fn stream(mut response: Response, on_text: impl Fn()) -> anyhow::Result<Ou
                 arrivals.push(Instant::now());
                 on_text();
             }
+            if is_last {
+                return Ok(Outcome::Answered(answer, arrivals));
+            }
         }
     }
-    Ok(Outcome::Broken(format!("the stream ended without [DONE] after {answer:?}")))
+    Ok(Outcome::Broken(format!("the stream ended without its last event after {answer:?}")))
 }

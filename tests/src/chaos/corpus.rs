@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::mix::{person, weather};
+use super::mix::{messages_tool, person, weather};
 
 /// A request as it goes over the wire.
 #[derive(Debug, Clone)]
@@ -80,6 +80,47 @@ pub(super) fn requests(model: &str) -> Vec<Request> {
                 {"type": "function_call_output", "call_id": "c", "output": "1"}],
             "text": {"format": {"type": "json_object"}}, "reasoning": {"effort": "low"}}),
         ),
+        get("/api/tags"),
+        get("/api/ps"),
+        post("/api/show", json!({})),
+        post(
+            "/api/chat",
+            json!({"options": {"num_predict": 6, "temperature": 0.5, "top_k": 20, "stop": ["x"], "num_ctx": 256},
+            "messages": hello, "tools": [weather()], "keep_alive": "5m", "think": false}),
+        ),
+        post(
+            "/api/chat",
+            json!({"options": {"num_predict": 6}, "stream": false, "format": person(), "messages": [
+                {"role": "user", "content": "weather?"},
+                {"role": "assistant", "content": "", "tool_calls": [
+                    {"function": {"name": "get_weather", "arguments": {"city": "Paris"}}}]},
+                {"role": "tool", "tool_name": "get_weather", "content": "sunny"}]}),
+        ),
+        post(
+            "/api/generate",
+            json!({"prompt": "1, 2, 3,", "system": "Be brief.", "options": {"num_predict": 6, "seed": 1}}),
+        ),
+        post(
+            "/api/generate",
+            json!({"prompt": "1, 2,", "raw": true, "stream": false, "options": {"num_predict": 4}}),
+        ),
+        post("/api/embed", json!({"input": ["a", "b"], "truncate": true})),
+        post(
+            "/v1/messages",
+            json!({"max_tokens": 6, "stream": true, "system": [{"type": "text", "text": "Be brief.",
+                "cache_control": {"type": "ephemeral"}}], "messages": [{"role": "user", "content": "hello"}],
+            "temperature": 0.5, "top_p": 0.9, "stop_sequences": ["x"], "metadata": {"user_id": "u"}}),
+        ),
+        post(
+            "/v1/messages",
+            json!({"max_tokens": 6, "tools": [messages_tool()], "tool_choice": {"type": "any"}, "messages": [
+                {"role": "user", "content": [{"type": "text", "text": "weather?"}]},
+                {"role": "assistant", "content": [
+                    {"type": "tool_use", "id": "t1", "name": "get_weather", "input": {"city": "Paris"}}]},
+                {"role": "user", "content": [
+                    {"type": "tool_result", "tool_use_id": "t1", "content": "sunny"}]}]}),
+        ),
+        post("/v1/messages/count_tokens", json!({"messages": [{"role": "user", "content": "hello"}]})),
         post("/v1/rerank", json!({"query": "q", "documents": ["a", {"text": "b"}], "top_n": 1})),
         post("/tokenize", json!({"content": "hello", "add_special": true, "with_pieces": true})),
         post("/tokenize", json!({"messages": hello, "return_token_strs": true})),

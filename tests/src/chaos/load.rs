@@ -8,11 +8,11 @@ use std::{
 use anyhow::bail;
 use futures::future::join_all;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use serde_json::Value;
 
 use super::{
     answer::{Answer, Outcome},
     client::Client,
+    dialect::Ask,
     pulse::Pulse,
     verdict::{Verdict, compare},
 };
@@ -21,7 +21,7 @@ use super::{
 #[derive(Debug, Clone)]
 pub(super) struct Case {
     pub(super) model: String,
-    pub(super) body: Value,
+    pub(super) ask: Ask,
     pub(super) expected: Answer,
 }
 
@@ -45,16 +45,15 @@ pub(super) struct Load<'l> {
     pub(super) enough: &'l AtomicBool,
 }
 
-/// Asks for each body's answer, so that it is known what is due.
-pub(super) async fn cases(client: &Client, bodies: Vec<Value>) -> anyhow::Result<Vec<Case>> {
+/// Asks for each answer, so that it is known what is due.
+pub(super) async fn cases(client: &Client, asked: Vec<Ask>) -> anyhow::Result<Vec<Case>> {
     let mut cases = Vec::new();
-    for body in bodies {
-        match client.send(&body, || {}).await {
+    for ask in asked {
+        match client.send(&ask, || {}).await {
             Outcome::Answered(expected, _) => {
-                let model = body["model"].as_str().unwrap_or_default().to_owned();
-                cases.push(Case { model, body, expected });
+                cases.push(Case { model: ask.model().to_owned(), ask, expected });
             }
-            other => bail!("{body} was answered with {other} before anything was done to the server"),
+            other => bail!("{ask} was answered with {other} before anything was done to the server"),
         }
     }
     Ok(cases)
@@ -72,7 +71,7 @@ impl Load<'_> {
         let mut tally = Tally::default();
         while !self.enough.load(Ordering::Relaxed) {
             let case = &self.cases[random.random_range(0..self.cases.len())];
-            let outcome = self.client.send(&case.body, || self.pulse.beat(&case.model)).await;
+            let outcome = self.client.send(&case.ask, || self.pulse.beat(&case.model)).await;
             tally.take(case, outcome);
         }
         tally
@@ -83,7 +82,7 @@ impl Tally {
     /// Counts one outcome.
     pub(super) fn take(&mut self, case: &Case, outcome: Outcome) {
         self.requests += 1;
-        let about = |words: &str| format!("{} was answered with {words}", case.body);
+        let about = |words: &str| format!("{} was answered with {words}", case.ask);
         match outcome {
             Outcome::Answered(answer, arrivals) => match compare(&case.expected, &answer) {
                 Verdict::Same => self.streams.push((case.model.clone(), arrivals)),

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::{Answer, Choice},
+    dialect::{Ask, Dialect},
     load::Case,
 };
 use crate::fake::oracle::{MARKER, greedy};
@@ -13,7 +14,12 @@ pub(super) const BUNDLED: [&str; 3] = ["impetus-tiny", "impetus-tiny-safetensors
 
 /// Greedy, sampled, penalised and biased ones, with stop strings, with two choices, with schemas, tools and log
 /// probabilities, streamed and whole, short and long.
-pub(super) fn mixed(model: &str) -> Vec<Value> {
+pub(super) fn mixed(model: &str) -> Vec<Ask> {
+    let openai = openai(model).into_iter().map(Ask::openai);
+    openai.chain(ollama(model)).chain(anthropic(model)).collect()
+}
+
+fn openai(model: &str) -> Vec<Value> {
     let chat = |content: &str, more: Value| {
         let mut body = json!({"model": model, "messages": [{"role": "user", "content": content}]});
         merge(&mut body, &more);
@@ -58,16 +64,52 @@ pub(super) fn mixed(model: &str) -> Vec<Value> {
     ]
 }
 
+/// Chats and prompts of Ollama's clients, whose lines have to be as gapless.
+fn ollama(model: &str) -> Vec<Ask> {
+    let user = |content: &str| json!([{"role": "user", "content": content}]);
+    vec![
+        Ask::ollama_chat(json!({"model": model, "messages": user("count from 1 to 60"),
+            "options": {"temperature": 0, "num_predict": 240}})),
+        Ask::ollama_chat(json!({"model": model, "messages": user("Tell me a long story"),
+            "options": {"temperature": 0.8, "seed": 12, "num_predict": 90}})),
+        Ask::ollama_generate(json!({"model": model, "prompt": "Tell me a story",
+            "options": {"temperature": 0.8, "seed": 9, "num_predict": 80}})),
+        Ask::ollama_generate(json!({"model": model, "prompt": "count from 1 to 40", "stream": false,
+            "options": {"temperature": 0, "num_predict": 160}})),
+    ]
+}
+
+/// Messages of Anthropic's clients.
+fn anthropic(model: &str) -> Vec<Ask> {
+    let user = |content: &str| json!([{"role": "user", "content": content}]);
+    vec![
+        Ask::anthropic(json!({"model": model, "messages": user("count from 1 to 60"), "max_tokens": 240,
+            "temperature": 0, "stream": true})),
+        Ask::anthropic(json!({"model": model, "messages": user("count from 1 to 40"), "max_tokens": 160,
+            "temperature": 0, "stream": true, "system": "Be brief.", "stop_sequences": ["27"]})),
+        Ask::anthropic(
+            json!({"model": model, "messages": user("What is the weather in Paris?"), "max_tokens": 120,
+            "temperature": 0, "stream": true, "tools": [messages_tool()]}),
+        ),
+        Ask::anthropic(json!({"model": model, "messages": user("count from 1 to 30"), "max_tokens": 120,
+            "temperature": 0})),
+    ]
+}
+
 /// The same with thoughts that are ended after a while, for a model that begins its answers with one. It does not know
 /// how to go on from there, so that answers without a limit get one.
-pub(super) fn thoughtful(mut bodies: Vec<Value>) -> Vec<Value> {
-    for body in bodies.iter_mut().filter(|body| body.get("messages").is_some()) {
+pub(super) fn thoughtful(mut asked: Vec<Ask>) -> Vec<Ask> {
+    for ask in &mut asked {
+        let (dialect, body) = (ask.dialect(), &mut ask.body);
+        if dialect != Dialect::OpenAi || body.get("messages").is_none() {
+            continue;
+        }
         body["thinking_budget"] = json!(12);
         if body.get("max_tokens").is_none() {
             body["max_tokens"] = json!(120);
         }
     }
-    bodies
+    asked
 }
 
 pub(super) fn person() -> Value {
@@ -82,6 +124,12 @@ pub(super) fn weather() -> Value {
             "city": {"type": "string", "description": "The name of the city.", "maxLength": 24}}}}})
 }
 
+/// The same as Anthropic's API has it.
+pub(super) fn messages_tool() -> Value {
+    let tool = &weather()["function"];
+    json!({"name": tool["name"], "description": tool["description"], "input_schema": tool["parameters"]})
+}
+
 /// A greedy, streamed chat with a scripted model, and what it has to say.
 pub(super) fn scripted(model: &str, content: &str, max_tokens: u32) -> Case {
     let body = json!({"model": model, "messages": [{"role": "user", "content": content}], "temperature": 0,
@@ -89,14 +137,14 @@ pub(super) fn scripted(model: &str, content: &str, max_tokens: u32) -> Case {
     let text = greedy(&format!("user: {content}\n{MARKER}"), max_tokens as usize);
     let choice = Choice { text, finish_reason: "length".to_owned(), ..Choice::default() };
     let expected = Answer { choices: vec![choice], completion_tokens: max_tokens.into() };
-    Case { model: model.to_owned(), body, expected }
+    Case { model: model.to_owned(), ask: Ask::openai(body), expected }
 }
 
 /// The same, but answered as a whole.
 pub(super) fn whole(case: Case) -> Case {
-    let mut body = case.body;
-    body["stream"] = json!(false);
-    Case { body, ..case }
+    let mut ask = case.ask;
+    ask.body["stream"] = json!(false);
+    Case { ask, ..case }
 }
 
 /// Several such chats, each with words of its own.

@@ -74,7 +74,7 @@ impl fmt::Debug for Scenario {
 
 /// Sends all `cases` at once, each once.
 async fn all_at_once(site: &Site, cases: &[Case], pulse: &Pulse) -> Tally {
-    let send = async |case: &Case| site.client.send(&case.body, || pulse.beat(&case.model)).await;
+    let send = async |case: &Case| site.client.send(&case.ask, || pulse.beat(&case.model)).await;
     let outcomes = futures::future::join_all(cases.iter().map(send)).await;
     let mut tally = Tally::default();
     for (case, outcome) in cases.iter().zip(outcomes) {

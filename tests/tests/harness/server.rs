@@ -26,11 +26,14 @@ pub(crate) const BUNDLED: [&str; 3] = [MODEL, "impetus-tiny-safetensors", "impet
 /// How long a server may take to stop when a test is over, and how long after a second SIGTERM.
 const STOP: Duration = Duration::from_secs(3);
 
+/// Sockets as a service manager holds them, with what it calls them: none, one or two.
+pub(crate) type Held = Vec<(&'static str, OwnedFd)>;
+
 pub(crate) struct Server {
     dir: TempDir,
     sets: Vec<String>,
-    /// What its supervisors find at descriptor 3, as a service manager passes it.
-    activated: Option<OwnedFd>,
+    /// What its supervisors find from descriptor 3 on, as a service manager passes it.
+    activated: Held,
     child: Child,
     pub(crate) listen: SocketAddr,
     pub(crate) http: Http,
@@ -50,14 +53,14 @@ impl Server {
 
     /// The same, with more in the supervisor's environment.
     pub(crate) async fn start_in(dir: TempDir, sets: &[String], environment: &[(&str, &str)]) -> Self {
-        let child = spawn(command_for(dir.path(), sets, environment), dir.path());
-        Self::of(dir, sets, None, child).await
+        let child = spawn(command_for(dir.path(), sets, environment), dir.path(), &[]);
+        Self::of(dir, sets, Vec::new(), child).await
     }
 
-    /// Starts it as a service manager does that listens on `socket` already.
-    pub(crate) async fn start_activated(dir: TempDir, sets: &[String], socket: OwnedFd) -> Self {
-        let child = spawn(activated(&command_for(dir.path(), sets, &[]), &socket), dir.path());
-        Self::of(dir, sets, Some(socket), child).await
+    /// Starts it as a service manager does that listens on these sockets already.
+    pub(crate) async fn start_activated(dir: TempDir, sets: &[String], sockets: Held) -> Self {
+        let child = spawn(command_for(dir.path(), sets, &[]), dir.path(), &sockets);
+        Self::of(dir, sets, sockets, child).await
     }
 
     /// Starts it with a disk of so many bytes of its own at `folder` of its folder, which other processes find in `/proc`;
@@ -74,11 +77,11 @@ impl Server {
             eprintln!("no disk can be mounted here: nothing is tested");
             return None;
         }
-        let child = spawn(on_disk(&command_for(dir.path(), sets, &[]), folder, bytes), dir.path());
-        Some(Self::of(dir, sets, None, child).await)
+        let child = spawn(on_disk(&command_for(dir.path(), sets, &[]), folder, bytes), dir.path(), &[]);
+        Some(Self::of(dir, sets, Vec::new(), child).await)
     }
 
-    async fn of(dir: TempDir, sets: &[String], activated: Option<OwnedFd>, mut child: Child) -> Self {
+    async fn of(dir: TempDir, sets: &[String], activated: Held, mut child: Child) -> Self {
         let (listen, control) = serving(dir.path(), &mut child).await;
         Self { dir, sets: sets.to_vec(), activated, child, listen, http: Http::new(listen), control }
     }
@@ -94,11 +97,7 @@ impl Server {
     pub(crate) async fn start_again(&mut self, sets: &[&str]) {
         self.sets.extend(sets.iter().map(ToString::to_string));
         let command = command_for(self.dir.path(), &self.sets, &[]);
-        let command = match &self.activated {
-            Some(socket) => activated(&command, socket),
-            None => command,
-        };
-        self.child = spawn(command, self.dir.path());
+        self.child = spawn(command, self.dir.path(), &self.activated);
         (self.listen, self.control) = serving(self.dir.path(), &mut self.child).await;
         self.http = Http::new(self.listen);
     }
@@ -229,16 +228,24 @@ pub(crate) fn command_for(dir: &Path, sets: &[String], environment: &[(&str, &st
     command
 }
 
-/// The same program with `socket` at descriptor 3, and told of it. Only the program itself knows its process id, so a shell
-/// says it and becomes the program.
-pub(crate) fn activated(program: &Command, socket: &OwnedFd) -> Command {
-    const SHELL: &str = r#"export LISTEN_PID=$$; exec "$@" 3<&0 </dev/null"#;
+/// The same program with `sockets` from descriptor 3 on, and told of them. Only the program itself knows its process id, so
+/// a shell says it and becomes the program; its standard input is the first socket, and its standard error the second.
+pub(crate) fn activated(program: &Command, sockets: &[(&str, OwnedFd)]) -> Command {
+    const ONE: &str = r#"export LISTEN_PID=$$; exec "$@" 3<&0 </dev/null"#;
+    const TWO: &str = r#"export LISTEN_PID=$$; exec "$@" 3<&0 4<&2 </dev/null 2>&1"#;
     let home = program.get_current_dir().expect("a command has a home");
     let mut command = command(Path::new("/bin/sh"), home);
-    command.args(["-c", SHELL, "sh"]).arg(program.get_program()).args(program.get_args());
+    let script = if sockets.len() == 1 { ONE } else { TWO };
+    command.args(["-c", script, "sh"]).arg(program.get_program()).args(program.get_args());
     command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.envs([("LISTEN_FDS", "1"), ("LISTEN_FDNAMES", "gateway")]);
-    command.stdin(socket.try_clone().expect("there are descriptors left"));
+    let names: Vec<&str> = sockets.iter().map(|(name, _)| *name).collect();
+    command.env("LISTEN_FDS", names.len().to_string()).env("LISTEN_FDNAMES", names.join(":"));
+    let socket =
+        |n: usize| sockets.get(n).map(|(_, socket)| socket.try_clone().expect("there are descriptors left"));
+    command.stdin(socket(0).expect("there is one"));
+    if let Some(second) = socket(1) {
+        command.stderr(second);
+    }
     command
 }
 
@@ -253,7 +260,12 @@ fn on_disk(program: &Command, folder: &str, bytes: u64) -> Command {
     command
 }
 
-fn spawn(mut command: Command, dir: &Path) -> Child {
+fn spawn(mut command: Command, dir: &Path, sockets: &[(&str, OwnedFd)]) -> Child {
     let output = File::options().create(true).append(true).open(output_path(dir)).unwrap();
-    command.stdout(output.try_clone().unwrap()).stderr(output).spawn().expect("the supervisor can be started")
+    command.stderr(output.try_clone().unwrap());
+    let mut command = if sockets.is_empty() { command } else { activated(&command, sockets) };
+    if sockets.len() == 1 {
+        command.stderr(output.try_clone().unwrap());
+    }
+    command.stdout(output).spawn().expect("the supervisor can be started")
 }

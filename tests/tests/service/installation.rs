@@ -15,7 +15,7 @@ echo "$@" >>"$HOME/told"
 case "$*" in
 *is-system-running) cat "$HOME/state" ;;
 *is-enabled*) echo enabled ;;
-*is-active*) echo inactive; exit 3 ;;
+*is-active*) cat "$HOME/active"; exit 3 ;;
 *disable*) [ ! -e "$HOME/stubborn" ] || { echo "it does not want to" >&2; exit 1; } ;;
 esac
 "#;
@@ -30,6 +30,7 @@ impl Home {
         home.write("bin/systemctl", SYSTEMCTL);
         fs::set_permissions(home.path("bin/systemctl"), fs::Permissions::from_mode(0o755)).unwrap();
         home.write("state", "running\n");
+        home.write("active", "inactive\n");
         home.configure("127.0.0.1:8111");
         home
     }
@@ -92,6 +93,8 @@ fn verify(folder: &Path, home: &Path, option: &str) {
     command.env("XDG_RUNTIME_DIR", runtime).args(["verify", "--man=no", option]);
     silent({
         command.arg(folder.join("impetus.service")).arg(folder.join("impetus.socket"));
+        let more = folder.join("impetus-ollama.socket");
+        command.args(more.exists().then_some(more));
         command
     });
 }
@@ -107,6 +110,7 @@ fn a_users_service_is_installed_changed_shown_and_removed() {
     let expected = [
         "--user is-system-running",
         "--user daemon-reload",
+        "--user is-active impetus.service",
         "--user enable --now impetus.socket impetus.service",
     ];
     assert_eq!(home.told(), expected);
@@ -158,6 +162,45 @@ fn a_users_service_is_installed_changed_shown_and_removed() {
     let none = home.service(&["uninstall", "--user"]);
     assert_eq!((none.code, home.told().len()), (0, 0), "{none:?}");
     assert!(none.out.contains("there is no service"), "{none:?}");
+}
+
+#[test]
+fn the_socket_of_another_entrance_comes_and_goes_with_its_setting() {
+    let home = Home::new();
+    let install = || {
+        let done = home.service(&["install", "--user"]);
+        assert_eq!(done.code, 0, "{done:?}");
+        done
+    };
+    install();
+    home.told();
+    home.write(
+        ".config/impetus/config.toml",
+        "gateway = {listen = '127.0.0.1:8111', ollama_listen = '127.0.0.1:8112'}\n",
+    );
+    // The server that runs goes on as it is: systemd opens no socket for it.
+    home.write("active", "active\n");
+    let added = install();
+    assert!(added.out.contains("restart impetus.socket impetus-ollama.socket impetus.service"), "{added:?}");
+    let enabled = "--user enable impetus.socket impetus-ollama.socket impetus.service";
+    assert_eq!(home.told().last().map(String::as_str), Some(enabled));
+    let socket = home.unit("impetus-ollama.socket");
+    assert!(socket.contains("\nListenStream=127.0.0.1:8112\n"), "{socket}");
+    assert!(socket.contains("\nFileDescriptorName=ollama\n"), "{socket}");
+    verify(&home.path(".config/systemd/user"), home.0.path(), "--user");
+
+    home.configure("127.0.0.1:8111");
+    install();
+    assert!(home.told().contains(&"--user disable --now impetus-ollama.socket".to_owned()));
+    assert!(!home.path(".config/systemd/user/impetus-ollama.socket").exists());
+    assert!(!home.unit("impetus.service").contains("impetus-ollama"));
+    home.write(
+        ".config/impetus/config.toml",
+        "gateway = {listen = '127.0.0.1:8111', ollama_listen = '127.0.0.1:8112'}\n",
+    );
+    install();
+    assert_eq!(home.service(&["uninstall", "--user"]).code, 0);
+    assert_eq!(fs::read_dir(home.path(".config/systemd/user")).unwrap().count(), 0);
 }
 
 #[test]
@@ -282,7 +325,10 @@ fn a_property_list_says_what_was_meant_whatever_the_paths() {
     const READ: &str =
         "import plistlib, sys, json; print(json.dumps(plistlib.load(open(sys.argv[1], 'rb'))))";
     let home = Home::new();
-    home.write("<x> & 'y'.toml", "gateway.listen = '[::1]:8111'\nlog.dir = '/l & <m>'\n");
+    home.write(
+        "<x> & 'y'.toml",
+        "gateway = {listen = '[::1]:8111', ollama_listen = '127.0.0.1:8112'}\nlog.dir = '/l & <m>'\n",
+    );
     let config = home.path("<x> & 'y'.toml").display().to_string();
     let root = home.path("root").display().to_string();
     let arguments = ["install", "--user", "--manager", "launchd", "--root", &root, "--config", &config];
@@ -299,6 +345,11 @@ fn a_property_list_says_what_was_meant_whatever_the_paths() {
     assert_eq!(
         (&socket["SockNodeName"], &socket["SockServiceName"], &socket["SockFamily"]),
         (&"::1".into(), &"8111".into(), &"IPv6".into())
+    );
+    let socket = &list["Sockets"]["Ollama"];
+    assert_eq!(
+        (&socket["SockNodeName"], &socket["SockServiceName"], &socket["SockFamily"]),
+        (&"127.0.0.1".into(), &"8112".into(), &"IPv4".into())
     );
     assert_eq!(list["KeepAlive"]["SuccessfulExit"], false);
     assert_eq!(list["RunAtLoad"], true);

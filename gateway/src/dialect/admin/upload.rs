@@ -154,7 +154,7 @@ async fn take_form(inbox: &mut Inbox, mut form: Multipart) -> Result<(), Error> 
 }
 
 /// A file's place within the model's folder: relative, plain, and nowhere else.
-fn path_of(name: &str) -> Result<PathBuf, Error> {
+pub(in crate::dialect) fn path_of(name: &str) -> Result<PathBuf, Error> {
     let is_plain = |step: &str| {
         let is_odd = |c: char| c.is_control() || c == '\\';
         !step.is_empty() && step.len() <= MAX_NAME_BYTES && !step.starts_with('.') && !step.contains(is_odd)
@@ -193,7 +193,10 @@ impl Inbox {
 }
 
 /// The next piece. A model takes as long as it takes to come, and may not stand still.
-async fn next<S: Stream + Unpin>(stream: &mut S, patience: Duration) -> Result<Option<S::Item>, Error> {
+pub(in crate::dialect) async fn next<S: Stream + Unpin>(
+    stream: &mut S,
+    patience: Duration,
+) -> Result<Option<S::Item>, Error> {
     let slow = || {
         let message = format!("nothing came for {} s; send it again", patience.as_secs());
         Error::new(Code::DeadlineExceeded, message)
@@ -201,7 +204,8 @@ async fn next<S: Stream + Unpin>(stream: &mut S, patience: Duration) -> Result<O
     timeout(patience, stream.next()).await.map_err(|_| slow())
 }
 
-fn broken(cause: &str) -> Error {
+/// The client does not send on.
+pub(in crate::dialect) fn broken(cause: &str) -> Error {
     Error::invalid("", format!("the model broke off: {cause}; send it again"))
 }
 
@@ -210,7 +214,8 @@ fn full() -> Error {
     Error::new(Code::NoCapacity, message)
 }
 
-fn disk(error: &std::io::Error) -> Error {
+/// The disk does not take what comes.
+pub(in crate::dialect) fn disk(error: &std::io::Error) -> Error {
     let code = if error.kind() == ErrorKind::StorageFull { Code::NoCapacity } else { Code::Internal };
     Error::new(code, format!("the model cannot be written: {error}; check the disk of models.store"))
 }

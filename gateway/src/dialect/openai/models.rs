@@ -1,27 +1,20 @@
-//! `GET /v1/models` and `GET /v1/models/{name}`
+//! Models as this API lists and describes them.
 
-use axum::{
-    Extension, Json,
-    extract::{Path, State},
-};
 use impetus_proto::supervisor::ModelStatus;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::error::Refusal;
-use crate::server::{Caller, Gateway};
-
 /// A list as this API writes it.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ModelList")]
-pub(super) struct List {
+pub(in crate::dialect) struct List {
     object: &'static str,
     data: Vec<Model>,
 }
 
 /// A model: OpenAI's fields, and ours in an object of their own.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Model {
+pub(in crate::dialect) struct Model {
     id: String,
     object: &'static str,
     created: u64,
@@ -48,24 +41,10 @@ struct Details {
     is_default: bool,
 }
 
-/// The models that the caller can use; broken ones are the operator's concern and listed by `supervisorctl models`.
-pub(super) async fn list(
-    State(gateway): State<Gateway>,
-    Extension(caller): Extension<Caller>,
-) -> Result<Json<List>, Refusal> {
-    let models = caller.only_allowed(gateway.upstream.models().await?);
-    let data = models.into_iter().filter(|model| model.state != "broken").map(Model::from).collect();
-    Ok(Json(List { object: "list", data }))
-}
-
-/// One model, by its name or an alias.
-pub(super) async fn one(
-    State(gateway): State<Gateway>,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-) -> Result<Json<Model>, Refusal> {
-    gateway.permit(&caller, &name).await?;
-    Ok(Json(gateway.upstream.model(&name).await?.into()))
+impl From<Vec<ModelStatus>> for List {
+    fn from(models: Vec<ModelStatus>) -> Self {
+        Self { object: "list", data: models.into_iter().map(Model::from).collect() }
+    }
 }
 
 impl From<ModelStatus> for Model {

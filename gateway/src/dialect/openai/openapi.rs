@@ -16,7 +16,7 @@ use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use self::operation::{OPERATIONS, Operation};
-use super::error::{ErrorBody, Refusal};
+use super::error::Refusal;
 use crate::dialect::field::note::schema_of;
 
 /// The document.
@@ -70,10 +70,12 @@ impl Operation {
         if self.is_text {
             content = json!({"text/plain": {"schema": {"type": "string"}}});
         }
+        let is_ollama = self.path.starts_with("/api/");
         if self.streams {
-            content["text/event-stream"] = json!({"schema": {"type": "string"}});
+            let kind = if is_ollama { "application/x-ndjson" } else { "text/event-stream" };
+            content[kind] = json!({"schema": {"type": "string"}});
         }
-        let error = generator.subschema_for::<ErrorBody<'_>>();
+        let error = (self.error)(generator);
         let mut described = json!({
             "operationId": self.id,
             "summary": self.summary,

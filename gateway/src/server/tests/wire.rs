@@ -20,7 +20,7 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (course, followed) = watch::channel(Course::Serve);
-        let server = tokio::spawn(serve(listener, gateway, followed));
+        let server = tokio::spawn(serve(vec![(Entrance::Gateway, listener)], gateway, followed));
         Self { address, course, server }
     }
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{SocketAddr, TcpListener},
     sync::Arc,
 };
 
@@ -10,16 +9,14 @@ use impetus_config::{Config, WorkerConfig};
 use impetus_proto::Error;
 
 use super::super::Control;
-use crate::{catalog::Names, fleet::Manifest, settings};
+use crate::{catalog::Names, fleet::Manifest, gateway::Moves, settings};
 
 /// What becomes of the gateway.
 pub(super) enum Gateway {
     /// It goes on.
     Stays,
-    /// Another one takes over.
-    Another,
-    /// Another one takes over, on another socket.
-    Elsewhere(TcpListener, SocketAddr),
+    /// Another one takes over, on other sockets as far as these move.
+    Another(Moves),
 }
 
 /// What a new configuration comes down to.
@@ -106,8 +103,7 @@ impl Control {
             .map_err(|error| Error::internal(format!("the gateway cannot be told its settings: {error}")))?;
         match gateway {
             Gateway::Stays => self.gateway.configure(settings).await,
-            Gateway::Another => self.gateway.renew(settings, None).await,
-            Gateway::Elsewhere(socket, listen) => self.gateway.renew(settings, Some((socket, listen))).await,
+            Gateway::Another(moves) => self.gateway.renew(settings, moves).await,
         }
     }
 

@@ -1,49 +1,58 @@
-//! The address that the gateway listens on.
+//! The addresses that the gateway listens on.
 
 use std::{
     io,
     net::{SocketAddr, TcpListener},
 };
 
-use impetus_proto::supervisor::GatewayStatus;
+use impetus_config::Entrance;
+use impetus_proto::supervisor::{EntranceStatus, GatewayStatus};
 
 use super::{Finding, Patient};
-use crate::gateway::port::holder_of;
+use crate::gateway::{holder_of, when_busy};
 
-const NAME: &str = "gateway.listen";
-
-pub(super) fn finding(patient: &Patient) -> Finding {
-    let listen = patient.config.gateway.listen;
-    match patient.status.as_ref().and_then(|status| status.gateway.as_ref()) {
-        Some(gateway) => ours(gateway),
-        None if listen.port() == 0 => Finding::none(NAME, "the system chooses the port at each start"),
-        None => free(listen, TcpListener::bind(listen).map(drop)),
-    }
+/// A finding for each.
+pub(super) fn findings(patient: &Patient) -> Vec<Finding> {
+    let gateway = patient.status.as_ref().and_then(|status| status.gateway.as_ref());
+    let finding = |(entrance, listen): (Entrance, SocketAddr)| match gateway {
+        Some(gateway) => ours(entrance, gateway),
+        None if listen.port() == 0 => {
+            Finding::none(entrance.setting(), "the system chooses the port at each start")
+        }
+        None => free(entrance, listen, TcpListener::bind(listen).map(drop)),
+    };
+    patient.config.gateway.entrances().map(finding).collect()
 }
 
-fn ours(gateway: &GatewayStatus) -> Finding {
-    let seen = format!("the gateway on {} is {}", gateway.listen, gateway.state);
+fn ours(entrance: Entrance, gateway: &GatewayStatus) -> Finding {
+    let name = entrance.setting();
+    let found = gateway.entrances.iter().find(|found| found.name == entrance.name());
+    let Some(EntranceStatus { listen, .. }) = found else {
+        return Finding::warning(
+            name,
+            "the gateway that runs does not listen there",
+            "have it take the configuration up: `supervisorctl reload`",
+        );
+    };
+    let seen = format!("the gateway on {listen} is {}", gateway.state);
     if gateway.state == "ready" {
-        return Finding::ok(NAME, seen);
+        return Finding::ok(name, seen);
     }
-    Finding::error(NAME, seen, "look at `supervisorctl logs gateway`")
+    Finding::error(name, seen, "look at `supervisorctl logs gateway`")
 }
 
-fn free(listen: SocketAddr, bound: io::Result<()>) -> Finding {
+fn free(entrance: Entrance, listen: SocketAddr, bound: io::Result<()>) -> Finding {
+    let name = entrance.setting();
     match bound {
-        Ok(()) => Finding::ok(NAME, format!("{listen} is free")),
+        Ok(()) => Finding::ok(name, format!("{listen} is free")),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             let by = holder_of(listen.port()).map(|holder| format!(" by {holder}")).unwrap_or_default();
-            Finding::error(
-                NAME,
-                format!("{listen} is taken{by}"),
-                "stop that program, or set gateway.listen to another port",
-            )
+            Finding::error(name, format!("{listen} is taken{by}"), when_busy(entrance))
         }
         Err(error) => Finding::error(
-            NAME,
+            name,
             format!("{listen}: {error}"),
-            "set gateway.listen to an address of this machine and a port that this user may listen on",
+            format!("set {name} to an address of this machine and a port that this user may listen on"),
         ),
     }
 }
@@ -62,15 +71,19 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let listen = taken.local_addr().unwrap();
         let bound = TcpListener::bind(listen).map(drop);
-        check(&free(listen, bound), "error", &format!("{listen} is taken"));
-        check(&free(listen, Ok(())), "ok", "is free");
-        check(&free(listen, Err(io::ErrorKind::PermissionDenied.into())), "error", "may listen on");
+        let own = Entrance::Gateway;
+        check(&free(own, listen, bound), "error", &format!("{listen} is taken"));
+        let bound = || TcpListener::bind(listen).map(drop);
+        check(&free(Entrance::Ollama, listen, bound()), "error", "systemctl stop ollama");
+        check(&free(own, listen, Ok(())), "ok", "is free");
+        check(&free(own, listen, Err(io::ErrorKind::PermissionDenied.into())), "error", "may listen on");
         let gateway = |state: &str| GatewayStatus {
             state: state.into(),
-            listen: "a:1".into(),
+            entrances: vec![EntranceStatus { name: "gateway".into(), listen: "a:1".into() }],
             ..GatewayStatus::default()
         };
-        check(&ours(&gateway("ready")), "ok", "on a:1 is ready");
-        check(&ours(&gateway("backoff")), "error", "logs gateway");
+        check(&ours(own, &gateway("ready")), "ok", "on a:1 is ready");
+        check(&ours(own, &gateway("backoff")), "error", "logs gateway");
+        check(&ours(Entrance::Ollama, &gateway("ready")), "warning", "supervisorctl reload");
     }
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use impetus_config::{Config, Loaded, Origin};
+use impetus_config::{Config, Entrance, Loaded, Origin};
 
 use super::{Scope, ServiceError};
 use crate::keys::Keys;
@@ -35,7 +35,8 @@ pub(super) struct Description {
     pub(super) programs: PathBuf,
     /// The configuration file that it is started with; `None` for the one in its default place.
     pub(super) config: Option<PathBuf>,
-    pub(super) listen: SocketAddr,
+    /// Where it listens, at the server's own entrance first.
+    pub(super) entrances: Vec<(Entrance, SocketAddr)>,
     pub(super) state_dir: PathBuf,
     pub(super) runtime_dir: PathBuf,
     pub(super) log_dir: PathBuf,
@@ -90,8 +91,9 @@ impl Description {
         if root.is_none() {
             Keys::load(&config.supervisor.state_dir)?.check_exposure(config)?;
         }
-        if config.gateway.listen.port() == 0 {
-            return Err(ServiceError::AnyPort(config.gateway.listen));
+        let entrances: Vec<_> = config.gateway.entrances().collect();
+        if let Some(&(entrance, listen)) = entrances.iter().find(|(_, listen)| listen.port() == 0) {
+            return Err(ServiceError::AnyPort { entrance, listen });
         }
         let models = models(config);
         let mut read: Vec<&Path> = models.iter().map(PathBuf::as_path).chain([programs.as_path()]).collect();
@@ -102,7 +104,7 @@ impl Description {
         Ok(Self {
             scope,
             config: named,
-            listen: config.gateway.listen,
+            entrances,
             state_dir: config.supervisor.state_dir.clone(),
             runtime_dir: config.supervisor.runtime_dir.clone(),
             stop_s: config.supervisor.drain_timeout_s.saturating_add(STOP_S),
@@ -113,6 +115,12 @@ impl Description {
             store,
             environment: environment(scope),
         })
+    }
+
+    /// Where it listens, for people.
+    pub(super) fn places(&self) -> String {
+        let places: Vec<String> = self.entrances.iter().map(|(_, listen)| listen.to_string()).collect();
+        places.join(" and ")
     }
 
     /// A program's path.

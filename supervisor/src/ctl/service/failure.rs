@@ -1,8 +1,8 @@
 //! What keeps a service from being installed, removed or shown.
 
-use std::{io, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf};
 
-use impetus_config::ConfigError;
+use impetus_config::{ConfigError, Entrance};
 
 use crate::{
     keys::{Exposed, KeyFileError},
@@ -37,8 +37,8 @@ pub(crate) enum ServiceError {
         config.display()
     )]
     NoFolder { setting: &'static str, example: &'static str, config: PathBuf },
-    #[error("gateway.listen = {0} leaves the port open; a service needs one that clients can know: set it")]
-    AnyPort(std::net::SocketAddr),
+    #[error("{} = {listen} leaves the port open; a service needs one that clients can know: set it", entrance.setting())]
+    AnyPort { entrance: Entrance, listen: SocketAddr },
     #[error("a service of the machine is installed by root: use sudo, or --user for a service of this user")]
     NotRoot,
     #[error("on macOS the service belongs to a user: say --user")]

@@ -61,10 +61,25 @@ fn install(server: &Server, arguments: &Arguments) -> Result<String, ServiceErro
         return Ok(told(&files, &written));
     }
     manager::check(kind, scope)?;
+    if kind == Kind::Systemd {
+        close_others(&service)?;
+    }
     let written = files::write(&files)?;
     let main = kind.main_file(scope)?;
     manager::enable(kind, scope, &main)?;
     Ok(told(&files, &written) + &summary(kind, &service, written.contains(&main.as_path())))
+}
+
+/// Takes away the sockets of entrances that are configured no more.
+fn close_others(service: &Description) -> Result<(), ServiceError> {
+    let folder = systemd::folder(service.scope)?;
+    for socket in systemd::sockets(service.scope)? {
+        if !service.sockets().contains(&socket) {
+            manager::close(service.scope, socket)?;
+            files::remove(&folder.join(socket), &files::Text::Ours(String::new()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Everything that is to be written, below `root` where there is one.
@@ -116,7 +131,7 @@ fn summary(kind: Kind, service: &Description, is_new: bool) -> String {
     let mut text = format!(
         "the service is enabled and listens on {}; `supervisorctl service status{option}` shows how it is\n\
          state: {}\nlogs: {}\n",
-        service.listen,
+        service.places(),
         service.state_dir.display(),
         service.log_dir.display()
     );
@@ -129,7 +144,7 @@ fn summary(kind: Kind, service: &Description, is_new: bool) -> String {
     }
     line(format!("models that are pulled: {}", service.store.display()));
     if is_new {
-        let command = manager::restart_command(kind, service.scope);
+        let command = manager::restart_command(kind, service.scope, &service.sockets());
         line(format!("a server that ran before goes on as it was until: {command}"));
     }
     if kind == Kind::Systemd && service.scope == Scope::User {

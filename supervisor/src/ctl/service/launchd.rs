@@ -3,9 +3,11 @@
 use std::{
     env,
     fmt::Write,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
+
+use impetus_config::Entrance;
 
 use super::{Files, Scope, ServiceError, description::Description, files::Text};
 
@@ -13,6 +15,7 @@ use super::{Files, Scope, ServiceError, description::Description, files::Text};
 pub(super) const LABEL: &str = "impetus.supervisor";
 
 const AGENT: &str = include_str!("launchd/agent.plist");
+const SOCKET: &str = include_str!("launchd/socket.plist");
 
 /// What stands before the configuration's path in the list.
 const OPTION: &str = "--config";
@@ -64,20 +67,32 @@ fn agent(service: &Description) -> Result<String, ServiceError> {
         writeln!(environment, "        <key>{name}</key>").expect("writing to a String cannot fail");
         environment.push_str(&element(value));
     }
-    let family = match service.listen.ip() {
-        IpAddr::V4(_) => "IPv4",
-        IpAddr::V6(_) => "IPv6",
-    };
+    let sockets: String = service.entrances.iter().map(socket).collect();
     // What is said before the log files are open.
     let stderr = service.log_dir.join("launchd.log");
     Ok(AGENT
         .replace("@ARGUMENTS@", &arguments)
         .replace("@ENVIRONMENT@", &environment)
-        .replace("@HOST@", &service.listen.ip().to_string())
-        .replace("@PORT@", &service.listen.port().to_string())
-        .replace("@FAMILY@", family)
+        .replace("@SOCKETS@", &sockets)
         .replace("@STOP_S@", &service.stop_s.to_string())
         .replace("@STDERR@", &escaped(text(&stderr)?)))
+}
+
+/// The socket of an entrance, by the name that it is asked for.
+fn socket(&(entrance, listen): &(Entrance, SocketAddr)) -> String {
+    let name = match entrance {
+        Entrance::Gateway => "Gateway",
+        Entrance::Ollama => "Ollama",
+    };
+    let family = match listen.ip() {
+        IpAddr::V4(_) => "IPv4",
+        IpAddr::V6(_) => "IPv6",
+    };
+    SOCKET
+        .replace("@NAME@", name)
+        .replace("@HOST@", &listen.ip().to_string())
+        .replace("@PORT@", &listen.port().to_string())
+        .replace("@FAMILY@", family)
 }
 
 fn element(text: &str) -> String {

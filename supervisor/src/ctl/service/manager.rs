@@ -43,7 +43,8 @@ pub(super) fn check(kind: Kind, scope: Scope) -> Result<(), ServiceError> {
     }
 }
 
-/// Has what was written taken up, and the service started now and from now on. `main` is its main file.
+/// Has what was written taken up, and the service started now and from now on; one that runs goes on as it is. `main` is
+/// its main file.
 pub(super) fn enable(kind: Kind, scope: Scope, main: &Path) -> Result<(), ServiceError> {
     match kind {
         Kind::Systemd => {
@@ -51,7 +52,10 @@ pub(super) fn enable(kind: Kind, scope: Scope, main: &Path) -> Result<(), Servic
                 must("systemd-sysusers", &[OsStr::new(systemd::SYSUSERS_FILE)])?;
             }
             must_systemctl(scope, &["daemon-reload"])?;
-            must_systemctl(scope, &["enable", "--now", systemd::SOCKET, systemd::SERVICE])
+            // No socket can be opened for a service that runs.
+            let runs = systemctl(scope, &["is-active", systemd::SERVICE])?.text == "active";
+            let verb = if runs { &["enable"][..] } else { &["enable", "--now"] };
+            must_systemctl(scope, &[verb, &units(scope)?].concat())
         }
         Kind::Launchd => {
             // One that is loaded already is loaded anew; that none is, is no failure.
@@ -64,10 +68,15 @@ pub(super) fn enable(kind: Kind, scope: Scope, main: &Path) -> Result<(), Servic
 /// Has the service stopped, and not started any more.
 pub(super) fn disable(kind: Kind, scope: Scope) -> Result<(), ServiceError> {
     match kind {
-        Kind::Systemd => must_systemctl(scope, &["disable", "--now", systemd::SOCKET, systemd::SERVICE]),
+        Kind::Systemd => must_systemctl(scope, &[&["disable", "--now"], &*units(scope)?].concat()),
         // That it is not loaded is no failure.
         Kind::Launchd => command("launchctl", &["bootout", &target()]).map(|_| ()),
     }
+}
+
+/// Has a socket closed, and not opened any more.
+pub(super) fn close(scope: Scope, socket: &str) -> Result<(), ServiceError> {
+    must_systemctl(scope, &["disable", "--now", socket])
 }
 
 /// Has it noticed that files were removed.
@@ -94,12 +103,20 @@ pub(super) fn standing(kind: Kind, scope: Scope) -> Result<Standing, ServiceErro
 }
 
 /// How a person has the service started anew.
-pub(super) fn restart_command(kind: Kind, scope: Scope) -> String {
-    match (kind, scope) {
-        (Kind::Systemd, Scope::System) => "systemctl restart impetus.socket impetus.service".into(),
-        (Kind::Systemd, Scope::User) => "systemctl --user restart impetus.socket impetus.service".into(),
-        (Kind::Launchd, _) => format!("launchctl kickstart -k {}", target()),
+pub(super) fn restart_command(kind: Kind, scope: Scope, sockets: &[&str]) -> String {
+    match kind {
+        Kind::Systemd => {
+            [&["systemctl"], of(scope), &["restart"], sockets, &[systemd::SERVICE]].concat().join(" ")
+        }
+        Kind::Launchd => format!("launchctl kickstart -k {}", target()),
     }
+}
+
+/// What was installed of units that are enabled.
+fn units(scope: Scope) -> Result<Vec<&'static str>, ServiceError> {
+    let mut units = systemd::sockets(scope)?;
+    units.push(systemd::SERVICE);
+    Ok(units)
 }
 
 fn domain() -> String {

@@ -4,8 +4,11 @@ mod escape;
 
 use std::{
     fmt::Write,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
+
+use impetus_config::Entrance;
 
 use self::escape::{argument, program, quoted, setting};
 use super::{
@@ -15,11 +18,10 @@ use super::{
 };
 
 pub(super) const SERVICE: &str = "impetus.service";
-pub(super) const SOCKET: &str = "impetus.socket";
 
 const SYSTEM: &str = include_str!("systemd/system.service");
 const USER: &str = include_str!("systemd/user.service");
-const GATEWAY: &str = include_str!("systemd/impetus.socket");
+const ENTRANCE: &str = include_str!("systemd/entrance.socket");
 const SYSUSERS: &str = include_str!("systemd/sysusers.conf");
 const BEGINNING: &str = include_str!("systemd/config.toml");
 
@@ -44,6 +46,20 @@ pub(super) fn packaged_folder(scope: Scope) -> &'static Path {
         Scope::System => "/usr/lib/systemd/system",
         Scope::User => "/usr/lib/systemd/user",
     })
+}
+
+/// The unit of an entrance's socket: a unit gives all of its sockets one name.
+pub(super) fn socket(entrance: Entrance) -> &'static str {
+    match entrance {
+        Entrance::Gateway => "impetus.socket",
+        Entrance::Ollama => "impetus-ollama.socket",
+    }
+}
+
+/// The units of sockets that were installed.
+pub(super) fn sockets(scope: Scope) -> Result<Vec<&'static str>, ServiceError> {
+    let folder = folder(scope)?;
+    Ok(Entrance::ALL.map(socket).into_iter().filter(|socket| folder.join(socket).exists()).collect())
 }
 
 /// Everything that a service needs on this machine.
@@ -88,8 +104,24 @@ fn units(service: &Description, folder: &Path) -> Result<Files, ServiceError> {
         Scope::System => system(service)?,
         Scope::User => user(service)?,
     };
-    let socket = GATEWAY.replace("@LISTEN@", &service.listen.to_string());
-    Ok(vec![(folder.join(SOCKET), Text::Ours(socket)), (folder.join(SERVICE), Text::Ours(unit))])
+    let socket = |&(entrance, listen): &(Entrance, SocketAddr)| {
+        let text = ENTRANCE
+            .replace("@FOR@", whom(entrance))
+            .replace("@SETTING@", entrance.setting())
+            .replace("@LISTEN@", &listen.to_string())
+            .replace("@NAME@", entrance.name());
+        (folder.join(self::socket(entrance)), Text::Ours(text))
+    };
+    let mut files: Files = service.entrances.iter().map(socket).collect();
+    files.push((folder.join(SERVICE), Text::Ours(unit)));
+    Ok(files)
+}
+
+impl Description {
+    /// The units of its sockets.
+    pub(super) fn sockets(&self) -> Vec<&'static str> {
+        self.entrances.iter().map(|(entrance, _)| socket(*entrance)).collect()
+    }
 }
 
 fn system(service: &Description) -> Result<String, ServiceError> {
@@ -123,7 +155,16 @@ fn common(template: &str, service: &Description) -> Result<String, ServiceError>
         .replace("@CONFIG_NOTE@", &note)
         .replace("@SUPERVISOR@", &program(&service.program("supervisor"))?)
         .replace("@SUPERVISORCTL@", &program(&service.program("supervisorctl"))?)
+        .replace("@SOCKETS@", &service.sockets().join(" "))
         .replace("@STOP_S@", &service.stop_s.to_string()))
+}
+
+/// Whom an entrance is for, where it is not for everybody.
+fn whom(entrance: Entrance) -> &'static str {
+    match entrance {
+        Entrance::Gateway => "",
+        Entrance::Ollama => " for Ollama's clients",
+    }
 }
 
 /// The folders that the service writes to: systemd makes those that lie where it has a place for them.

@@ -93,7 +93,8 @@ fn written(kind: Kind, scope: Scope) -> Result<Files, ServiceError> {
     let mut files = match kind {
         Kind::Systemd => {
             let folder = systemd::folder(scope)?;
-            vec![ours(folder.join(systemd::SOCKET)), ours(folder.join(systemd::SERVICE))]
+            let sockets = systemd::sockets(scope)?.into_iter();
+            sockets.chain([systemd::SERVICE]).map(|unit| ours(folder.join(unit))).collect()
         }
         Kind::Launchd => vec![ours(launchd::file(scope)?)],
     };

@@ -1,7 +1,7 @@
 //! The stable form of a status for programs. Fields are only ever added.
 
 use impetus_proto::supervisor::{
-    GatewayStatus, LoadTimes, ModelStatus, PoolStatus, StatusReply, WorkerStatus,
+    EntranceStatus, GatewayStatus, LoadTimes, ModelStatus, PoolStatus, StatusReply, WorkerStatus,
 };
 use serde_json::{Value, json};
 
@@ -29,7 +29,16 @@ fn gateway(gateway: &GatewayStatus) -> Value {
         "pid": known(gateway.pid),
         "state": gateway.state,
         "listen": gateway.listen,
-        "url": super::url(gateway),
+        "url": super::url(gateway, &gateway.listen),
+        "entrances": gateway.entrances.iter().map(|found| entrance(gateway, found)).collect::<Vec<_>>(),
+    })
+}
+
+fn entrance(gateway: &GatewayStatus, entrance: &EntranceStatus) -> Value {
+    json!({
+        "name": entrance.name,
+        "listen": entrance.listen,
+        "url": super::url(gateway, &entrance.listen),
     })
 }
 

@@ -1,4 +1,4 @@
-use impetus_proto::supervisor::{LoadTimes, ModelStatus};
+use impetus_proto::supervisor::{EntranceStatus, LoadTimes, ModelStatus};
 
 use super::*;
 
@@ -62,6 +62,9 @@ fn reply() -> StatusReply {
             listen: "127.0.0.1:8080".into(),
             tls: true,
             rss_bytes: 9 << 20,
+            entrances: [("gateway", "127.0.0.1:8080"), ("ollama", "127.0.0.1:11434")]
+                .map(|(name, listen)| EntranceStatus { name: name.into(), listen: listen.into() })
+                .into(),
             ..GatewayStatus::default()
         }),
         workers: vec![ready, standby, backoff, next],
@@ -104,7 +107,7 @@ fn reply() -> StatusReply {
 fn for_people() {
     insta::assert_snapshot!(text(&reply(), true), @r"
     supervisor 0.1.0, pid 4709, up 1 h 1 min
-    gateway ready on https://127.0.0.1:8080, pid 4710, 9.0 MiB
+    gateway ready on https://127.0.0.1:8080 and https://127.0.0.1:11434 (ollama), pid 4710, 9.0 MiB
     ram: 100.0 MiB of 12.0 GiB placed; the machine has 14.0 GiB of 16.0 GiB available
     cuda0: 0 B of 8.0 GiB placed
 
@@ -135,7 +138,19 @@ fn for_programs() {
         "pid": 4710,
         "state": "ready",
         "listen": "127.0.0.1:8080",
-        "url": "https://127.0.0.1:8080"
+        "url": "https://127.0.0.1:8080",
+        "entrances": [
+          {
+            "name": "gateway",
+            "listen": "127.0.0.1:8080",
+            "url": "https://127.0.0.1:8080"
+          },
+          {
+            "name": "ollama",
+            "listen": "127.0.0.1:11434",
+            "url": "https://127.0.0.1:11434"
+          }
+        ]
       },
       "workers": [
         {

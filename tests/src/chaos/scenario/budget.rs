@@ -59,7 +59,7 @@ pub(super) async fn too_large(_plan: Plan, mut report: Report) -> anyhow::Result
 async fn refused(site: &Site, model: &str, words: &[&str], report: &mut Report) -> Duration {
     report.requests += 1;
     report.faults += 1;
-    match site.client.send(&scripted(model, "hello", 8).body, || {}).await {
+    match site.client.send(&scripted(model, "hello", 8).ask, || {}).await {
         Outcome::Refused(refusal) => {
             let is_named = refusal.status == 503 && refusal.code == "no_capacity";
             report.check(is_named, || format!("refused with {} {}", refusal.status, refusal.code));
@@ -116,7 +116,7 @@ async fn some(load: &Load<'_>, n: usize, seed: u64) -> Tally {
     let mut tally = Tally::default();
     for _ in 0..n {
         let case = &load.cases[random.random_range(0..load.cases.len())];
-        tally.take(case, load.client.send(&case.body, || load.pulse.beat(&case.model)).await);
+        tally.take(case, load.client.send(&case.ask, || load.pulse.beat(&case.model)).await);
     }
     tally
 }

@@ -34,8 +34,8 @@ pub(super) async fn run(_plan: Plan, mut report: Report) -> anyhow::Result<Repor
     let never = scripted("never", "hello", 8);
     let (tally, hung, unloaded) = tokio::join!(
         all_at_once(&site, &good, &pulse),
-        site.client.send(&bad.body, || {}),
-        site.client.send(&never.body, || {}),
+        site.client.send(&bad.ask, || {}),
+        site.client.send(&never.ask, || {}),
     );
     report.count(&tally);
     report.requests += 2;

@@ -37,7 +37,7 @@ pub(super) async fn run(plan: Plan, mut report: Report) -> anyhow::Result<Report
             let eater = whole(scripted("hog", &format!("round {round} !grow@9:{WANTED_MIB}"), 200));
             let others = talks("hog", 6, 150);
             let (eaten, others) =
-                tokio::join!(site.client.send(&eater.body, || {}), all_at_once(&site, &others, &pulse));
+                tokio::join!(site.client.send(&eater.ask, || {}), all_at_once(&site, &others, &pulse));
             beside = beside.plus(others);
             match eaten {
                 Outcome::Refused(refusal) if refusal.code == "worker_crashed" && refusal.status == 500 => {}

@@ -69,7 +69,7 @@ pub(super) async fn run(plan: Plan, mut report: Report) -> anyhow::Result<Report
 /// Each is failed with its reason once its restarts are used up.
 async fn never_up(site: &Site, report: &mut Report) -> anyhow::Result<()> {
     let ask = async |(name, _, _): (&str, &str, &str)| {
-        site.client.send(&scripted(name, "hello", 4).body, || {}).await
+        site.client.send(&scripted(name, "hello", 4).ask, || {}).await
     };
     let outcomes = futures::future::join_all(NEVER_UP.map(ask)).await;
     let models = site.status().await?.models;

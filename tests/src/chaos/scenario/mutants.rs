@@ -128,10 +128,9 @@ async fn answered(http: &Client, listen: &str, mutant: &Mutant) -> Result<String
     }
     let response = request.send().await.map_err(|error| format!("no answer ({error})"))?;
     let status = response.status().as_u16();
-    let is_stream = response
-        .headers()
-        .get("content-type")
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let kind = response.headers().get("content-type").map(|kind| kind.as_bytes().to_owned());
+    let is = |name: &[u8]| kind.as_ref().is_some_and(|kind| kind.starts_with(name));
+    let (is_stream, is_lines) = (is(b"text/event-stream"), is(b"application/x-ndjson"));
     let text = response.text().await.map_err(|error| format!("half an answer with {status} ({error})"))?;
     if status >= 500 && status != 503 {
         return Err(format!("{status} {text}"));
@@ -139,7 +138,8 @@ async fn answered(http: &Client, listen: &str, mutant: &Mutant) -> Result<String
     if status >= 400 {
         let error: Value =
             serde_json::from_str(&text).map_err(|_| format!("{status} without JSON: {text}"))?;
-        let has_message = error["error"]["message"].as_str().is_some_and(|message| !message.is_empty());
+        let message = error["error"]["message"].as_str().or(error["error"].as_str());
+        let has_message = message.is_some_and(|message| !message.is_empty());
         let reason = error["error"]["code"].as_str().filter(|_| status == 503).unwrap_or_default();
         return if has_message {
             Ok(format!("{status} {reason}").trim_end().to_owned())
@@ -147,12 +147,13 @@ async fn answered(http: &Client, listen: &str, mutant: &Mutant) -> Result<String
             Err(format!("{status} without a message: {text}"))
         };
     }
-    let last = text.lines().rev().find(|line| line.starts_with("data:")).unwrap_or_default();
-    let is_ended = last.contains("[DONE]") || last.contains("\"response.") || last.contains("\"error\"");
-    if is_stream && !is_ended && !last.contains("\"stop\"") {
+    let is_last = |line: &&str| is_lines || line.starts_with("data:");
+    let last = text.lines().rev().find(is_last).unwrap_or_default();
+    let ends = ["[DONE]", "\"response.", "\"message_stop\"", "\"done\":true", "\"error\"", "\"stop\""];
+    if (is_stream || is_lines) && !ends.iter().any(|end| last.contains(end)) {
         return Err(format!("a stream that ends with {last:?}"));
     }
-    if is_stream && last.contains("\"internal_error\"") {
+    if (is_stream || is_lines) && last.contains("\"internal_error\"") {
         return Err(format!("a stream that fails with {last:?}"));
     }
     Ok(status.to_string())

@@ -89,7 +89,7 @@ pub(super) async fn abandoned(_plan: Plan, mut report: Report) -> anyhow::Result
     };
     let send = async |idx: usize| {
         let body = &bodies[idx];
-        client.send(&body.body, || pulse.beat(&body.model)).await
+        client.send(&body.ask, || pulse.beat(&body.model)).await
     };
     let (gone, _, _) = tokio::join!(deed, send(0), send(1));
     report.requests = bodies.len();

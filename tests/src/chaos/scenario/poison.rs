@@ -48,7 +48,7 @@ async fn poison(site: &Site, fault: &str, attribution: &str, report: &mut Report
     let pulse = Pulse::of(["fragile"]);
     let good = talks("fragile", GOOD, 90);
     let bad = whole(scripted("fragile", &format!("please !{fault}@12"), 60));
-    let (tally, outcome) = tokio::join!(all_at_once(site, &good, &pulse), site.client.send(&bad.body, || {}));
+    let (tally, outcome) = tokio::join!(all_at_once(site, &good, &pulse), site.client.send(&bad.ask, || {}));
     report.count(&tally);
     report.requests += 2;
     report.faults += 1;
@@ -61,7 +61,7 @@ async fn poison(site: &Site, fault: &str, attribution: &str, report: &mut Report
         }
         other => report.check(false, || format!("the poison ({fault}) was answered with {other}")),
     }
-    match site.client.send(&bad.body, || {}).await {
+    match site.client.send(&bad.ask, || {}).await {
         Outcome::Refused(refusal) if is_honest(&refusal) => {
             report.check(refusal.after <= AT_ONCE, || format!("it was refused after {:?}", refusal.after));
             report

@@ -29,7 +29,7 @@ pub(super) async fn run(plan: Plan, mut report: Report) -> anyhow::Result<Report
         let pause = Duration::from_millis(load_ms);
         idle.extend(first_tokens(&site, tokio::time::sleep(pause), &mut report).await);
         let slow = scripted("slow", "hello", 4);
-        let load = site.client.send(&slow.body, || {}).map(|outcome| {
+        let load = site.client.send(&slow.ask, || {}).map(|outcome| {
             if matches!(outcome, Outcome::Answered(..)) { None } else { Some(outcome.to_string()) }
         });
         let load = load.shared();
@@ -63,7 +63,7 @@ async fn first_tokens(site: &Site, end: impl Future<Output = ()>, report: &mut R
     loop {
         let begun = Instant::now();
         let ask = async {
-            let outcome = site.client.send(&case.body, || {}).await;
+            let outcome = site.client.send(&case.ask, || {}).await;
             let Outcome::Answered(_, arrivals) = outcome else { return Err(outcome.to_string()) };
             arrivals.first().map(|first| (*first - begun).as_secs_f64() * 1000.0).ok_or("no text".to_owned())
         };

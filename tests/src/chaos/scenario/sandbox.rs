@@ -15,7 +15,7 @@ pub(super) async fn run(_plan: Plan, mut report: Report) -> anyhow::Result<Repor
     let setup = Setup::new()?.fake("hostile", &script)?;
     fs::write(setup.path(SECRET), "nobody's business")?;
     let site = setup.start().await?;
-    let outcome = site.client.send(&scripted("hostile", "!sandbox", 500).body, || {}).await;
+    let outcome = site.client.send(&scripted("hostile", "!sandbox", 500).ask, || {}).await;
     let Outcome::Answered(answer, _) = outcome else { bail!("it was answered with {outcome}") };
     let told = answer.choices.first().map(|choice| choice.text.clone()).unwrap_or_default();
     let attempts: Vec<(&str, &str)> = told.split(' ').filter_map(|word| word.split_once('=')).collect();

@@ -4,7 +4,10 @@ use impetus_proto::Error;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::sample;
-use crate::dialect::openai::{answer, chat_completions, completions, embeddings, llama, models, rerank};
+use crate::dialect::{
+    anthropic, models, ollama,
+    openai::{answer, chat_completions, completions, embeddings, error::ErrorBody, llama, rerank},
+};
 
 /// What a client can ask.
 pub(super) struct Operation {
@@ -15,6 +18,7 @@ pub(super) struct Operation {
     /// Reads a sample of its body.
     pub(super) request: Option<fn() -> Result<(), Error>>,
     pub(super) answer: fn(&mut SchemaGenerator) -> Schema,
+    pub(super) error: fn(&mut SchemaGenerator) -> Schema,
     /// It can be streamed.
     pub(super) streams: bool,
     /// It answers plain text.
@@ -30,6 +34,7 @@ const GET: Operation = Operation {
     summary: "",
     request: None,
     answer: object,
+    error: of::<ErrorBody<'_>>,
     streams: false,
     is_text: false,
     query: &[],
@@ -42,9 +47,11 @@ const RERANK: Operation = Operation {
     ..POST
 };
 const LLAMA: Operation = Operation { streams: true, answer: of::<llama::Completion>, ..POST };
+const OLLAMA: Operation = Operation { streams: true, error: of::<ollama::ErrorBody<'_>>, ..POST };
 const STORED: &[(&str, &str)] =
     &[("stream", "boolean"), ("starting_after", "integer"), ("include_obfuscation", "boolean")];
 const LISTED: &[(&str, &str)] = &[("after", "string"), ("limit", "integer"), ("order", "string")];
+const PAGES: &[(&str, &str)] = &[("limit", "integer"), ("after_id", "string"), ("before_id", "string")];
 const LOADED: &[(&str, &str)] = &[("model", "string"), ("autoload", "boolean")];
 const SLOTS: &[(&str, &str)] =
     &[("model", "string"), ("autoload", "boolean"), ("fail_on_no_slot", "boolean")];
@@ -56,6 +63,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         id: "listModels",
         summary: "List models",
         answer: of::<models::List>,
+        query: PAGES,
         ..GET
     },
     Operation {
@@ -142,6 +150,25 @@ pub(super) const OPERATIONS: &[Operation] = &[
         query: LISTED,
         ..GET
     },
+    Operation {
+        path: "/v1/messages",
+        id: "createMessage",
+        summary: "Generate the next message of a conversation, in Anthropic's shape",
+        request: Some(sample::message),
+        answer: of::<anthropic::Message>,
+        error: of::<anthropic::ErrorBody<'_>>,
+        streams: true,
+        ..POST
+    },
+    Operation {
+        path: "/v1/messages/count_tokens",
+        id: "countMessageTokens",
+        summary: "Count the tokens of a conversation",
+        request: Some(sample::message_to_count),
+        answer: of::<anthropic::Counted>,
+        error: of::<anthropic::ErrorBody<'_>>,
+        ..POST
+    },
     Operation { path: "/v1/rerank", id: "rerank", ..RERANK },
     Operation { path: "/rerank", id: "rerankPlain", ..RERANK },
     Operation { path: "/v1/reranking", id: "reranking", ..RERANK },
@@ -198,6 +225,73 @@ pub(super) const OPERATIONS: &[Operation] = &[
         summary: "Which slots are busy",
         answer: of::<Vec<llama::Slot>>,
         query: SLOTS,
+        ..GET
+    },
+    Operation {
+        path: "/api/chat",
+        id: "ollamaChat",
+        summary: "Generate the next message of a chat, in Ollama's shape",
+        request: Some(sample::ollama_chat),
+        answer: of::<ollama::Line<'_, ollama::ChatSaid>>,
+        ..OLLAMA
+    },
+    Operation {
+        path: "/api/generate",
+        id: "ollamaGenerate",
+        summary: "Answer a prompt, in Ollama's shape",
+        request: Some(sample::ollama_generate),
+        answer: of::<ollama::Line<'_, ollama::GenerateSaid>>,
+        ..OLLAMA
+    },
+    Operation {
+        path: "/api/embed",
+        id: "ollamaEmbed",
+        summary: "Turn texts into vectors, in Ollama's shape",
+        request: Some(sample::ollama_embed),
+        answer: of::<ollama::Embedded<'_>>,
+        error: of::<ollama::ErrorBody<'_>>,
+        ..POST
+    },
+    Operation {
+        path: "/api/embeddings",
+        id: "ollamaEmbeddings",
+        summary: "Turn a text into a vector, in Ollama's older shape",
+        request: Some(sample::ollama_embedding),
+        answer: of::<ollama::Embedding>,
+        error: of::<ollama::ErrorBody<'_>>,
+        ..POST
+    },
+    Operation {
+        path: "/api/tags",
+        id: "ollamaTags",
+        summary: "List models, in Ollama's shape",
+        answer: of::<ollama::Tags>,
+        error: of::<ollama::ErrorBody<'_>>,
+        ..GET
+    },
+    Operation {
+        path: "/api/show",
+        id: "ollamaShow",
+        summary: "Describe a model, in Ollama's shape",
+        request: Some(sample::ollama_show),
+        answer: of::<ollama::Shown>,
+        error: of::<ollama::ErrorBody<'_>>,
+        ..POST
+    },
+    Operation {
+        path: "/api/ps",
+        id: "ollamaPs",
+        summary: "List the models that are loaded, in Ollama's shape",
+        answer: of::<ollama::Running>,
+        error: of::<ollama::ErrorBody<'_>>,
+        ..GET
+    },
+    Operation {
+        path: "/api/version",
+        id: "ollamaVersion",
+        summary: "The version of Ollama whose API this is",
+        answer: of::<ollama::Version>,
+        error: of::<ollama::ErrorBody<'_>>,
         ..GET
     },
     Operation { path: "/openapi.json", id: "getOpenApi", summary: "This document", ..GET },

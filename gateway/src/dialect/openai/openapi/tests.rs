@@ -77,6 +77,13 @@ fn schemas_are_those_of_the_parsers() {
         ("/infill", sample::INFILL),
         ("/completion", sample::NATIVE),
         ("/v1/responses", sample::RESPONSE),
+        ("/v1/messages", sample::MESSAGE),
+        ("/v1/messages/count_tokens", sample::MESSAGE),
+        ("/api/chat", sample::OLLAMA_CHAT),
+        ("/api/generate", sample::OLLAMA_GENERATE),
+        ("/api/embed", sample::OLLAMA_EMBED),
+        ("/api/embeddings", sample::OLLAMA_EMBEDDING),
+        ("/api/show", sample::OLLAMA_SHOW),
     ] {
         let (validator, _) = schema(path);
         let body: Value = serde_json::from_str(body).expect("samples are JSON");
@@ -96,4 +103,27 @@ fn schemas_are_those_of_the_parsers() {
     for pointer in ["/properties/model", "/properties/messages/items/properties/role", "/properties/seed"] {
         assert!(chat.pointer(pointer).is_some(), "{pointer} of {chat}");
     }
+}
+
+#[test]
+fn the_page_on_ollamas_api_lists_every_field() {
+    let page = include_str!("../../../../../docs/ollama.md");
+    let listed: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|line| line.split(" |").next())
+        .flat_map(|cell| cell.split('`').step_by(2))
+        .collect();
+    let document = whole();
+    let mut n_fields = 0;
+    for path in ["/api/chat", "/api/generate", "/api/embed", "/api/embeddings", "/api/show"] {
+        let schema = &document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"];
+        let fields = schema["properties"].as_object().unwrap();
+        let options = schema["properties"]["options"]["properties"].as_object();
+        for name in fields.keys().chain(options.into_iter().flat_map(|options| options.keys())) {
+            assert!(listed.contains(name.as_str()), "{name} of {path} is not in docs/ollama.md");
+            n_fields += 1;
+        }
+    }
+    assert!(n_fields > 90, "{n_fields}");
 }

@@ -15,11 +15,13 @@ use serde_json::value::RawValue;
 
 use super::{
     params::Include,
-    query::Query,
     store::{Order, Page, Store, Stored},
 };
 use crate::{
-    dialect::openai::{error::Refusal, parameter::unsupported},
+    dialect::{
+        openai::{error::Refusal, parameter::unsupported},
+        query::Query,
+    },
     record::Record,
     server::Gateway,
 };

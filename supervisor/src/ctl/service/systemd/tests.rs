@@ -7,7 +7,7 @@ fn service(scope: Scope) -> Description {
         scope,
         programs: "/opt/im petus/bin".into(),
         config: is_system.then(|| CONFIG.into()),
-        listen: "[::1]:8080".parse().unwrap(),
+        entrances: vec![(Entrance::Gateway, "[::1]:8080".parse().unwrap())],
         state_dir: of("/var/lib/impetus", "/home/a/.local/state/impetus"),
         runtime_dir: of("/run/impetus", "/run/user/1000/impetus"),
         log_dir: of("/var/lib/impetus/logs", "/home/a/.local/state/impetus/logs"),
@@ -119,7 +119,7 @@ fn what_is_written_is_ours_and_where_it_belongs() {
             let is_ours = super::super::files::is_ours(text.as_str());
             assert_eq!(is_ours, matches!(text, Text::Ours(_)), "{}", path.display());
         }
-        let (_, socket) = files.iter().find(|(path, _)| path.ends_with(SOCKET)).unwrap();
+        let (_, socket) = files.iter().find(|(path, _)| path.ends_with("impetus.socket")).unwrap();
         assert_eq!(lines(socket.as_str(), &["ListenStream"]), ["ListenStream=[::1]:8080"]);
     };
     check(
@@ -144,4 +144,37 @@ fn what_is_written_is_ours_and_where_it_belongs() {
         packaged(&service(Scope::User)),
         &["/usr/lib/systemd/user/impetus.socket", "/usr/lib/systemd/user/impetus.service"],
     );
+}
+
+#[test]
+fn each_entrance_has_a_unit_of_its_own_that_the_service_inherits_from() {
+    for scope in [Scope::System, Scope::User] {
+        let mut service = service(scope);
+        service.entrances.push((Entrance::Ollama, "127.0.0.1:11434".parse().unwrap()));
+        let files = files(&service).unwrap();
+        let of = |name: &str, beginnings: &[&str]| {
+            let (_, text) = files.iter().find(|(path, _)| path.ends_with(name)).expect(name);
+            lines(text.as_str(), beginnings)
+        };
+        let socket = ["Description", "# gateway", "ListenStream", "FileDescriptorName", "Service="];
+        assert_eq!(
+            of("impetus-ollama.socket", &socket),
+            [
+                "Description=Where Impetus serves HTTP for Ollama's clients",
+                "# gateway.ollama_listen. It stays open while the server is started again: connections wait.",
+                "ListenStream=127.0.0.1:11434",
+                "FileDescriptorName=ollama",
+                "Service=impetus.service",
+            ]
+        );
+        assert_eq!(of("impetus.socket", &["FileDescriptorName"]), ["FileDescriptorName=gateway"]);
+        assert_eq!(
+            of("impetus.service", &["Requires", "Sockets", "Also"]),
+            [
+                "Requires=impetus.socket impetus-ollama.socket",
+                "Sockets=impetus.socket impetus-ollama.socket",
+                "Also=impetus.socket impetus-ollama.socket",
+            ]
+        );
+    }
 }

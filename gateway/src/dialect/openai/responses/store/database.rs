@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::{Map, Value};
 
 use super::{
@@ -12,9 +12,11 @@ use super::{
     schema,
     work::Place,
 };
-use crate::dialect::openai::responses::background::Background;
+use crate::{
+    database::{self, signed, unsigned, write},
+    dialect::openai::responses::background::Background,
+};
 
-mod file;
 mod held;
 mod history;
 mod upkeep;
@@ -22,9 +24,10 @@ mod upkeep;
 pub(in crate::dialect::openai::responses) use history::MAX_CONVERSATION_BYTES;
 pub(super) use upkeep::Bounds;
 
-use file::FILE;
 use held::Held;
-use upkeep::{signed, unsigned};
+
+/// The name of the file in the folder, to which SQLite adds two of its own.
+const FILE: &str = "responses.db";
 
 /// What a response says of itself whose end is not kept, though its gateway lives.
 const UNKEPT: &str = "the gateway could not finish this response, or not keep it; its log has the cause";
@@ -60,11 +63,7 @@ pub(super) struct Database {
 impl DatabaseError {
     /// Whether the file is not what it should be.
     pub(super) fn is_corrupt(&self) -> bool {
-        let code = match self {
-            Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::Json(_) | Self::Folder { .. } | Self::TooLarge { .. } => None,
-        };
-        matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        matches!(self, Self::Sqlite(error) if database::is_corrupt(error))
     }
 }
 
@@ -73,12 +72,12 @@ impl Database {
     pub(super) fn open(place: &Place, now: u64) -> Result<Self, DatabaseError> {
         let Place { folder, bounds, background } = place;
         let in_folder = |source| DatabaseError::Folder { folder: folder.display().to_string(), source };
-        file::protect(folder).map_err(in_folder)?;
+        database::protect(folder, FILE).map_err(in_folder)?;
         let presence = Presence::show(folder).map_err(in_folder)?;
         let connection = match connect(folder) {
             Err(error) if error.is_corrupt() => {
-                file::set_aside(folder, now, &error.to_string()).map_err(in_folder)?;
-                file::protect(folder).map_err(in_folder)?;
+                database::set_aside(folder, FILE, now, &error.to_string()).map_err(in_folder)?;
+                database::protect(folder, FILE).map_err(in_folder)?;
                 connect(folder)?
             }
             connection => connection?,
@@ -94,7 +93,7 @@ impl Database {
     pub(super) fn set_aside(self, folder: &Path, now: u64) -> io::Result<()> {
         // Another one is opened when the next job comes.
         drop(self);
-        file::set_aside(folder, now, "it broke while it was in use")
+        database::set_aside(folder, FILE, now, "it broke while it was in use")
     }
 
     /// Keeps a response with the items of its input; others may have to go for it.
@@ -250,11 +249,6 @@ fn insert_items(
         insert.execute(params![response, is_output, signed(place as u64), item.id, item.json])?;
     }
     Ok(())
-}
-
-/// A transaction that has the right to write from its beginning, so that none fails for another one's writing.
-fn write(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
-    connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
 }
 
 fn connect(folder: &Path) -> Result<Connection, DatabaseError> {

@@ -1,6 +1,8 @@
 //! The tables of the database.
 
-use rusqlite::{Connection, Result, Transaction};
+use rusqlite::{Connection, Result};
+
+use crate::database;
 
 /// The form of the tables below, in the file's own header.
 const VERSION: i64 = 1;
@@ -38,19 +40,10 @@ const INDEXES: &str = "
 CREATE INDEX IF NOT EXISTS response_held ON response (caller, used_s, created_s, bytes);
 ";
 
-/// Prepares a connection, and the file where it is new. Whatever kills the process, what was committed stays and the
-/// file is whole; a loss of power may cost the last commits.
+/// Prepares a connection, and the file where it is new.
 pub(super) fn prepare(connection: &mut Connection) -> Result<()> {
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    // Before the first table, or never.
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    // What is deleted is to be gone, not to lie in free pages.
-    connection.pragma_update(None, "secure_delete", true)?;
-    connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
-    let transaction = Transaction::new(connection, rusqlite::TransactionBehavior::Immediate)?;
+    database::prepare(connection)?;
+    let transaction = database::write(connection)?;
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version != VERSION {
         // A file of another version is of another build; its responses are of no use to this one.

@@ -5,9 +5,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::{
     super::row::{Gap, Order, Page},
-    Database, DatabaseError, Kept, kept,
-    upkeep::signed,
-    write,
+    Database, DatabaseError, Kept, kept, signed, write,
 };
 
 /// The most turns of one conversation.

@@ -7,6 +7,7 @@ use super::{
     Database, DatabaseError, UNKEPT,
     held::{Held, Total},
 };
+use crate::database::{signed, unsigned};
 
 /// What a response that nobody makes any more says of itself.
 const LOST: &str = "the gateway ended before this response was whole; send the request again";
@@ -176,16 +177,6 @@ impl Bounds {
     pub(super) fn oldest(self, now: u64) -> i64 {
         signed(now).saturating_sub(signed(self.retention_s))
     }
-}
-
-/// A count as SQLite has it.
-pub(super) fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// And back.
-pub(super) fn unsigned(count: i64) -> u64 {
-    u64::try_from(count).unwrap_or(0)
 }
 
 #[cfg(test)]

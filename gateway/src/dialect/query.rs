@@ -9,11 +9,11 @@ use crate::dialect::ignored::Ignored;
 
 /// Parameters that nobody has taken yet.
 #[derive(Debug)]
-pub(in crate::dialect::openai) struct Query(Vec<(String, String)>);
+pub(in crate::dialect) struct Query(Vec<(String, String)>);
 
 impl Query {
     /// The parameters of a query, without its question mark.
-    pub(in crate::dialect::openai) fn read(query: Option<&str>) -> Result<Self, Error> {
+    pub(in crate::dialect) fn read(query: Option<&str>) -> Result<Self, Error> {
         let refused = || Error::invalid("", "the query of the path cannot be read");
         let uri: Uri = format!("/?{}", query.unwrap_or_default()).parse().map_err(|_| refused())?;
         let AxumQuery(pairs) = AxumQuery::try_from_uri(&uri).map_err(|_| refused())?;
@@ -21,7 +21,7 @@ impl Query {
     }
 
     /// Takes a text. Of several of one name the last one counts; an empty one is absent.
-    pub(in crate::dialect::openai) fn text(&mut self, name: &str) -> Option<String> {
+    pub(in crate::dialect) fn text(&mut self, name: &str) -> Option<String> {
         let place = self.0.iter().rposition(|(key, _)| key == name)?;
         let (_, value) = self.0.remove(place);
         self.0.retain(|(key, _)| key != name);
@@ -29,20 +29,20 @@ impl Query {
     }
 
     /// Takes the texts of a parameter that may come several times, under any of these names.
-    pub(in crate::dialect::openai) fn texts(&mut self, names: &[&str]) -> Vec<String> {
+    pub(in crate::dialect) fn texts(&mut self, names: &[&str]) -> Vec<String> {
         let taken = self.0.extract_if(.., |(name, _)| names.contains(&name.as_str()));
         taken.map(|(_, value)| value).collect()
     }
 
     /// Takes `true` or `false`.
-    pub(in crate::dialect::openai) fn flag(&mut self, name: &str) -> Result<Option<bool>, Error> {
+    pub(in crate::dialect) fn flag(&mut self, name: &str) -> Result<Option<bool>, Error> {
         let words = &["true", "false", "True", "False", "1", "0"];
         let word = self.word(name, words)?;
         Ok(word.map(|word| matches!(word, "true" | "True" | "1")))
     }
 
     /// Takes an integer within `range`.
-    pub(in crate::dialect::openai) fn number(
+    pub(in crate::dialect) fn number(
         &mut self,
         name: &str,
         range: RangeInclusive<u64>,
@@ -59,7 +59,7 @@ impl Query {
     }
 
     /// Takes one of `words`.
-    pub(in crate::dialect::openai) fn word(
+    pub(in crate::dialect) fn word(
         &mut self,
         name: &str,
         words: &'static [&'static str],
@@ -73,7 +73,7 @@ impl Query {
     }
 
     /// What nobody took.
-    pub(in crate::dialect::openai) fn rest(self) -> Ignored {
+    pub(in crate::dialect) fn rest(self) -> Ignored {
         let mut ignored = Ignored::default();
         for (name, _) in self.0 {
             ignored.name("", &name);
