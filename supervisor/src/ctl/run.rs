@@ -33,7 +33,10 @@ use self::{
     screen::Screen,
     settings::{SettingError, Settings},
 };
-pub(super) use self::{client::Client, error::RunError};
+pub(super) use self::{
+    client::{Client, accepted},
+    error::RunError,
+};
 use super::{Server, connect::connect, entrance, failure::Failure};
 
 /// What a shell says of a program that was ended by Ctrl-C.
