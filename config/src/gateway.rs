@@ -1,6 +1,6 @@
 //! `[gateway]`
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,9 @@ pub struct GatewayConfig {
     pub keep_alive_s: u64,
     /// Inputs of an embedding model that are too long are cut, and named in the answer's head, instead of refused.
     pub truncate_inputs: bool,
+    /// Models for names that no model has, by patterns with `*` for any characters.
+    #[serde(default)]
+    pub names: BTreeMap<String, String>,
     /// TLS, in place of plain HTTP.
     pub tls: TlsConfig,
     /// Web pages that may ask.
@@ -101,6 +104,7 @@ impl Default for GatewayConfig {
             poison_memory_s: 600,
             keep_alive_s: 10,
             truncate_inputs: false,
+            names: BTreeMap::new(),
             tls: TlsConfig::default(),
             cors: CorsConfig::default(),
         }

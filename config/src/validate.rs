@@ -28,6 +28,12 @@ const AT_LEAST: &str = "at least \"1MiB\"";
 const NONE_OR_AT_LEAST: &str = "\"0B\" or at least \"1MiB\"";
 const MODEL_NAME: &str = "a name of at most 256 characters without spaces or control characters";
 
+const NAME_PATTERN: &str =
+    "a model for a name of at most 256 characters without spaces or control characters, such as \"claude-*\"";
+
+/// The most names that models are chosen for.
+const MAX_NAMES: usize = 1024;
+
 /// A value that no server can run with.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -74,7 +80,14 @@ fn gateway(config: &Config) -> Checked {
     within(gateway.queue_timeout_s, 1..=YEAR_S, at("queue_timeout_s"))?;
     within(gateway.request_timeout_s, 0..=YEAR_S, at("request_timeout_s"))?;
     within(gateway.poison_memory_s, 0..=YEAR_S, at("poison_memory_s"))?;
-    within(gateway.keep_alive_s, 1..=YEAR_S, at("keep_alive_s"))
+    within(gateway.keep_alive_s, 1..=YEAR_S, at("keep_alive_s"))?;
+    require(gateway.names.len() <= MAX_NAMES, at("names"), "at most 1024 names")?;
+    for (pattern, model) in &gateway.names {
+        let at = key(&["gateway", "names", pattern]);
+        require(is_model_name(pattern), at.clone(), NAME_PATTERN)?;
+        require(is_model_name(model), at, MODEL_NAME)?;
+    }
+    Ok(())
 }
 
 fn responses(config: &Config) -> Checked {

@@ -6,7 +6,6 @@ mod bucket;
 mod caller;
 mod credential;
 mod follow;
-mod glob;
 mod host;
 mod key;
 mod origin;

@@ -16,6 +16,7 @@
 //! Cancelling needs nothing: a client that leaves drops the response, which drops the events.
 
 mod admin;
+mod anthropic;
 mod call;
 mod choices;
 mod cost;
@@ -24,19 +25,52 @@ mod fold;
 mod frames;
 mod ignored;
 mod keep_alive;
+mod names;
 mod ollama;
 mod openai;
+mod parameter;
 mod silence;
+mod thought;
 
 pub(crate) use ollama::{Blobs, Presets};
 pub(crate) use openai::{Refusal, Responses, no_such_method, no_such_path, written};
 
-use crate::server::Routes;
+use axum::{
+    body::Body,
+    http::{
+        HeaderValue, StatusCode,
+        header::{CONTENT_LENGTH, CONTENT_TYPE},
+        request::Parts,
+    },
+    response::Response,
+};
+use serde::Serialize;
+
+use crate::{error::Failure, server::Routes};
+
+/// Says a refusal in the words of a dialect: what `Refusal` answers with, what failed, and the request's id.
+pub(crate) type Wording = fn(Response, &Failure, &str) -> Response;
+
+/// How what is refused of a request is to be worded; absent: as `Refusal` does by itself.
+pub(crate) fn wording(head: &Parts) -> Option<Wording> {
+    anthropic::wording(head).or_else(|| ollama::wording(head))
+}
+
+/// A refusal of that status with another body, and with the other headers that it has.
+fn reworded(mut refusal: Response, status: StatusCode, body: &impl Serialize) -> Response {
+    let body = serde_json::to_vec(body).expect("our own errors serialize into memory");
+    *refusal.status_mut() = status;
+    let headers = refusal.headers_mut();
+    headers.remove(CONTENT_LENGTH);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *refusal.body_mut() = Body::from(body);
+    refusal
+}
 
 /// What models do for a request to this path, in the words of OpenTelemetry's conventions for generative AI, and in ours
 /// where these have none.
 pub(crate) fn operation(path: &str) -> Option<&'static str> {
-    openai::operation(path)
+    openai::operation(path).or_else(|| ollama::operation(path))
 }
 
 /// The paths of all dialects.

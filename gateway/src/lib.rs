@@ -13,7 +13,9 @@ mod dialect;
 mod error;
 #[cfg(test)]
 mod fake;
+mod glob;
 mod metrics;
+mod names;
 mod record;
 mod server;
 mod start;

@@ -48,6 +48,7 @@ use crate::{
     dialect::{self, Blobs, Presets, Responses},
     error::Failure,
     metrics::{self, MetricsError},
+    names::ChosenNames,
     record::Record,
     trace::{RequestId, Trace, TraceError, Tracer},
     upstream::Upstream,
@@ -70,6 +71,8 @@ pub(crate) struct Gateway {
     /// Whether inputs that an embedding model cannot take whole are cut.
     pub(crate) truncate_inputs: bool,
     pub(crate) responses: Responses,
+    /// Models for names that no model has.
+    names: ChosenNames,
     /// The models that were made of others by `/api/create`.
     pub(crate) presets: Presets,
     /// Files that were sent to make models of.
@@ -137,6 +140,7 @@ impl Gateway {
             upstream,
             limits,
             truncate_inputs: config.truncate_inputs,
+            names: ChosenNames::new(&config.names),
             responses,
             presets,
             blobs,
@@ -276,19 +280,25 @@ async fn answer(app: App, request: Request<Body>) -> Result<Response<Body>, Infa
     let record = Record::open(name, route.map_or(OTHER, |route| route.path), span.clone());
     // What nothing is served at is nobody's business without a key either.
     let need = route.map_or(Need::Key, |route| route.need);
+    let (head, body) = request.into_parts();
+    let wording = dialect::wording(&head);
+    let request = Request::from_parts(head, body);
 
     let handled = AssertUnwindSafe(app.handle(request, need, &record)).catch_unwind().instrument(span).await;
     let mut response = handled.unwrap_or_else(|_panic| {
         error!(request_id = &*id, "a request handler panicked");
         dialect::Refusal(Failure::defect()).into_response()
     });
+    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+        record.refused(failure.code);
+        if let Some(worded) = wording {
+            response = worded(response, &failure, &id);
+        }
+    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(request_id::HEADER, value);
     }
     record.answered(response.status());
-    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
-        record.refused(failure.code);
-    }
     Ok(response)
 }
 

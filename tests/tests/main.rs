@@ -28,6 +28,7 @@ mod logprobs;
 mod logs;
 mod models;
 mod observability;
+mod ollama;
 mod openai_python;
 mod parity;
 mod patience;

@@ -6,7 +6,8 @@ use impetus_config::Scope;
 use impetus_proto::{Code, Error, supervisor::ModelStatus};
 use tokio::time::Instant;
 
-use super::{Reason, Refused, Standing, glob, key::Key};
+use super::{Reason, Refused, Standing, key::Key};
+use crate::glob;
 
 /// Whoever sent a request, for as long as anything is done for it. It is an extension of every request that was let in.
 #[derive(Debug, Clone, Default)]

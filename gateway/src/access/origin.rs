@@ -11,7 +11,8 @@ use impetus_config::CorsConfig;
 use impetus_proto::Code;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use super::{Reason, Refused, glob};
+use super::{Reason, Refused};
+use crate::glob;
 
 /// The methods that any route takes.
 const METHODS: [Method; 3] = [Method::GET, Method::POST, Method::DELETE];

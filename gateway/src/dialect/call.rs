@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use impetus_proto::worker::ToolCallDelta;
+use impetus_proto::{Error, worker::ToolCallDelta};
 use rand::Rng;
+use serde::Serialize;
 
 /// Letters and digits of an id. Nine are what every chat template takes, among them those that take no other number.
 const ID_CHARS: usize = 9;
@@ -17,6 +18,20 @@ pub(super) struct Call {
     pub(super) arguments: String,
 }
 
+#[derive(Serialize)]
+struct Written<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: Function<'a>,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    arguments: &'a str,
+}
+
 /// Which calls of a choice have been begun.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Begun(BTreeSet<u32>);
@@ -28,6 +43,22 @@ impl Begun {
         let is_first = self.0.insert(piece.index);
         is_first.then(|| if piece.id.is_empty() { new_id() } else { piece.id.clone() })
     }
+}
+
+/// Calls as a worker takes them: the text of a JSON array as OpenAI defines it; empty when there are none.
+pub(super) fn calls_json(calls: &[Call]) -> Result<String, Error> {
+    if calls.is_empty() {
+        return Ok(String::new());
+    }
+    let written: Vec<_> = calls
+        .iter()
+        .map(|Call { id, name, arguments }| Written {
+            id,
+            kind: "function",
+            function: Function { name, arguments },
+        })
+        .collect();
+    serde_json::to_string(&written).map_err(|error| Error::internal(error.to_string()))
 }
 
 /// An id that no other call has.

@@ -4,10 +4,10 @@ mod answer;
 mod bookkeeping;
 mod chat_completions;
 mod completions;
-mod embeddings;
+pub(super) mod embeddings;
 mod error;
 mod llama;
-mod logprobs;
+pub(super) mod logprobs;
 mod message;
 mod models;
 mod openapi;
@@ -21,7 +21,7 @@ mod sampling;
 mod shape;
 mod stream;
 mod structure;
-mod tool;
+pub(super) mod tool;
 mod usage;
 
 use axum::{

@@ -1,13 +1,16 @@
-//! Which models a caller may use.
+//! Which model a request is for, and whether the caller may use it.
 
 use impetus_proto::{Code, Error, supervisor::ModelStatus};
+use tracing::debug;
 
 use super::{Caller, Gateway, refusal};
 
 impl Gateway {
-    /// Whether `caller` may use the model that a request names; an empty name is the default model's. Every handler
-    /// asks this before it asks upstream for anything of a model.
-    pub(crate) async fn permit(&self, caller: &Caller, model: &str) -> Result<(), Error> {
+    /// Whether `caller` may use the model that a request names; an empty name is the default model's. Where no model
+    /// has the name and `gateway.names` has one for it, `model` becomes that one's. Every handler asks this before it
+    /// asks upstream for anything of a model.
+    pub(crate) async fn permit(&self, caller: &Caller, model: &mut String) -> Result<(), Error> {
+        self.choose(model).await?;
         if caller.may_use_all() || (!model.is_empty() && caller.may_name(model)) {
             return Ok(());
         }
@@ -17,6 +20,28 @@ impl Gateway {
             Err(error) if error.code() != Code::ModelNotFound => Err(error),
             _ => Err(refusal::note(caller.refuse_model(model))),
         }
+    }
+
+    /// Puts the model that the owner has chosen for a name in its place. A model's own name always means that model.
+    async fn choose(&self, model: &mut String) -> Result<(), Error> {
+        let Some(chosen) = self.names.of(model) else { return Ok(()) };
+        match self.upstream.model_when_there(model).await {
+            Err(error) if error.code() == Code::ModelNotFound => {}
+            found => return found.map(drop),
+        }
+        self.upstream.model_when_there(chosen).await.map_err(|error| match error.code() {
+            Code::ModelNotFound => {
+                let message = format!(
+                    "the model {model:?} does not exist, nor does {chosen:?}, which gateway.names has for it; GET \
+                     /v1/models lists those that do"
+                );
+                Error::new(Code::ModelNotFound, message).with_param("model")
+            }
+            _ => error,
+        })?;
+        debug!(asked = model, model = chosen, "chosen by gateway.names");
+        chosen.clone_into(model);
+        Ok(())
     }
 }
 

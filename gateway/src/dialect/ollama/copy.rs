@@ -36,15 +36,15 @@ pub(super) async fn copy(
     check_name("destination", destination)?;
     is_free(&gateway, destination, "destination").await?;
     if let Some(preset) = gateway.presets.find(&source).await? {
-        gateway.permit(&caller, &preset.from).await?;
+        gateway.permit(&caller, &mut preset.from.clone()).await?;
         if gateway.presets.copy(&source, destination).await? {
             return Ok(StatusCode::OK);
         }
     }
-    let source = bare(&source);
-    gateway.permit(&caller, source).await?;
+    let mut source = bare(&source).to_owned();
+    gateway.permit(&caller, &mut source).await?;
     let model =
-        gateway.upstream.model_when_there(source).await.map_err(|error| error.with_param("source"))?;
+        gateway.upstream.model_when_there(&source).await.map_err(|error| error.with_param("source"))?;
     gateway.presets.put(Preset::another_name(destination, model.name)).await?;
     Ok(StatusCode::OK)
 }

@@ -166,13 +166,13 @@ impl Base {
     /// The model or preset that `name` means, if the caller may use it.
     async fn named(gateway: &Gateway, caller: &Caller, name: &str) -> Result<Self, Error> {
         if let Some(preset) = gateway.presets.find(name).await? {
-            gateway.permit(caller, &preset.from).await?;
+            gateway.permit(caller, &mut preset.from.clone()).await?;
             return Ok(Self::Preset(Box::new(preset)));
         }
-        let name = bare(name);
-        gateway.permit(caller, name).await?;
+        let mut name = bare(name).to_owned();
+        gateway.permit(caller, &mut name).await?;
         let model =
-            gateway.upstream.model_when_there(name).await.map_err(|error| error.with_param("from"))?;
+            gateway.upstream.model_when_there(&name).await.map_err(|error| error.with_param("from"))?;
         Ok(Self::Model(model.name))
     }
 }

@@ -110,7 +110,7 @@ pub(super) async fn create<S: Shape>(
     let body = server::read_body(request, gateway.limits).await?;
     let mut params = params::<S>(&body)?;
     drop(body);
-    gateway.permit(&record.caller(), &params.model).await?;
+    gateway.permit(&record.caller(), &mut params.model).await?;
     let ignored = std::mem::take(&mut params.ignored);
     let events = events(&gateway, record, &mut params);
     let mut response = if params.delivery.is_streamed {

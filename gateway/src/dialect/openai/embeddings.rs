@@ -61,9 +61,9 @@ pub(super) async fn create(
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let body = server::read_body(request, gateway.limits).await?;
-    let Params { model, inputs, dimensions, encoding, keep_alive, ignored } = params(&body)?;
+    let Params { mut model, inputs, dimensions, encoding, keep_alive, ignored } = params(&body)?;
     drop(body);
-    gateway.permit(&record.caller(), &model).await?;
+    gateway.permit(&record.caller(), &mut model).await?;
     let truncate = gateway.truncate_inputs;
     let id = record.id().clone();
     let request = EmbeddingRequest { id, model, inputs, dimensions, truncate, keep_alive };
@@ -112,7 +112,7 @@ impl Encoding {
 }
 
 /// Names the inputs that were cut, by their place.
-pub(super) fn truncated(are_cut: impl Iterator<Item = bool>) -> HeaderMap {
+pub(in crate::dialect) fn truncated(are_cut: impl Iterator<Item = bool>) -> HeaderMap {
     let cut = are_cut.enumerate().filter(|(_, is_cut)| *is_cut);
     let mut names: Vec<String> = cut.map(|(idx, _)| idx.to_string()).collect();
     let n_more = names.len().saturating_sub(MAX_NAMED);

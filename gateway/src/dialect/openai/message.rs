@@ -5,12 +5,11 @@ use impetus_proto::{Error, worker::Message};
 use serde_json::value::RawValue;
 
 use super::parameter::unsupported;
-use crate::dialect::{field::Fields, ignored::Ignored};
+use crate::dialect::{call::calls_json, field::Fields, ignored::Ignored};
 
 mod call;
 mod content;
 
-pub(super) use call::{Call, calls_json};
 pub(super) use content::{content, flattened};
 
 /// The most messages of a chat.
@@ -70,7 +69,7 @@ fn message(
         content: said.text.or(refusal).unwrap_or_default(),
         name: fields.text("name")?.unwrap_or_default(),
         tool_call_id,
-        tool_calls_json: call::calls_json(&calls)?,
+        tool_calls_json: calls_json(&calls)?,
         reasoning: thought.into_iter().flatten().next().unwrap_or(said.reasoning),
     };
     ignored.add("messages.", &fields);

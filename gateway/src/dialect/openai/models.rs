@@ -62,9 +62,9 @@ pub(super) async fn list(
 pub(super) async fn one(
     State(gateway): State<Gateway>,
     Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
+    Path(mut name): Path<String>,
 ) -> Result<Json<Model>, Refusal> {
-    gateway.permit(&caller, &name).await?;
+    gateway.permit(&caller, &mut name).await?;
     Ok(Json(gateway.upstream.model(&name).await?.into()))
 }
 

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use self::operation::{OPERATIONS, Operation};
 use super::error::{ErrorBody, Refusal};
-use crate::dialect::field::note::schema_of;
+use crate::dialect::{field::note::schema_of, ollama};
 
 /// The document.
 pub(super) async fn read() -> Result<Response, Refusal> {
@@ -70,10 +70,16 @@ impl Operation {
         if self.is_text {
             content = json!({"text/plain": {"schema": {"type": "string"}}});
         }
+        let is_ollama = self.path.starts_with("/api/");
         if self.streams {
-            content["text/event-stream"] = json!({"schema": {"type": "string"}});
+            let kind = if is_ollama { "application/x-ndjson" } else { "text/event-stream" };
+            content[kind] = json!({"schema": {"type": "string"}});
         }
-        let error = generator.subschema_for::<ErrorBody<'_>>();
+        let error = if is_ollama {
+            generator.subschema_for::<ollama::ErrorBody<'_>>()
+        } else {
+            generator.subschema_for::<ErrorBody<'_>>()
+        };
         let mut described = json!({
             "operationId": self.id,
             "summary": self.summary,

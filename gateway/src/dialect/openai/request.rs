@@ -10,7 +10,7 @@ use super::{
     shape::{Asked, Shape},
     structure,
 };
-use crate::dialect::{choices::Count, field::Fields, ignored::Ignored, keep_alive};
+use crate::dialect::{choices::Count, field::Fields, ignored::Ignored, keep_alive, names::Names};
 
 /// The most choices of one answer, as the API defines it.
 const MAX_CHOICES: i64 = 128;
@@ -63,16 +63,6 @@ pub(super) enum UsageAsked {
     Always,
 }
 
-/// What the client calls that which a worker knows by another name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Names {
-    pub(super) input: &'static str,
-    /// The field that asks for a structure of the output.
-    pub(super) structure: Option<String>,
-    /// Where each function stands that the worker knows by its place among those that it got.
-    pub(super) functions: Vec<String>,
-}
-
 impl Delivery {
     /// Takes `stream`, `stream_options` and llama.cpp's `timings_per_token`.
     pub(super) fn take(fields: &mut Fields<'_>, ignored: &mut Ignored) -> Result<Self, Error> {
@@ -94,28 +84,6 @@ impl Delivery {
         };
         ignored.add("stream_options.", &options);
         Ok(delivery)
-    }
-}
-
-impl Names {
-    /// The error in the client's words.
-    pub(super) fn of(&self, error: Error) -> Error {
-        let renamed = match error.param.as_str() {
-            "messages" | "prompt" => Some(self.input.to_owned()),
-            "response_format" | "grammar" | "regex" | "choice" => self.structure.clone(),
-            param => self.function(param),
-        };
-        match renamed {
-            Some(param) => error.with_param(param),
-            None => error,
-        }
-    }
-
-    /// A field of a function, from `tools[0].function.name`.
-    fn function(&self, param: &str) -> Option<String> {
-        let (place, field) = param.strip_prefix("tools[")?.split_once(']')?;
-        let path = self.functions.get(place.parse::<usize>().ok()?)?;
-        Some(format!("{path}{}", field.strip_prefix(".function").unwrap_or(field)))
     }
 }
 
@@ -188,30 +156,4 @@ fn check_count(n_kept: u32, n_each: u32, n_prompts: usize, delivery: Delivery) -
         return Err(Error::invalid("prompt", message));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_name_the_fields_of_the_client() {
-        let names = Names {
-            input: "prompt",
-            structure: Some("guided_json".into()),
-            functions: vec!["tools[2].function".into(), "functions[0]".into()],
-        };
-        let check = |param: &str, expected: &str| {
-            assert_eq!(names.of(Error::invalid(param, "m")).param, expected, "{param}");
-        };
-        check("", "");
-        check("stop", "stop");
-        check("messages", "prompt");
-        check("response_format", "guided_json");
-        check("tools[0].function.parameters", "tools[2].function.parameters");
-        check("tools[1].function", "functions[0]");
-        check("tools[9].function", "tools[9].function");
-        let unstructured = Names { structure: None, ..names.clone() };
-        assert_eq!(unstructured.of(Error::invalid("grammar", "m")).param, "grammar");
-    }
 }

@@ -92,7 +92,7 @@ pub(super) async fn create(
 ) -> Result<Response, Refusal> {
     let body = server::read_body(request, gateway.limits).await?;
     let mut params = params(&body)?;
-    gateway.permit(&record.caller(), &params.model).await?;
+    gateway.permit(&record.caller(), &mut params.model).await?;
     let request = RankingRequest {
         id: record.id().clone(),
         model: params.model.clone(),

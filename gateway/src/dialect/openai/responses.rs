@@ -18,7 +18,6 @@ pub(super) mod query;
 mod response;
 mod store;
 mod stored;
-mod thought;
 mod tokens;
 mod tool;
 mod transcript;

@@ -27,15 +27,15 @@ const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
 
 /// What a request says of tools.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Tools {
+pub(in crate::dialect) struct Tools {
     /// A JSON array as OpenAI defines `tools`, of functions only; empty when there are none.
-    pub(super) json: String,
+    pub(in crate::dialect) json: String,
     /// Absent when there are no tools.
-    pub(super) choice: Option<ToolChoice>,
+    pub(in crate::dialect) choice: Option<ToolChoice>,
     /// They came as `functions`, which are answered with `function_call`.
-    pub(super) are_functions: bool,
+    pub(in crate::dialect) are_functions: bool,
     /// Where each of them stands in the request.
-    pub(super) paths: Vec<String>,
+    pub(in crate::dialect) paths: Vec<String>,
 }
 
 /// A function as a worker takes it.
@@ -61,7 +61,7 @@ struct Function<'a> {
 /// Takes `tools`, `tool_choice` and `parallel_tool_calls`, or the `functions` and `function_call` that they replaced.
 /// A function may stand in a tool as `function`, as chat completions have it, or be the tool itself, as responses have
 /// it. Tools that no function is, which only OpenAI can run, are named in `ignored`.
-pub(super) fn tools(fields: &mut Fields<'_>, ignored: &mut Ignored) -> Result<Tools, Error> {
+pub(in crate::dialect) fn tools(fields: &mut Fields<'_>, ignored: &mut Ignored) -> Result<Tools, Error> {
     let (tools, are_functions) = match (fields.raw("tools"), fields.raw("functions")) {
         (Some(_), Some(_)) => {
             let message = "functions and tools exclude each other; send tools alone";

@@ -17,11 +17,8 @@ use serde::Serialize;
 use crate::{
     dialect::{
         ignored::Ignored,
-        openai::{
-            chat_completions::ChatCompletions,
-            error::Refusal,
-            request::{self, Names},
-        },
+        names::Names,
+        openai::{chat_completions::ChatCompletions, error::Refusal, request},
     },
     record::Record,
     server::{self, Gateway},
@@ -101,7 +98,7 @@ async fn answer(
 ) -> Result<Response, Refusal> {
     let body = server::read_body(request, gateway.limits).await?;
     let mut chat = Chat::read(&body)?;
-    gateway.permit(&record.caller(), &chat.model).await?;
+    gateway.permit(&record.caller(), &mut chat.model).await?;
     let ignored = std::mem::take(&mut chat.ignored);
     let mut response = say(chat.tokenize(gateway, record).await?);
     ignored.write(response.headers_mut());

@@ -60,7 +60,7 @@ async fn run(
     let body = server::read_body(request, gateway.limits).await?;
     let mut params = Params::read(&body, kind)?;
     drop(body);
-    gateway.permit(&record.caller(), &params.model).await?;
+    gateway.permit(&record.caller(), &mut params.model).await?;
     let ignored = std::mem::take(&mut params.ignored);
     let request = upstream::Request {
         asked: record.asked(),

@@ -45,8 +45,8 @@ pub(super) async fn create(
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let body = server::read_body(request, gateway.limits).await?;
-    let Params { model, keep_alive, tokens, ignored } = params(&body)?;
-    gateway.permit(&record.caller(), &model).await?;
+    let Params { mut model, keep_alive, tokens, ignored } = params(&body)?;
+    gateway.permit(&record.caller(), &mut model).await?;
     let caller = Caller { id: record.id().clone(), model, keep_alive };
     let request = DetokenizeRequest { tokens, ..DetokenizeRequest::default() };
     let text = upstream::detokenize(&gateway.upstream, caller, request).await?.text;

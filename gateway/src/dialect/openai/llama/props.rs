@@ -98,8 +98,8 @@ pub(super) async fn read(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let mut query = Query::read(query.as_deref())?;
-    let asked = Asked::read(&mut query, true)?;
-    gateway.permit(&record.caller(), &asked.model).await?;
+    let mut asked = Asked::read(&mut query, true)?;
+    gateway.permit(&record.caller(), &mut asked.model).await?;
     let Some(status) = asked.status(&gateway).await? else {
         let message = "the model is not loaded, and autoload=false does not load it";
         return Err(Error::new(Code::Conflict, message).with_param("model").into());

@@ -35,9 +35,9 @@ pub(super) async fn read(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let mut query = Query::read(query.as_deref())?;
-    let asked = Asked::read(&mut query, false)?;
+    let mut asked = Asked::read(&mut query, false)?;
     let fails_when_busy = query.flag("fail_on_no_slot")?.unwrap_or(false);
-    gateway.permit(&record.caller(), &asked.model).await?;
+    gateway.permit(&record.caller(), &mut asked.model).await?;
     let slots = match asked.status(&gateway).await? {
         Some(status) => {
             let caller = Caller { id: record.id().clone(), model: asked.model, keep_alive: None };

@@ -98,14 +98,14 @@ pub(super) async fn create(
 ) -> Result<Response, Refusal> {
     let body = server::read_body(request, gateway.limits).await?;
     let (model, ignored, reply, form) = match params(&body)? {
-        Params::Text(Text { model, keep_alive, request, form, ignored }) => {
-            gateway.permit(&record.caller(), &model).await?;
+        Params::Text(Text { mut model, keep_alive, request, form, ignored }) => {
+            gateway.permit(&record.caller(), &mut model).await?;
             let caller = Caller { id: record.id().clone(), model: model.clone(), keep_alive };
             let reply = upstream::tokenize(&gateway.upstream, caller, request).await;
             (model, ignored, reply.map_err(|error| renamed(error, form))?, form)
         }
         Params::Chat(mut chat, with_texts) => {
-            gateway.permit(&record.caller(), &chat.model).await?;
+            gateway.permit(&record.caller(), &mut chat.model).await?;
             let (model, ignored) = (chat.model.clone(), std::mem::take(&mut chat.ignored));
             (model, ignored, chat.tokenize(&gateway, &record).await?, Form::Count { with_texts })
         }

@@ -1,53 +1,14 @@
 //! The calls that an assistant has made, checked as far as templates rely on them and written down in one form.
 
 use impetus_proto::Error;
-use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::MAX_PARTS;
 use crate::dialect::{
+    call::Call,
     field::{Fields, kind, wrong_type},
     ignored::Ignored,
 };
-
-/// A call in a conversation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::dialect::openai) struct Call {
-    pub(in crate::dialect::openai) id: String,
-    pub(in crate::dialect::openai) name: String,
-    /// A JSON object, as text.
-    pub(in crate::dialect::openai) arguments: String,
-}
-
-#[derive(Serialize)]
-struct Written<'a> {
-    id: &'a str,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    function: Function<'a>,
-}
-
-#[derive(Serialize)]
-struct Function<'a> {
-    name: &'a str,
-    arguments: &'a str,
-}
-
-/// Calls as a worker takes them: the text of a JSON array as OpenAI defines it; empty when there are none.
-pub(in crate::dialect::openai) fn calls_json(calls: &[Call]) -> Result<String, Error> {
-    if calls.is_empty() {
-        return Ok(String::new());
-    }
-    let written: Vec<_> = calls
-        .iter()
-        .map(|Call { id, name, arguments }| Written {
-            id,
-            kind: "function",
-            function: Function { name, arguments },
-        })
-        .collect();
-    serde_json::to_string(&written).map_err(|error| Error::internal(error.to_string()))
-}
 
 /// Takes `tool_calls`.
 pub(super) fn calls(fields: &mut Fields<'_>, ignored: &mut Ignored) -> Result<Vec<Call>, Error> {

@@ -4,7 +4,10 @@ use impetus_proto::Error;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::sample;
-use crate::dialect::openai::{answer, chat_completions, completions, embeddings, llama, models, rerank};
+use crate::dialect::{
+    ollama,
+    openai::{answer, chat_completions, completions, embeddings, llama, models, rerank},
+};
 
 /// What a client can ask.
 pub(super) struct Operation {
@@ -42,6 +45,7 @@ const RERANK: Operation = Operation {
     ..POST
 };
 const LLAMA: Operation = Operation { streams: true, answer: of::<llama::Completion>, ..POST };
+const OLLAMA: Operation = Operation { streams: true, ..POST };
 const STORED: &[(&str, &str)] =
     &[("stream", "boolean"), ("starting_after", "integer"), ("include_obfuscation", "boolean")];
 const LISTED: &[(&str, &str)] = &[("after", "string"), ("limit", "integer"), ("order", "string")];
@@ -198,6 +202,67 @@ pub(super) const OPERATIONS: &[Operation] = &[
         summary: "Which slots are busy",
         answer: of::<Vec<llama::Slot>>,
         query: SLOTS,
+        ..GET
+    },
+    Operation {
+        path: "/api/chat",
+        id: "ollamaChat",
+        summary: "Generate the next message of a chat, in Ollama's shape",
+        request: Some(sample::ollama_chat),
+        answer: of::<ollama::Line<'_, ollama::ChatSaid>>,
+        ..OLLAMA
+    },
+    Operation {
+        path: "/api/generate",
+        id: "ollamaGenerate",
+        summary: "Answer a prompt, in Ollama's shape",
+        request: Some(sample::ollama_generate),
+        answer: of::<ollama::Line<'_, ollama::GenerateSaid>>,
+        ..OLLAMA
+    },
+    Operation {
+        path: "/api/embed",
+        id: "ollamaEmbed",
+        summary: "Turn texts into vectors, in Ollama's shape",
+        request: Some(sample::ollama_embed),
+        answer: of::<ollama::Embedded<'_>>,
+        ..POST
+    },
+    Operation {
+        path: "/api/embeddings",
+        id: "ollamaEmbeddings",
+        summary: "Turn a text into a vector, in Ollama's older shape",
+        request: Some(sample::ollama_embedding),
+        answer: of::<ollama::Embedding>,
+        ..POST
+    },
+    Operation {
+        path: "/api/tags",
+        id: "ollamaTags",
+        summary: "List models, in Ollama's shape",
+        answer: of::<ollama::Tags>,
+        ..GET
+    },
+    Operation {
+        path: "/api/show",
+        id: "ollamaShow",
+        summary: "Describe a model, in Ollama's shape",
+        request: Some(sample::ollama_show),
+        answer: of::<ollama::Shown>,
+        ..POST
+    },
+    Operation {
+        path: "/api/ps",
+        id: "ollamaPs",
+        summary: "List the models that are loaded, in Ollama's shape",
+        answer: of::<ollama::Running>,
+        ..GET
+    },
+    Operation {
+        path: "/api/version",
+        id: "ollamaVersion",
+        summary: "The version of Ollama whose API this is",
+        answer: of::<ollama::Version>,
         ..GET
     },
     Operation { path: "/openapi.json", id: "getOpenApi", summary: "This document", ..GET },

@@ -77,6 +77,11 @@ fn schemas_are_those_of_the_parsers() {
         ("/infill", sample::INFILL),
         ("/completion", sample::NATIVE),
         ("/v1/responses", sample::RESPONSE),
+        ("/api/chat", sample::OLLAMA_CHAT),
+        ("/api/generate", sample::OLLAMA_GENERATE),
+        ("/api/embed", sample::OLLAMA_EMBED),
+        ("/api/embeddings", sample::OLLAMA_EMBEDDING),
+        ("/api/show", sample::OLLAMA_SHOW),
     ] {
         let (validator, _) = schema(path);
         let body: Value = serde_json::from_str(body).expect("samples are JSON");

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use impetus_proto::{Code, Error};
+
 use super::*;
 use crate::dialect::{
     ignored::Ignored,

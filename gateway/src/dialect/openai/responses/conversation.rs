@@ -3,7 +3,7 @@
 use impetus_proto::{Error, worker::Message};
 
 use super::item::Said;
-use crate::dialect::openai::message::{Call, calls_json};
+use crate::dialect::call::{Call, calls_json};
 
 /// Takes items in their order.
 #[derive(Debug, Default)]

@@ -29,7 +29,8 @@ use super::{
 use crate::{
     dialect::{
         frames,
-        openai::{answer, error::Refusal, request::Names},
+        names::Names,
+        openai::{answer, error::Refusal},
         silence::Silence,
     },
     error::Failure,
@@ -54,7 +55,7 @@ pub(in crate::dialect::openai) async fn create(
     let mut params = Params::read(&body)?;
     drop(body);
     let caller = record.caller();
-    gateway.permit(&caller, &params.model).await?;
+    gateway.permit(&caller, &mut params.model).await?;
     let ignored = std::mem::take(&mut params.ignored);
     let store = &gateway.responses.store;
     if params.asked.background && !store.is_on() {

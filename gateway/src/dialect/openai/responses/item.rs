@@ -4,13 +4,15 @@ use impetus_proto::Error;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
-    id, thought,
+    id,
     tool::{custom_arguments, flat_name},
 };
 use crate::dialect::{
+    call::Call,
     field::{Fields, elements, kind, wrong_type},
     ignored::Ignored,
-    openai::message::{Call, content, flattened},
+    openai::message::{content, flattened},
+    thought,
 };
 
 /// The longest id of a client's own that is kept, in bytes.

@@ -34,7 +34,7 @@ pub(in crate::dialect::openai) async fn count(
     let mut params = Params::read(&body)?;
     drop(body);
     let caller = record.caller();
-    gateway.permit(&caller, &params.model).await?;
+    gateway.permit(&caller, &mut params.model).await?;
     let messages = history::messages(&mut params, &gateway.responses.store, &caller.name).await?;
     params.chat()?.messages = messages;
     let asker = upstream::Caller {

@@ -17,7 +17,8 @@ use crate::dialect::{
     field::Fields,
     ignored::Ignored,
     keep_alive,
-    openai::{parameter, prompt, request::Names, structure},
+    names::Names,
+    openai::{parameter, prompt, structure},
 };
 
 /// The most files of context, and fields of an answer.

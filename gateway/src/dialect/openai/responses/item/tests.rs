@@ -58,7 +58,7 @@ fn a_thought_comes_back_in_any_of_its_forms() {
         let json = format!(r#"{{"type":"reasoning","id":"rs_1",{fields}}}"#);
         assert_eq!(said(&json), Said::Thought(expected.into()), "{fields}");
     };
-    let sealed = thought::seal("whole");
+    let sealed = crate::dialect::thought::seal("whole");
     check(r#""summary":[]"#, "");
     check(r#""summary":[{"type":"summary_text","text":"a"},{"type":"summary_text","text":"b"}]"#, "a\nb");
     check(r#""summary":[],"content":[{"type":"reasoning_text","text":"c"}]"#, "c");

@@ -6,9 +6,9 @@ use crate::dialect::{
     openai::responses::{
         id,
         output::{Output, Part},
-        thought,
         tool::{Name, custom_input},
     },
+    thought,
 };
 
 /// An item that is not whole.

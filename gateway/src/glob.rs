@@ -1,7 +1,7 @@
 //! Patterns in settings.
 
 /// Whether `text` is what `pattern` says, in which each `*` stands for any characters, or none.
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else { return false };

@@ -1,5 +1,5 @@
-//! A thought in the form in which clients hand it back unread: `encrypted_content`. The thought is no secret here, since
-//! it is shown beside, so the form is opaque and nothing more.
+//! A thought in the form in which clients hand it back unread. The thought is no secret here, since whoever asks is shown
+//! it, so the form is opaque and nothing more.
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 
@@ -7,12 +7,12 @@ use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 const MARK: &str = "impetus1.";
 
 /// The form of a thought.
-pub(super) fn seal(thought: &str) -> String {
+pub(in crate::dialect) fn seal(thought: &str) -> String {
     format!("{MARK}{}", STANDARD_NO_PAD.encode(thought))
 }
 
 /// The thought in a form; `None` for what another server made.
-pub(super) fn open(sealed: &str) -> Option<String> {
+pub(in crate::dialect) fn open(sealed: &str) -> Option<String> {
     let bytes = STANDARD_NO_PAD.decode(sealed.strip_prefix(MARK)?).ok()?;
     String::from_utf8(bytes).ok()
 }
