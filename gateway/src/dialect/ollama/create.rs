@@ -13,6 +13,7 @@ use impetus_proto::{Code, Error};
 
 use super::{
     modelfile::{Modelfile, written},
+    named::Named,
     preset::{Preset, bare, check_name},
     told::{self, Listener},
 };
@@ -165,15 +166,8 @@ impl Base {
 
     /// The model or preset that `name` means, if the caller may use it.
     async fn named(gateway: &Gateway, caller: &Caller, name: &str) -> Result<Self, Error> {
-        if let Some(preset) = gateway.presets.find(name).await? {
-            gateway.permit(caller, &mut preset.from.clone()).await?;
-            return Ok(Self::Preset(Box::new(preset)));
-        }
-        let mut name = bare(name).to_owned();
-        gateway.permit(caller, &mut name).await?;
-        let model =
-            gateway.upstream.model_when_there(&name).await.map_err(|error| error.with_param("from"))?;
-        Ok(Self::Model(model.name))
+        let named = Named::find(gateway, caller, name).await.map_err(|error| error.with_param("from"))?;
+        Ok(named.preset.map_or(Self::Model(named.status.name), |preset| Self::Preset(Box::new(preset))))
     }
 }
 

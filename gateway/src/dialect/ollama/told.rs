@@ -15,6 +15,7 @@ use impetus_proto::Error;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::error::ErrorBody;
 use crate::{dialect::Refusal, error::Failure};
 
 /// What may be said before whoever listens has heard it.
@@ -74,5 +75,5 @@ fn success() -> Value {
 }
 
 fn failed(failure: &Failure) -> Value {
-    json!({ "error": failure.message })
+    json!(ErrorBody::of(failure))
 }
