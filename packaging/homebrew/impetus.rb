@@ -43,6 +43,7 @@ class Impetus < Formula
   end
 
   test do
+    assert_match version.to_s, shell_output("#{bin}/impetus --version")
     assert_match version.to_s, shell_output("#{bin}/impetus-supervisor --version")
     assert_match "gateway.listen", shell_output("#{bin}/impetus-supervisor --print-config")
   end

@@ -39,7 +39,7 @@ enum Verb {
     Run(Box<super::run::Arguments>),
     /// Fetches a model from the Hugging Face hub, from Ollama's library or from an address.
     Pull(pull::Arguments),
-    /// Lists the models that were fetched, sent or made here.
+    /// Lists the models that were fetched, sent or made here, and what was made of others.
     #[command(visible_alias = "ls")]
     List(list::Arguments),
     /// Lists the models that are loaded: what they hold, what they do and how long they stay.
@@ -79,9 +79,12 @@ pub(super) fn command() -> Command {
 async fn dispatch(server: Server, verb: Verb) -> Result<ExitCode, Failure> {
     match verb {
         Verb::Serve { arguments } => serve::run(&server, arguments),
-        Verb::Run(arguments) => Box::pin(super::run::run(&server, *arguments)).await,
+        Verb::Run(mut arguments) => {
+            made::begin(&server, &mut arguments).await?;
+            Box::pin(super::run::run(&server, *arguments)).await
+        }
         Verb::Pull(arguments) => Box::pin(pull::run(&server, arguments)).await,
-        Verb::List(arguments) => list::run(&server, &arguments).await,
+        Verb::List(arguments) => made::list(&server, &arguments).await,
         Verb::Ps(arguments) => ps::run(&server, &arguments).await,
         Verb::Show(arguments) => show::run(&server, arguments).await,
         Verb::Rm { arguments, key_file } => made::remove(&server, arguments, key_file.as_deref()).await,

@@ -39,6 +39,15 @@ impl Api {
         if said.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&said)?) }
     }
 
+    /// What is at a path.
+    pub(super) async fn get(&self, path: &str) -> Result<Value, Failure> {
+        let mut connection = self.0.connect().await?;
+        let sent = http::get(connection.get_mut(), [self.0.authority(), path], self.0.key()).await;
+        sent.map_err(|error| RunError::from(HttpError::from(error)))?;
+        let mut answer = accepted(&mut connection).await?;
+        Ok(serde_json::from_slice(&answer.rest(ANSWER_BYTES).await.map_err(RunError::from)?)?)
+    }
+
     /// Has something done, and tells each line that the server says of it.
     pub(super) async fn follow(
         &self,
