@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Sends requests that real clients sent once, as they stand but for the model's name and the length of the answer, and
-reads each answer with the types of OpenAI's own client, which are made from the published API.
+reads each answer with the types of OpenAI's own client, which are made from the published API, or with those that Ollama's
+own client has for its API.
 
     PYTHONPATH=.tools/clients tests/clients/recorded.py URL FOLDER
 
@@ -9,17 +10,19 @@ server needs `impetus-tiny` with a context of 32,768 tokens or more, and an embe
 Prints a line for each request that is not answered as it should be, then the number of those that are."""
 
 import base64
+import datetime
 import functools
 import json
 import pathlib
 import struct
 import sys
+from typing import Any, Literal, Optional
 
 import httpx
 from openai.types import Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
-from pydantic import TypeAdapter
+from pydantic import BaseModel, ByteSize, TypeAdapter
 
 MODEL, EMBEDDING_MODEL = "impetus-tiny", "minilm"
 # By path: the type of a whole answer, that of a streamed event, and the field that limits the answer.
@@ -31,6 +34,115 @@ KNOWN = {
 }
 LIMIT = 24
 PICTURES = ("image_url", "input_image")
+
+
+class OllamaCall(BaseModel):
+    class Function(BaseModel):
+        name: str
+        arguments: dict[str, Any]
+
+    function: Function
+
+
+class OllamaMessage(BaseModel):
+    role: Literal["assistant"]
+    content: str
+    thinking: Optional[str] = None
+    tool_calls: Optional[list[OllamaCall]] = None
+
+
+class OllamaAnswer(BaseModel):
+    model: str
+    created_at: datetime.datetime
+    done: bool
+    done_reason: Optional[Literal["stop", "length", "load", "unload"]] = None
+    total_duration: Optional[int] = None
+    load_duration: Optional[int] = None
+    prompt_eval_count: Optional[int] = None
+    prompt_eval_duration: Optional[int] = None
+    eval_count: Optional[int] = None
+    eval_duration: Optional[int] = None
+
+
+class OllamaChat(OllamaAnswer):
+    message: OllamaMessage
+
+
+class OllamaGenerate(OllamaAnswer):
+    response: str
+
+
+class OllamaEmbed(BaseModel):
+    model: str
+    embeddings: list[list[float]]
+    total_duration: int
+    prompt_eval_count: int
+
+
+class OllamaEmbedding(BaseModel):
+    embedding: list[float]
+
+
+class OllamaDetails(BaseModel):
+    parent_model: str
+    format: str
+    family: str
+    families: list[str]
+    parameter_size: str
+    quantization_level: str
+
+
+class OllamaTags(BaseModel):
+    class Model(BaseModel):
+        name: str
+        model: str
+        modified_at: datetime.datetime
+        size: ByteSize
+        digest: str
+        details: OllamaDetails
+
+    models: list[Model]
+
+
+class OllamaRunning(BaseModel):
+    class Model(BaseModel):
+        name: str
+        model: str
+        size: ByteSize
+        size_vram: ByteSize
+        digest: str
+        details: OllamaDetails
+        expires_at: datetime.datetime
+        context_length: int
+
+    models: list[Model]
+
+
+class OllamaShown(BaseModel):
+    modelfile: str
+    parameters: str
+    template: str
+    details: OllamaDetails
+    model_info: dict[str, Any]
+    capabilities: list[str]
+    modified_at: datetime.datetime
+
+
+class OllamaVersion(BaseModel):
+    version: str
+
+
+# By path: the type of an answer, and the model that it is asked of.
+OLLAMA = {
+    "/api/chat": (OllamaChat, MODEL),
+    "/api/generate": (OllamaGenerate, MODEL),
+    "/api/show": (OllamaShown, MODEL),
+    "/api/embed": (OllamaEmbed, EMBEDDING_MODEL),
+    "/api/embeddings": (OllamaEmbedding, EMBEDDING_MODEL),
+    "/api/tags": (OllamaTags, None),
+    "/api/ps": (OllamaRunning, None),
+    "/api/version": (OllamaVersion, None),
+}
 
 
 def recorded(folder):
@@ -46,6 +158,8 @@ def recorded(folder):
                 if isinstance(body.get("tools"), str):
                     body["tools"] = tools
                 tools = body.get("tools", tools)
+                yield f"{file.stem}:{number}", path, body
+            elif path in OLLAMA:
                 yield f"{file.stem}:{number}", path, body
 
 
@@ -76,7 +190,31 @@ def strictly(kind, value):
     adapter(kind).validate_python(value)
 
 
+def check_ollama(client, path, body):
+    kind, model = OLLAMA[path]
+    if model is None:
+        answer = client.get(path)
+    else:
+        body["name" if "name" in body else "model"] = model
+        if model == MODEL and path != "/api/show":
+            body["options"] = (body.get("options") or {}) | {"num_predict": LIMIT}
+        answer = client.post(path, json=body)
+    assert answer.status_code == 200, f"{answer.status_code} {answer.text[:300]}"
+    if path not in ("/api/chat", "/api/generate") or not body.get("stream", True):
+        strictly(kind, answer.json())
+        return
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    for line in lines:
+        strictly(kind, line)
+    done = [line["done"] for line in lines]
+    assert done.index(True) == len(done) - 1, f"the stream ends with {lines[-1]}"
+    assert lines[-1]["done_reason"] in ("stop", "length") and lines[-1]["eval_count"] > 0, lines[-1]
+
+
 def check(client, path, body):
+    if path in OLLAMA:
+        check_ollama(client, path, body)
+        return
     whole, streamed, limit = KNOWN[path]
     body["model"] = MODEL if limit else EMBEDDING_MODEL
     if limit:

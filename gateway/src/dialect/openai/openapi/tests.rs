@@ -102,3 +102,26 @@ fn schemas_are_those_of_the_parsers() {
         assert!(chat.pointer(pointer).is_some(), "{pointer} of {chat}");
     }
 }
+
+#[test]
+fn the_page_on_ollamas_api_lists_every_field() {
+    let page = include_str!("../../../../../docs/ollama.md");
+    let listed: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|line| line.split(" |").next())
+        .flat_map(|cell| cell.split('`').step_by(2))
+        .collect();
+    let document = whole();
+    let mut n_fields = 0;
+    for path in ["/api/chat", "/api/generate", "/api/embed", "/api/embeddings", "/api/show"] {
+        let schema = &document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"];
+        let fields = schema["properties"].as_object().unwrap();
+        let options = schema["properties"]["options"]["properties"].as_object();
+        for name in fields.keys().chain(options.into_iter().flat_map(|options| options.keys())) {
+            assert!(listed.contains(name.as_str()), "{name} of {path} is not in docs/ollama.md");
+            n_fields += 1;
+        }
+    }
+    assert!(n_fields > 90, "{n_fields}");
+}
