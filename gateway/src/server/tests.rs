@@ -25,6 +25,7 @@ mod access;
 mod endpoints;
 mod head;
 mod limits;
+mod making;
 mod ollama;
 mod openai;
 mod responses;
