@@ -76,6 +76,7 @@ serves() {
     for model in impetus-tiny impetus-tiny-safetensors impetus-tiny-onnx; do
         check "$model answers" answers "$model"
     done
+    check "impetus lists" inside /usr/bin/impetus --config /etc/impetus/config.toml list
     inside /usr/bin/impetus-supervisorctl --config /etc/impetus/config.toml status | sed 's/^/   | /'
 }
 

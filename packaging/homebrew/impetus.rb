@@ -21,13 +21,14 @@ class Impetus < Formula
     system "cargo", "build", "--release", "--locked", *selection
 
     # The programs look for each other beside themselves, for libraries in ../lib and for models in ../models.
-    programs = %w[supervisor supervisorctl gateway worker-gguf worker-candle worker-onnx fetcher]
+    programs = %w[supervisor supervisorctl impetus gateway worker-gguf worker-candle worker-onnx fetcher]
     (libexec/"bin").install programs.map { |program| "target/release/#{program}" }
     (libexec/"lib").install_symlink Dir[Formula["onnxruntime"].opt_lib/"libonnxruntime*.dylib"]
     (libexec/"models").install Dir["bundled/*/*.gguf"], Dir["bundled/*/impetus-*"].select { |path| File.directory?(path) }
     # Not under their own names: others have a `supervisorctl` too.
     bin.install_symlink libexec/"bin/supervisor" => "impetus-supervisor"
     bin.install_symlink libexec/"bin/supervisorctl" => "impetus-supervisorctl"
+    bin.install_symlink libexec/"bin/impetus"
     pkgshare.install "config/impetus.example.toml"
     doc.install Dir["docs/*.md"]
   end
@@ -42,6 +43,7 @@ class Impetus < Formula
   end
 
   test do
+    assert_match version.to_s, shell_output("#{bin}/impetus --version")
     assert_match version.to_s, shell_output("#{bin}/impetus-supervisor --version")
     assert_match "gateway.listen", shell_output("#{bin}/impetus-supervisor --print-config")
   end

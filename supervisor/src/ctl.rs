@@ -11,6 +11,7 @@ mod entrance;
 mod events;
 mod failure;
 mod http;
+pub mod impetus;
 mod key;
 mod list;
 mod load;
@@ -40,6 +41,7 @@ mod verify;
 mod version;
 
 use std::{
+    future::Future,
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
@@ -156,8 +158,11 @@ enum Verb {
     Completions {
         /// The shell.
         shell: Shell,
+        /// For this program instead: supervisorctl or impetus.
+        #[arg(long, value_parser = ["supervisorctl", "impetus"], default_value = "supervisorctl")]
+        program: String,
     },
-    /// Writes the manual pages of supervisor and supervisorctl.
+    /// Writes the manual pages of supervisor, supervisorctl and impetus.
     Man {
         /// Where to; a folder that is made if need be.
         folder: PathBuf,
@@ -168,19 +173,23 @@ enum Verb {
 
 /// Runs the program as its arguments say.
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    finish("supervisorctl", dispatch(Arguments::parse()))
+}
+
+/// Runs a program's work to its end, and says what went wrong.
+fn finish(program: &str, work: impl Future<Output = Result<ExitCode, Failure>>) -> ExitCode {
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Failure::from)
-        .and_then(|runtime| runtime.block_on(dispatch(arguments)));
+        .and_then(|runtime| runtime.block_on(work));
     match outcome {
         Ok(code) => code,
         // Whoever reads the output has had enough, as `head` does.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             // Standard error is the last place left; if it is closed, the exit code has to do.
-            let _ = writeln!(io::stderr(), "supervisorctl: {failure}");
+            let _ = writeln!(io::stderr(), "{program}: {failure}");
             failure.exit_code()
         }
     }
@@ -218,7 +227,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Verb::LogLevel(arguments) => log_level::run(&server, arguments).await,
         Verb::Events(arguments) => events::run(&server, &arguments).await,
         Verb::Crashes(arguments) => crashes::run(&server, arguments).await,
-        Verb::Completions { shell } => manual::complete(shell),
+        Verb::Completions { shell, program } => manual::complete(shell, &program),
         Verb::Man { folder } => manual::write(&folder),
         Verb::Version => version::run(&server).await,
     }

@@ -28,6 +28,7 @@ mod limits;
 mod links;
 mod logprobs;
 mod logs;
+mod modelfile;
 mod models;
 mod observability;
 mod ollama;

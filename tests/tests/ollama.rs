@@ -193,7 +193,7 @@ async fn an_answer_is_held_to_its_format() {
     let schema = json!({"type": "object", "properties": {"city": {"enum": ["Ulm", "Bonn"]}},
         "required": ["city"], "additionalProperties": false});
     for (path, body) in
-        [(CHAT, chat("Which city?")), (GENERATE, json!({"prompt": "Which city?", "options": greedy()}))]
+        [(CHAT, chat("What is your name?")), (GENERATE, json!({"prompt": "What is your name?", "options": greedy()}))]
     {
         let answer = ask(&server, path, &with(body, &json!({"format": schema}))).await;
         let value: Value = serde_json::from_str(text_of(&answer)).unwrap_or_else(|_| panic!("{answer}"));

@@ -27,6 +27,7 @@ mod endpoints;
 mod entrances;
 mod head;
 mod limits;
+mod making;
 mod ollama;
 mod openai;
 mod responses;

@@ -7,7 +7,12 @@ use impetus_proto::{Code, Error};
 use tonic::Status;
 
 use super::{
-    bench::BenchError, convert::CheckError, entrance::EntranceError, run::RunError, service::ServiceError,
+    bench::BenchError,
+    convert::CheckError,
+    entrance::EntranceError,
+    impetus::{CreateError, ServeError},
+    run::RunError,
+    service::ServiceError,
 };
 use crate::{keys::KeyFileError, lock::LockError};
 
@@ -46,6 +51,10 @@ pub(super) enum Failure {
     Run(#[from] RunError),
     #[error("{0}")]
     Check(#[from] CheckError),
+    #[error("{0}")]
+    Create(#[from] CreateError),
+    #[error("{0}")]
+    Serve(#[from] ServeError),
     #[error("{0}")]
     Service(#[from] ServiceError),
     #[error("cannot write {}: {source}", path.display())]

@@ -1,13 +1,17 @@
 //! As much of HTTP/1.1 as asking a server takes (RFC 9112): requests with a body of known length, and answers whose
 //! bodies are read line by line as they arrive.
 
+mod request;
 mod words;
 
 use std::io;
 
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
-pub(super) use self::words::{error_message, plain};
+pub(super) use self::{
+    request::{begin, get, head, post, send},
+    words::{error_message, plain},
+};
 
 /// What is read of an answer's head, in bytes.
 const HEAD_BYTES: usize = 64 << 10;
@@ -215,39 +219,6 @@ impl<'a, R: AsyncBufRead + Unpin> Answer<'a, R> {
         self.body = Body::Ended;
         Ok(())
     }
-}
-
-/// Sends a request with the JSON `body`.
-pub(super) async fn post<W: AsyncWrite + Unpin>(
-    writer: &mut W,
-    [host, path]: [&str; 2],
-    key: Option<&str>,
-    body: &str,
-) -> io::Result<()> {
-    let authorization = authorization(key);
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\naccept: */*\r\n{authorization}\
-         content-length: {}\r\n\r\n",
-        body.len()
-    );
-    // In one piece, which one segment may hold.
-    writer.write_all([head.as_bytes(), body.as_bytes()].concat().as_slice()).await?;
-    writer.flush().await
-}
-
-/// Asks for what is at a path.
-pub(super) async fn get<W: AsyncWrite + Unpin>(
-    writer: &mut W,
-    [host, path]: [&str; 2],
-    key: Option<&str>,
-) -> io::Result<()> {
-    let head = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\naccept: */*\r\n{}\r\n", authorization(key));
-    writer.write_all(head.as_bytes()).await?;
-    writer.flush().await
-}
-
-fn authorization(key: Option<&str>) -> String {
-    key.map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default()
 }
 
 /// Appends the next line, its end included; false when nothing is left.

@@ -19,7 +19,7 @@ use super::{
 pub(super) struct Arguments {
     /// Prints JSON.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 pub(super) async fn run(server: &Server, arguments: &Arguments) -> Result<ExitCode, Failure> {

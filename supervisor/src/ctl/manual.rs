@@ -12,10 +12,14 @@ use clap_mangen::Man;
 
 use super::{Failure, print};
 
-/// Prints what `shell` has to run to complete this program's verbs and options.
-pub(super) fn complete(shell: Shell) -> Result<ExitCode, Failure> {
+/// Prints what `shell` has to run to complete a program's verbs and options.
+pub(super) fn complete(shell: Shell, program: &str) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut super::Arguments::command(), "supervisorctl", &mut script);
+    let mut command = match program {
+        "impetus" => super::impetus::command(),
+        _ => super::Arguments::command(),
+    };
+    clap_complete::generate(shell, &mut command, program, &mut script);
     print(&String::from_utf8_lossy(&script))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -24,7 +28,7 @@ pub(super) fn complete(shell: Shell) -> Result<ExitCode, Failure> {
 pub(super) fn write(folder: &Path) -> Result<ExitCode, Failure> {
     let failed = |path: &Path, error| Failure::Page { path: path.to_owned(), source: error };
     fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
-    for program in [super::Arguments::command(), crate::cli::command()] {
+    for program in [super::Arguments::command(), super::impetus::command(), crate::cli::command()] {
         for (name, page) in pages(program).map_err(|error| failed(folder, error))? {
             let path = folder.join(name);
             fs::write(&path, page).map_err(|error| failed(&path, error))?;

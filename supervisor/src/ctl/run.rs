@@ -1,6 +1,7 @@
 //! `supervisorctl run`: one answer to a prompt, or a chat in the terminal. It speaks HTTP to the gateway as any client
 //! does.
 
+mod beginning;
 mod chat;
 mod client;
 mod command;
@@ -24,6 +25,11 @@ use std::{
 use impetus_proto::supervisor::StatusRequest;
 use tokio::signal;
 
+pub(super) use self::{
+    beginning::Beginning,
+    client::{Client, accepted},
+    error::RunError,
+};
 use self::{
     chat::Chat,
     client::Answer,
@@ -33,13 +39,12 @@ use self::{
     screen::Screen,
     settings::{SettingError, Settings},
 };
-pub(super) use self::{client::Client, error::RunError};
 use super::{Server, connect::connect, entrance, failure::Failure, signals};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// A model's name or alias.
-    model: String,
+    pub(super) model: String,
     /// What to say. What comes through a pipe or from a file is said behind it. Without both a chat begins.
     prompt: Vec<String>,
     /// Instructions for the model.
@@ -68,10 +73,13 @@ pub(super) struct Arguments {
     verbose: bool,
     /// A file with a key, where the server asks for one and it is not in the environment variable IMPETUS_API_KEY.
     #[arg(long, value_name = "FILE")]
-    key_file: Option<PathBuf>,
+    pub(super) key_file: Option<PathBuf>,
     /// Does not keep what is typed for the next chat.
     #[arg(long)]
     no_history: bool,
+    /// What comes before everything that is given here.
+    #[arg(skip)]
+    pub(super) beginning: Beginning,
 }
 
 pub(super) async fn run(server: &Server, arguments: Arguments) -> Result<ExitCode, Failure> {
@@ -86,7 +94,8 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result<ExitCod
     let authority = entrance::authority(status.gateway.as_ref())?;
     let client = Client::new(authority, arguments.key_file.as_deref())?;
     let wish = Wish { model: arguments.model, settings, response_format };
-    let conversation = Conversation { system: arguments.system, turns: Vec::new() };
+    let Conversation { system, turns } = arguments.beginning.conversation;
+    let conversation = Conversation { system: arguments.system.or(system), turns };
     if let Some(prompt) = prompt {
         return once(&client, &wish, &conversation, &prompt, arguments.verbose).await;
     }
@@ -96,7 +105,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result<ExitCod
 
 impl Arguments {
     fn settings(&self) -> Result<Settings, SettingError> {
-        let mut settings = Settings::default();
+        let mut settings = self.beginning.settings.clone();
         let given = [
             ("temperature", &self.temperature),
             ("max_tokens", &self.max_tokens),

@@ -16,6 +16,10 @@ impl<const N: usize> Table<N> {
         Self { headings: *headings, rows: Vec::new() }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     pub(super) fn row(&mut self, cells: [String; N]) {
         self.rows.push(cells);
     }

@@ -10,6 +10,7 @@ use impetus_proto::{Code, Error};
 
 use super::{
     modelfile::{Modelfile, written},
+    named::Named,
     preset::{Preset, bare, check_name},
 };
 use crate::{
@@ -35,17 +36,10 @@ pub(super) async fn copy(
     let destination = bare(&destination);
     check_name("destination", destination)?;
     is_free(&gateway, destination, "destination").await?;
-    if let Some(preset) = gateway.presets.find(&source).await? {
-        gateway.permit(&caller, &mut preset.from.clone()).await?;
-        if gateway.presets.copy(&source, destination).await? {
-            return Ok(StatusCode::OK);
-        }
+    let named = Named::find(&gateway, &caller, &source).await.map_err(|error| error.with_param("source"))?;
+    if named.preset.is_none() || !gateway.presets.copy(&source, destination).await? {
+        gateway.presets.put(Preset::another_name(destination, named.status.name)).await?;
     }
-    let mut source = bare(&source).to_owned();
-    gateway.permit(&caller, &mut source).await?;
-    let model =
-        gateway.upstream.model_when_there(&source).await.map_err(|error| error.with_param("source"))?;
-    gateway.presets.put(Preset::another_name(destination, model.name)).await?;
     Ok(StatusCode::OK)
 }
 

@@ -10,10 +10,12 @@ use axum::{
     response::Response,
 };
 use impetus_proto::{Code, Error};
+use tracing::info;
 
 use super::{
     modelfile::{Modelfile, written},
-    preset::{Preset, bare, check_name},
+    named::Named,
+    preset::{Preset, Presets, bare, check_name},
     told::{self, Listener},
 };
 use crate::{
@@ -34,8 +36,8 @@ pub(super) async fn create(
     let recipe = Recipe::read(&mut fields)?;
     let mut ignored = Ignored::default();
     ignored.add("", &fields);
+    let is_streamed = recipe.is_streamed;
     let order = Order::of(&gateway, &caller, recipe).await?;
-    let is_streamed = order.recipe.is_streamed;
     let mut response = told::answer(is_streamed, |listener| order.carry_out(gateway, listener)).await?;
     ignored.write(response.headers_mut());
     Ok(response)
@@ -43,9 +45,13 @@ pub(super) async fn create(
 
 /// What is to be done, checked as far as it can be before it is begun.
 struct Order {
-    recipe: Recipe,
     name: String,
     base: Base,
+    source: Source,
+    /// The type that the weights are to have.
+    quantize: Option<String>,
+    /// None where the model alone is what is asked for.
+    preset: Option<Preset>,
 }
 
 /// Of what a model is made.
@@ -60,26 +66,29 @@ enum Base {
 
 impl Order {
     async fn of(gateway: &Gateway, caller: &Caller, recipe: Recipe) -> Result<Self, Error> {
-        let name = bare(&recipe.name).to_owned();
+        let Recipe { name, source, modelfile, quantize, .. } = recipe;
+        let name = bare(&name).to_owned();
         check_name("model", &name)?;
-        let base = match &recipe.source {
+        let base = match &source {
             Source::Model(from) => Base::named(gateway, caller, from).await?,
             Source::Files(files) => {
                 gateway.blobs.check(files).await?;
                 Base::Blobs
             }
         };
-        let order = Self { recipe, name, base };
+        let mut order = Self { name, base, source, quantize, preset: None };
         order.check_place(gateway).await?;
-        if let Some(template) = &order.recipe.modelfile.template {
+        if let Some(template) = &modelfile.template {
             order.check_template(gateway, template).await?;
         }
+        order.preset = order.preset_of(modelfile);
+        order.preset.as_ref().map_or(Ok(()), Presets::check)?;
         Ok(order)
     }
 
     /// The model of the server that the new one is served by; none where that is yet to be made.
     fn from(&self) -> Option<&str> {
-        if self.recipe.quantize.is_some() { None } else { self.base.model() }
+        if self.quantize.is_some() { None } else { self.base.model() }
     }
 
     /// Refuses a name that another model of the server has already.
@@ -113,42 +122,31 @@ impl Order {
         Err(Error::new(Code::UnsupportedParameter, message).with_param("template"))
     }
 
-    async fn carry_out(self, gateway: Gateway, listener: Listener) -> Result<(), Error> {
-        let from = if let Some(from) = self.from() {
-            from.to_owned()
-        } else {
-            weights::make(&gateway, &listener, &self).await?;
-            self.name.clone()
-        };
-        listener.status("writing manifest").await;
-        let is_made_of_itself =
-            from == self.name && self.recipe.modelfile.is_plain() && !matches!(self.base, Base::Preset(_));
-        if is_made_of_itself {
-            // The model alone is what was asked for; settings that were made over it are gone.
-            gateway.presets.remove(&self.name).await?;
-            return Ok(());
+    /// The settings that are kept of it.
+    fn preset_of(&self, mut made: Modelfile) -> Option<Preset> {
+        let from = self.from().unwrap_or(&self.name).to_owned();
+        if let Base::Preset(base) = &self.base {
+            made.inherit(Preset::clone(base));
+        } else if from == self.name && made.is_plain() {
+            return None;
         }
-        gateway.presets.put(self.preset(from)).await
-    }
-
-    fn preset(self, from: String) -> Preset {
-        let Modelfile { system, messages, options, license, .. } = self.recipe.modelfile;
-        let mut made =
-            Modelfile { from: Some(from.clone()), system, messages, options, license, template: None };
-        if let Base::Preset(base) = self.base {
-            made.inherit(*base);
-        }
+        (made.from, made.template) = (Some(from.clone()), None);
         let modelfile = written(&made);
         let Modelfile { system, messages, options, license, .. } = made;
-        Preset {
-            name: self.name,
-            from,
-            system,
-            messages,
-            options,
-            license,
-            modelfile,
-            created_unix_s: unix_now(),
+        let (name, created_unix_s) = (self.name.clone(), unix_now());
+        Some(Preset { name, from, system, messages, options, license, modelfile, created_unix_s })
+    }
+
+    async fn carry_out(self, gateway: Gateway, listener: Listener) -> Result<(), Error> {
+        if self.from().is_none() {
+            weights::make(&gateway, &listener, &self).await?;
+        }
+        listener.status("writing manifest").await;
+        info!(model = self.name, from = self.from(), "made");
+        match self.preset {
+            Some(preset) => gateway.presets.put(preset).await,
+            // Settings that were made over it before are not asked for any more.
+            None => gateway.presets.remove(&self.name).await.map(drop),
         }
     }
 }
@@ -165,15 +163,8 @@ impl Base {
 
     /// The model or preset that `name` means, if the caller may use it.
     async fn named(gateway: &Gateway, caller: &Caller, name: &str) -> Result<Self, Error> {
-        if let Some(preset) = gateway.presets.find(name).await? {
-            gateway.permit(caller, &mut preset.from.clone()).await?;
-            return Ok(Self::Preset(Box::new(preset)));
-        }
-        let mut name = bare(name).to_owned();
-        gateway.permit(caller, &mut name).await?;
-        let model =
-            gateway.upstream.model_when_there(&name).await.map_err(|error| error.with_param("from"))?;
-        Ok(Self::Model(model.name))
+        let named = Named::find(gateway, caller, name).await.map_err(|error| error.with_param("from"))?;
+        Ok(named.preset.map_or(Self::Model(named.status.name), |preset| Self::Preset(Box::new(preset))))
     }
 }
 

@@ -7,7 +7,7 @@ use axum::{
 };
 use impetus_proto::{Code, Error, store::RemoveRequest};
 
-use super::{changing, preset::bare};
+use super::{changing, error::not_found, named::spellings, preset::bare};
 use crate::{
     dialect::{Refusal, field::Fields},
     server::{Gateway, read_body},
@@ -42,16 +42,12 @@ pub(super) async fn delete(
 
 /// Removes the model of the store that has this name.
 async fn remove(gateway: &Gateway, name: &str) -> Result<(), Stays> {
-    match gateway.upstream.model_when_there(name).await {
-        Ok(model) if model.name != name => {
-            let message =
-                format!("{name:?} is another name of {:?}, which is to be deleted by its own", model.name);
-            return Err(Stays::NotOurs(Error::new(Code::Conflict, message).with_param("model")));
-        }
-        Ok(_) => {}
-        Err(error) if error.code() == Code::ModelNotFound => return Err(Stays::NotOurs(error)),
-        Err(error) => return Err(Stays::Failed(error)),
+    let model = find(gateway, name).await?;
+    if !spellings(name).contains(&model) {
+        let message = format!("{name:?} is another name of {model:?}, which is to be deleted by its own");
+        return Err(Stays::NotOurs(Error::new(Code::Conflict, message).with_param("model")));
     }
+    let name = &*model;
     let stored = gateway.upstream.show(name).await.map_err(Stays::Failed)?;
     if stored.stored.is_none() {
         let message = format!(
@@ -65,6 +61,18 @@ async fn remove(gateway: &Gateway, name: &str) -> Result<(), Stays> {
     let mut store = gateway.upstream.store().await.map_err(Stays::Failed)?;
     let removed = store.remove(RemoveRequest { model: name.to_owned() }).await;
     removed.map(drop).map_err(|status| Stays::Failed(status.into()))
+}
+
+/// The model's own name.
+async fn find(gateway: &Gateway, name: &str) -> Result<String, Stays> {
+    for name in spellings(name) {
+        match gateway.upstream.model_when_there(&name).await {
+            Ok(model) => return Ok(model.name),
+            Err(error) if error.code() == Code::ModelNotFound => {}
+            Err(error) => return Err(Stays::Failed(error)),
+        }
+    }
+    Err(Stays::NotOurs(not_found(name)))
 }
 
 /// Refuses to delete what presets of other names are served by.

@@ -72,7 +72,7 @@ impl Named {
 }
 
 /// The names that mean the same, the one that was given first: `x` is `x:latest`.
-fn spellings(name: &str) -> Vec<String> {
+pub(super) fn spellings(name: &str) -> Vec<String> {
     let other = match name.strip_suffix(LATEST) {
         Some(bare) => Some(bare.to_owned()),
         None if name.is_empty() || name.contains(':') => None,

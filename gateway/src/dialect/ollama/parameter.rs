@@ -1,7 +1,10 @@
 //! The parameters of a Modelfile: the `options` of requests, written as text.
 
 use impetus_proto::Error;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+use super::option;
+use crate::dialect::{field::Fields, ignored::Ignored};
 
 /// What a parameter's text has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,10 +15,14 @@ enum Kind {
     Text,
 }
 
-/// The parameters that Ollama knows. Which of them this server honours, and within which bounds, is said by whoever reads
-/// the options of requests.
-const KNOWN: [(&str, Kind); 24] = [
+/// The parameters that Ollama knows or knew. Which of them this server honours, and within which bounds, is said by
+/// whoever reads the options of requests.
+const KNOWN: [(&str, Kind); 34] = [
+    ("embedding_only", Kind::Flag),
+    ("f16_kv", Kind::Flag),
     ("frequency_penalty", Kind::Number),
+    ("logits_all", Kind::Flag),
+    ("low_vram", Kind::Flag),
     ("main_gpu", Kind::Whole),
     ("min_p", Kind::Number),
     ("mirostat", Kind::Whole),
@@ -24,13 +31,17 @@ const KNOWN: [(&str, Kind); 24] = [
     ("num_batch", Kind::Whole),
     ("num_ctx", Kind::Whole),
     ("num_gpu", Kind::Whole),
+    ("num_gqa", Kind::Whole),
     ("num_keep", Kind::Whole),
     ("num_predict", Kind::Whole),
     ("num_thread", Kind::Whole),
+    ("numa", Kind::Flag),
     ("penalize_newline", Kind::Flag),
     ("presence_penalty", Kind::Number),
     ("repeat_last_n", Kind::Whole),
     ("repeat_penalty", Kind::Number),
+    ("rope_frequency_base", Kind::Number),
+    ("rope_frequency_scale", Kind::Number),
     ("seed", Kind::Whole),
     (STOP, Kind::Text),
     ("temperature", Kind::Number),
@@ -38,7 +49,9 @@ const KNOWN: [(&str, Kind); 24] = [
     ("top_k", Kind::Whole),
     ("top_p", Kind::Number),
     ("typical_p", Kind::Number),
+    ("use_mlock", Kind::Flag),
     ("use_mmap", Kind::Flag),
+    ("vocab_only", Kind::Flag),
 ];
 
 /// The one that may be there several times.
@@ -51,6 +64,7 @@ pub(super) fn set(options: &mut Map<String, Value>, name: &str, text: &str) -> R
         let given: String = text.chars().take(32).collect();
         Error::invalid(name, format!("the parameter {name} must be {}, not {given:?}", kind.words()))
     })?;
+    check(&Map::from_iter([(name.to_owned(), value.clone())]))?;
     if name != STOP {
         options.insert(name.to_owned(), value);
         return Ok(());
@@ -62,9 +76,15 @@ pub(super) fn set(options: &mut Map<String, Value>, name: &str, text: &str) -> R
     Ok(())
 }
 
-/// Refuses names that are none.
+/// Refuses names that are none, and values with which every request would be refused.
 pub(super) fn check(options: &Map<String, Value>) -> Result<(), Error> {
-    options.keys().try_for_each(|name| kind_of(name).map(drop))
+    options.keys().try_for_each(|name| kind_of(name).map(drop))?;
+    let body = json!({ "options": options }).to_string();
+    let read = option::take(&mut Fields::of_body(body.as_bytes())?, None, &mut Ignored::default());
+    read.map(drop).map_err(|error| {
+        let (param, message) = (error.param.replacen("options", "parameters", 1), error.message.clone());
+        Error { message: message.replacen("options.", "", 1), ..error }.with_param(param)
+    })
 }
 
 fn kind_of(name: &str) -> Result<Kind, Error> {

@@ -71,6 +71,11 @@ impl Presets {
         self.write(move |database| database.put(&preset)).await
     }
 
+    /// Refuses a preset that is too long to be kept.
+    pub(super) fn check(preset: &Preset) -> Result<(), Error> {
+        Database::body_of(preset).map(drop).map_err(|why| failed(&why))
+    }
+
     /// Keeps a preset under a second name as well; false when there is none of the first.
     pub(super) async fn copy(&self, from: &str, to: &str) -> Result<bool, Error> {
         let (from, to) = (bare(from).to_owned(), bare(to).to_owned());

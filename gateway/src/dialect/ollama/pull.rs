@@ -83,9 +83,16 @@ async fn fetch(gateway: Gateway, wish: Wish, listener: Listener) -> Result<(), E
             () = listener.gone() => return Ok(()),
         };
         match event.map(|PullEvent { event }| event) {
-            Some(Some(Event::Plan(plan))) => course = Course::of(&plan),
+            Some(Some(Event::Plan(plan))) => {
+                course = Course::of(&plan);
+                let present = FetchProgress { bytes: plan.present_bytes, ..FetchProgress::default() };
+                course.tell(&present, &listener).await;
+            }
             Some(Some(Event::Progress(progress))) => course.tell(&progress, &listener).await,
-            Some(Some(Event::Done(model))) => return arrived(&gateway, &wish, &model, &listener).await,
+            Some(Some(Event::Done(model))) => {
+                course.verify(&listener).await;
+                return arrived(&gateway, &wish, &model, &listener).await;
+            }
             Some(None) => {}
             None => return Err(Error::internal("the pull ended without a word")),
         }
@@ -134,13 +141,17 @@ impl Course {
 
     async fn tell(&mut self, progress: &FetchProgress, listener: &Listener) {
         if progress.verifying {
-            if !self.has_verified {
-                listener.status("verifying sha256 digest").await;
-            }
-            self.has_verified = true;
-            return;
+            return self.verify(listener).await;
         }
         listener.say(self.line(progress)).await;
+    }
+
+    /// Says once that what came is compared with its digests, which it is before it is a model.
+    async fn verify(&mut self, listener: &Listener) {
+        if !self.has_verified {
+            listener.status("verifying sha256 digest").await;
+        }
+        self.has_verified = true;
     }
 
     fn line(&self, progress: &FetchProgress) -> Value {

@@ -14,7 +14,9 @@ use futures::{StreamExt, stream};
 use impetus_proto::Error;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tracing::Instrument;
 
+use super::error::ErrorBody;
 use crate::{dialect::Refusal, error::Failure};
 
 /// What may be said before whoever listens has heard it.
@@ -51,7 +53,7 @@ where
     F: Future<Output = Result<(), Error>> + Send + 'static,
 {
     let (tell, mut told) = mpsc::channel(AHEAD);
-    let work = tokio::spawn(work(Listener(tell)));
+    let work = tokio::spawn(work(Listener(tell)).in_current_span());
     let end = async {
         work.await.unwrap_or_else(|_| {
             Err(Error::internal("the gateway failed on this request; its log has the cause"))
@@ -74,5 +76,5 @@ fn success() -> Value {
 }
 
 fn failed(failure: &Failure) -> Value {
-    json!({ "error": failure.message })
+    json!(ErrorBody::of(failure))
 }

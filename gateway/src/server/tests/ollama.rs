@@ -272,7 +272,7 @@ async fn texts_become_vectors() {
 fn models() -> Vec<ModelStatus> {
     let tiny = ModelStatus {
         name: MODEL.into(),
-        aliases: vec!["chat:7b".into()],
+        aliases: vec!["small".into(), "chat:7b".into()],
         state: "ready".into(),
         format: "gguf".into(),
         architecture: "llama".into(),
@@ -303,7 +303,7 @@ async fn models_are_listed_and_described() {
     fake.set_models(models());
     let tags = send(&fake, get("/api/tags")).await.json();
     insta::assert_snapshot!("tags", serde_json::to_string_pretty(&tags).unwrap());
-    let shown = ask(&fake, "/api/show", r#"{"name":"chat:7b"}"#).await.json();
+    let shown = ask(&fake, "/api/show", r#"{"name":"small"}"#).await.json();
     insta::assert_snapshot!("show", serde_json::to_string_pretty(&shown).unwrap());
     let n_leases = fake.acquire_requests().len();
     let shown = ask(&fake, "/api/show", r#"{"model":"idle:latest"}"#).await.json();

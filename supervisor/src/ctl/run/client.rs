@@ -93,26 +93,50 @@ impl Client {
         Ok(serde_json::from_slice(&said)?)
     }
 
-    /// A connection on which the answer comes.
     async fn post(&self, path: &str, body: &Value) -> Result<BufReader<TcpStream>, RunError> {
+        self.send("POST", path, body).await
+    }
+
+    /// A connection on which the answer to this request comes.
+    pub(in crate::ctl) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Result<BufReader<TcpStream>, RunError> {
+        let mut connection = self.connect().await?;
+        let (key, body) = (self.key(), body.to_string());
+        let sending = http::send(connection.get_mut(), method, [&self.authority, path], key, &body).await;
+        sending.map_err(HttpError::from)?;
+        Ok(connection)
+    }
+
+    /// The gateway's host and port.
+    pub(in crate::ctl) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// The key that requests come with.
+    pub(in crate::ctl) fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// A connection on which nothing has been asked yet.
+    pub(in crate::ctl) async fn connect(&self) -> Result<BufReader<TcpStream>, RunError> {
         let unreachable = |source| RunError::Unreachable { authority: self.authority.clone(), source };
         let connecting = timeout(CONNECT, TcpStream::connect(&self.authority)).await;
         let stream = connecting.unwrap_or_else(|elapsed| Err(elapsed.into())).map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
-        let mut connection = BufReader::new(stream);
-        let (key, body) = (self.key.as_deref(), body.to_string());
-        let posting = http::post(connection.get_mut(), [&self.authority, path], key, &body).await;
-        posting.map_err(HttpError::from)?;
-        Ok(connection)
+        Ok(BufReader::new(stream))
     }
 }
 
 /// The answer, unless it is a refusal.
-async fn accepted(
+pub(in crate::ctl) async fn accepted(
     connection: &mut BufReader<TcpStream>,
 ) -> Result<http::Answer<'_, BufReader<TcpStream>>, RunError> {
     let mut reply = http::Answer::read(connection).await?;
-    if reply.status == 200 {
+    if matches!(reply.status, 200 | 201) {
         return Ok(reply);
     }
     let said = reply.rest(ERROR_BYTES).await?;

@@ -72,7 +72,7 @@ impl Conversation {
         system.chain(turns).collect()
     }
 
-    fn parse(messages: &[Value]) -> Option<Self> {
+    pub(super) fn parse(messages: &[Value]) -> Option<Self> {
         let text = |message: &Value, role: &str| {
             (message["role"] == role).then(|| message["content"].as_str().map(ToOwned::to_owned)).flatten()
         };

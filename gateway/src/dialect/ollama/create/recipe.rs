@@ -71,13 +71,17 @@ impl Recipe {
         let files = files(fields)?;
         let mut modelfile = of_fields(fields)?;
         if let Some(text) = said(fields, "modelfile")? {
-            if modelfile != Modelfile::default() || !files.is_empty() {
-                let message = "a modelfile says everything; leave out from, files, template, license, system, parameters and \
+            if modelfile != Modelfile::default() {
+                let message = "a modelfile says everything; leave out from, template, license, system, parameters and \
                                messages, or the modelfile";
                 return Err(Error::invalid("modelfile", message));
             }
             modelfile =
                 Modelfile::read(&text).map_err(|error| Error::invalid("modelfile", error.to_string()))?;
+            if !files.is_empty() && modelfile.from.as_deref().is_some_and(is_path) {
+                // It says where the client had the files that came.
+                modelfile.from = None;
+            }
         }
         let source = source(&name, modelfile.from.take(), files)?;
         Ok(Self { name, source, modelfile, quantize, is_streamed })
@@ -182,10 +186,7 @@ fn source(name: &str, from: Option<String>, files: Vec<(String, Digest)>) -> Res
         let file = name.rsplit('/').next().unwrap_or(name).replace(':', "-");
         return Ok(Source::Files(vec![(format!("{file}.gguf"), digest)]));
     }
-    let is_path = from.starts_with(['/', '.', '~'])
-        || from.contains('\\')
-        || from.to_ascii_lowercase().ends_with(".gguf");
-    if is_path {
+    if is_path(&from) {
         let message = format!(
             "{from:?} is a path of the client's machine, which this server does not read; send the file as a blob and name \
              that (`impetus create` does both)"
@@ -193,6 +194,11 @@ fn source(name: &str, from: Option<String>, files: Vec<(String, Digest)>) -> Res
         return Err(Error::invalid("from", message));
     }
     Ok(Source::Model(from))
+}
+
+/// Whether it is a file or folder of the client's, and no model.
+fn is_path(from: &str) -> bool {
+    from.starts_with(['/', '.', '~']) || from.contains('\\') || from.to_ascii_lowercase().ends_with(".gguf")
 }
 
 #[cfg(test)]
@@ -234,6 +240,8 @@ mod tests {
             json!({"model": "m", "files": {"a.gguf": DIGEST}}),
             Source::Files(vec![("a.gguf".into(), digest)]),
         );
+        let sent = json!({"model": "m", "modelfile": "FROM ./w/a.gguf", "files": {"a.gguf": DIGEST}});
+        check(sent, Source::Files(vec![("a.gguf".into(), digest)]));
         for from in [format!("FROM @{DIGEST}"), format!("FROM {}", DIGEST.replace(':', "-"))] {
             let expected = Source::Files(vec![("m-1b.gguf".into(), digest)]);
             check(json!({"model": "me/m:1b", "modelfile": from}), expected);
@@ -282,6 +290,22 @@ mod tests {
         let images = json!([{"role": "user", "content": "x", "images": ["AA"]}]);
         check(json!({"model": "m", "from": "a", "messages": images}), "images", "not supported");
         check(json!({"model": "m", "modelfile": "FROM a", "system": "x"}), "modelfile", "says everything");
+        check(
+            json!({"model": "m", "modelfile": "FROM a", "files": {"b": DIGEST}}),
+            "files",
+            "leave out from or files",
+        );
         check(json!({"model": "m", "modelfile": "FORM a"}), "modelfile", "line 1");
+        check(
+            json!({"model": "m", "modelfile": "FROM a\nPARAMETER top_p 2"}),
+            "modelfile",
+            "line 2 of the Modelfile: top_p must be a number between 0 and 1",
+        );
+        check(
+            json!({"model": "m", "from": "a", "parameters": {"top_p": 2}}),
+            "parameters.top_p",
+            "top_p must be a number between 0 and 1",
+        );
+        check(json!({"model": "m", "from": "a", "parameters": {"tfs_z": 0.5}}), "parameters.tfs_z", "tfs_z");
     }
 }

@@ -20,8 +20,8 @@ const UNCONVERTED: &str = "-unconverted";
 
 /// Makes the model of the store that the order is for.
 pub(super) async fn make(gateway: &Gateway, listener: &Listener, order: &Order) -> Result<(), Error> {
-    let (name, quantize) = (&order.name, order.recipe.quantize.as_deref());
-    match (&order.recipe.source, quantize) {
+    let (name, quantize) = (&order.name, order.quantize.as_deref());
+    match (&order.source, quantize) {
         (Source::Files(files), None) => take_in(gateway, listener, name, files).await,
         (Source::Files(files), Some(kind)) => {
             let unconverted = format!("{name}{UNCONVERTED}");

@@ -93,9 +93,9 @@ fn what_is_written_reads_as_one_would_write_it() {
     insta::assert_snapshot!(written(&modelfile), @r#"
     FROM tiny
     SYSTEM x
-    PARAMETER seed 7
     PARAMETER stop a
     PARAMETER stop """ b"""
+    PARAMETER seed 7
     MESSAGE user """a
     b"""
     "#);

@@ -25,7 +25,7 @@ CREATE TABLE preset (
 const MAX_PRESETS: u64 = 1000;
 
 /// The most bytes of one, as JSON.
-pub(super) const MAX_PRESET_BYTES: u64 = 1 << 20;
+const MAX_PRESET_BYTES: u64 = 1 << 20;
 
 /// The most bytes of all.
 const MAX_BYTES: u64 = 32 << 20;
@@ -114,10 +114,7 @@ impl Database {
 
     /// Keeps a preset, instead of one that has the same name.
     pub(super) fn put(&mut self, preset: &Preset) -> Result<(), DatabaseError> {
-        let body = serde_json::to_string(preset)?;
-        if body.len() as u64 > MAX_PRESET_BYTES {
-            return Err(DatabaseError::TooLarge { bytes: body.len() as u64 });
-        }
+        let body = Self::body_of(preset)?;
         let transaction = database::write(&mut self.connection)?;
         transaction
             .prepare_cached("INSERT OR REPLACE INTO preset (name, body) VALUES (?1, ?2)")?
@@ -130,6 +127,13 @@ impl Database {
             return Err(DatabaseError::Full { presets, bytes });
         }
         Ok(transaction.commit()?)
+    }
+
+    /// A preset as it is kept.
+    pub(super) fn body_of(preset: &Preset) -> Result<String, DatabaseError> {
+        let body = serde_json::to_string(preset)?;
+        let bytes = body.len() as u64;
+        if bytes > MAX_PRESET_BYTES { Err(DatabaseError::TooLarge { bytes }) } else { Ok(body) }
     }
 
     /// Keeps a preset under a second name as well; false when there is none of the first.

@@ -1,0 +1,7 @@
+//! The program with the verbs of everyday use.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    impetus_supervisor::ctl::impetus::run()
+}
