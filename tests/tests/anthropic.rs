@@ -21,7 +21,14 @@ fn message(content: &str) -> Value {
 }
 
 async fn post(server: &Server, path: &str, body: &Value) -> reqwest::Response {
-    server.http.request(Method::POST, path).header("anthropic-version", "2023-06-01").json(body).send().await.unwrap()
+    server
+        .http
+        .request(Method::POST, path)
+        .header("anthropic-version", "2023-06-01")
+        .json(body)
+        .send()
+        .await
+        .unwrap()
 }
 
 async fn ask(server: &Server, body: &Value) -> Value {
@@ -162,7 +169,8 @@ async fn an_answer_ends_as_the_request_says_and_goes_on_from_a_beginning() {
         "additionalProperties": false});
     let format = json!({"output_config": {"format": {"type": "json_schema", "schema": schema}}});
     let structured = text_of(&ask(&server, &with(message("What is your name?"), &format)).await);
-    let value: Value = serde_json::from_str(&structured).unwrap_or_else(|error| panic!("{error}: {structured}"));
+    let value: Value =
+        serde_json::from_str(&structured).unwrap_or_else(|error| panic!("{error}: {structured}"));
     assert!(jsonschema::is_valid(&schema, &value), "{structured}");
 }
 
@@ -217,7 +225,8 @@ async fn tools_are_called_streamed_and_answered() {
             with(message("What is the weather in Paris?"), &json!({"model": model, "tools": tools()}));
         let called = ask(&server, &body).await;
         let [call] = called["content"].as_array().unwrap().as_slice() else { panic!("{model}: {called}") };
-        let expected = json!({"type": "tool_use", "id": call["id"], "name": "get_weather", "input": {"city": "Paris"}});
+        let expected =
+            json!({"type": "tool_use", "id": call["id"], "name": "get_weather", "input": {"city": "Paris"}});
         assert_eq!((call, &called["stop_reason"]), (&expected, &json!("tool_use")), "{model}");
         assert!(call["id"].as_str().unwrap().starts_with("toolu_"), "{call}");
         let streamed = Heard::default().rest(&mut stream(&server, &body).await).await;
@@ -233,7 +242,8 @@ async fn tools_are_called_streamed_and_answered() {
         assert_eq!(text_of(&answer), "It is sunny and 18 degrees in Paris.", "{model}");
         assert_eq!(answer["stop_reason"], "end_turn");
         // All that was said before is there, our own call included.
-        let (first, cached) = (&called["usage"], answer["usage"]["cache_read_input_tokens"].as_u64().unwrap());
+        let (first, cached) =
+            (&called["usage"], answer["usage"]["cache_read_input_tokens"].as_u64().unwrap());
         assert!(cached >= prompt_tokens(first), "{model}: {cached} of {first}");
     }
 }
@@ -244,8 +254,12 @@ async fn choices_of_tools_are_kept_to() {
     let check = async |choice: Value, is_called: bool| {
         let more = json!({"tools": tools(), "tool_choice": choice});
         let answer = ask(&server, &with(message("What is your name?"), &more)).await;
-        let calls: Vec<&Value> =
-            answer["content"].as_array().unwrap().iter().filter(|block| block["type"] == "tool_use").collect();
+        let calls: Vec<&Value> = answer["content"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|block| block["type"] == "tool_use")
+            .collect();
         assert_eq!(!calls.is_empty(), is_called, "{choice}: {answer}");
         if let Some(name) = choice.get("name") {
             assert!(calls.iter().all(|call| call["name"] == *name), "{answer}");
@@ -270,9 +284,13 @@ async fn turns_find_what_was_computed_whatever_the_client_bills() {
     let server = Setup::in_all_formats().start().await;
     for model in BUNDLED {
         let environment = "# Environment\nThe platform is linux and the shell is bash.";
-        let block = |text: &str| json!([{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}]);
+        let block =
+            |text: &str| json!([{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}]);
         let mut body = with(message("count from 1 to 10"), &json!({"model": model, "system": system("cb6")}));
-        body["messages"].as_array_mut().unwrap().push(json!({"role": "system", "content": block(environment)}));
+        body["messages"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"role": "system", "content": block(environment)}));
         let first = ask(&server, &body).await;
 
         // Of the next turn what was an array is a string.
@@ -289,8 +307,12 @@ async fn turns_find_what_was_computed_whatever_the_client_bills() {
         assert!(second["usage"]["input_tokens"].as_u64().unwrap() > 0);
 
         // Another session begins the same way.
-        let mut third = with(message("What is your name?"), &json!({"model": model, "system": system("bc8")}));
-        third["messages"].as_array_mut().unwrap().push(json!({"role": "system", "content": block(environment)}));
+        let mut third =
+            with(message("What is your name?"), &json!({"model": model, "system": system("bc8")}));
+        third["messages"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"role": "system", "content": block(environment)}));
         let third = ask(&server, &third).await;
         assert!(third["usage"]["cache_read_input_tokens"].as_u64().unwrap() > 30, "{model}: {third}");
     }
@@ -319,6 +341,7 @@ async fn a_name_means_the_model_that_the_owner_chose_from_the_reload_on() {
     let answer = server.http.post(&with(chat("What is your name?"), &json!({"model": "gpt-9"}))).await;
     assert_eq!(answer.json::<Value>().await.unwrap()["model"], "impetus-tiny");
     let metrics = server.http.get("/metrics").await.text().await.unwrap();
-    let counted = |name: &str| metrics.contains(&format!("endpoint=\"/v1/messages\",model=\"{name}\",status=\"200\""));
+    let counted =
+        |name: &str| metrics.contains(&format!("endpoint=\"/v1/messages\",model=\"{name}\",status=\"200\""));
     assert!(counted("impetus-tiny") && !counted("claude-opus-9"), "{metrics}");
 }

@@ -101,7 +101,8 @@ fn text_of(chunk: &Value) -> &str {
 fn parse(event: &[u8]) -> Event {
     let text = std::str::from_utf8(event).expect("events are UTF-8");
     // Some dialects name their events in a line before.
-    let data = text.strip_prefix("event: ").and_then(|named| named.split_once('\n')).map_or(text, |(_, data)| data);
+    let data =
+        text.strip_prefix("event: ").and_then(|named| named.split_once('\n')).map_or(text, |(_, data)| data);
     let data = data.strip_prefix("data: ").unwrap_or_else(|| panic!("no data: {text:?}"));
     if data == "[DONE]" {
         return Event::Done;

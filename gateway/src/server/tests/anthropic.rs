@@ -96,8 +96,7 @@ async fn models_are_listed_to_each_in_its_own_shape() {
 async fn what_is_refused_is_said_in_the_apis_words() {
     let fake = Fake::start();
     let limits = GatewayConfig { max_body_bytes: 1024, ..GatewayConfig::default() };
-    let gateway =
-        Gateway::new(&Config { gateway: limits, ..Config::default() }, &fake.socket()).unwrap();
+    let gateway = Gateway::new(&Config { gateway: limits, ..Config::default() }, &fake.socket()).unwrap();
     let check = async |request: Request<Body>, status: u16, kind: &str| {
         let what = format!("{request:?}");
         let answer = send_to(gateway.clone(), request).await;
@@ -128,7 +127,10 @@ async fn an_overloaded_server_says_when_to_come_again() {
         fake.script([Step::Fail(error)]);
         let answer = send(&fake, post(PATH, body)).await;
         assert_eq!(refused(&answer), (529, "overloaded_error".to_owned()));
-        assert_eq!((&answer.headers["retry-after"], &answer.headers["x-should-retry"]), (&"9".parse().unwrap(), &"true".parse().unwrap()));
+        assert_eq!(
+            (&answer.headers["retry-after"], &answer.headers["x-should-retry"]),
+            (&"9".parse().unwrap(), &"true".parse().unwrap())
+        );
     }
     let long = "This model's maximum context length is 20 tokens. However, your prompt has 30 tokens.";
     fake.script([Step::Fail(Error::new(Code::ContextLengthExceeded, long).with_param("messages"))]);
@@ -146,7 +148,10 @@ async fn after_the_head_an_error_is_an_event_of_the_api() {
     let last = streamed.text.strip_suffix("\n\n").unwrap().rsplit("\n\n").next().unwrap();
     let data = last.strip_prefix("event: error\ndata: ").expect("it ends with an error");
     let error: Value = serde_json::from_str(data).unwrap();
-    assert_eq!((&error["error"]["type"], error["request_id"].as_str()), (&json!("api_error"), Some(id(&streamed))));
+    assert_eq!(
+        (&error["error"]["type"], error["request_id"].as_str()),
+        (&json!("api_error"), Some(id(&streamed)))
+    );
     assert!(!streamed.text.contains("message_stop"), "{}", streamed.text);
 }
 
@@ -241,7 +246,8 @@ async fn names_that_clients_insist_on_mean_the_chosen_model_everywhere() {
 #[tokio::test]
 async fn a_key_is_for_the_chosen_model() {
     let fake = Fake::start();
-    let text = "[gateway.names]\n'claude-*' = 'small'\n[[auth.key]]\nname = 'user'\nkey = 'sk-user-01234567'\n";
+    let text =
+        "[gateway.names]\n'claude-*' = 'small'\n[[auth.key]]\nname = 'user'\nkey = 'sk-user-01234567'\n";
     let check = async |models: &str, expected: u16| {
         let gateway = Gateway::new(&config(&format!("{text}models = {models}")), &fake.socket()).unwrap();
         let request = Request::post(PATH).header(HOST, "localhost").header("x-api-key", "sk-user-01234567");
