@@ -192,9 +192,10 @@ async fn an_answer_is_held_to_its_format() {
     let server = Server::plain().await;
     let schema = json!({"type": "object", "properties": {"city": {"enum": ["Ulm", "Bonn"]}},
         "required": ["city"], "additionalProperties": false});
-    for (path, body) in
-        [(CHAT, chat("What is your name?")), (GENERATE, json!({"prompt": "What is your name?", "options": greedy()}))]
-    {
+    for (path, body) in [
+        (CHAT, chat("What is your name?")),
+        (GENERATE, json!({"prompt": "What is your name?", "options": greedy()})),
+    ] {
         let answer = ask(&server, path, &with(body, &json!({"format": schema}))).await;
         let value: Value = serde_json::from_str(text_of(&answer)).unwrap_or_else(|_| panic!("{answer}"));
         assert!(["Ulm", "Bonn"].contains(&value["city"].as_str().unwrap()), "{value}");
