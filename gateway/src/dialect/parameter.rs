@@ -29,14 +29,15 @@ pub(super) fn refuse(fields: &mut Fields<'_>, parameters: &[Parameter]) -> Resul
         if neutral.iter().any(|neutral| is_same(value, neutral)) {
             continue;
         }
+        let path = fields.path_of(name);
         let message = match neutral {
-            [] => format!("{name} is not supported by this server; leave it out"),
-            [only] => format!("{name} is not supported by this server with any value but {only}"),
+            [] => format!("{path} is not supported by this server; leave it out"),
+            [only] => format!("{path} is not supported by this server with any value but {only}"),
             several => {
-                format!("{name} is not supported by this server with any value but {}", several.join(" or "))
+                format!("{path} is not supported by this server with any value but {}", several.join(" or "))
             }
         };
-        return Err(unsupported(*name, message));
+        return Err(unsupported(path, message));
     }
     Ok(())
 }

@@ -83,12 +83,12 @@ impl<'a, S> Line<'a, S> {
 }
 
 impl Totals {
-    /// What an answer cost that took `total`, and that waited `loading` for its worker beside what `cost` knows of.
-    pub(super) fn of(cost: &Cost, total: Duration, loading: Duration) -> Self {
+    /// What an answer cost that took `total`.
+    pub(super) fn of(cost: &Cost, total: Duration) -> Self {
         let (usage, timings) = (cost.total(), cost.timings());
         Self {
             total_duration: nanoseconds(total),
-            load_duration: nanoseconds(loading.saturating_add(cost.lease())),
+            load_duration: nanoseconds(cost.lease()),
             prompt_eval_count: usage.prompt_tokens,
             prompt_eval_duration: timings.prefill_us.saturating_mul(1000),
             eval_count: usage.completion_tokens,

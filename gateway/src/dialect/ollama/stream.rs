@@ -4,6 +4,11 @@
 use std::{convert::Infallible, time::Duration};
 
 use async_stream::stream;
+use axum::{
+    body::Body,
+    http::{HeaderValue, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::{FutureExt, Stream, StreamExt};
 use impetus_proto::{Error, worker::ToolCallDelta};
@@ -41,8 +46,6 @@ pub(super) struct Head {
     pub(super) model: String,
     /// When the request came.
     pub(super) begun: Instant,
-    /// How long it has waited for its model already.
-    pub(super) loading: Duration,
     /// The stream is never silent for longer.
     pub(super) keep_alive: Duration,
 }
@@ -157,7 +160,7 @@ impl Lines {
         if let Some(call) = self.calls.close() {
             self.write::<E>(Piece { calls: vec![call], ..Piece::default() }, Vec::new());
         }
-        let totals = Totals::of(&self.cost, self.head.begun.elapsed(), self.head.loading);
+        let totals = Totals::of(&self.cost, self.head.begun.elapsed());
         let (said, reason) = (E::said(Piece::default()), done_reason(finished.reason));
         let line = Line::end(&self.head.model, said, reason, Some(totals));
         write(&mut self.written, &line);
@@ -194,6 +197,19 @@ impl Calls {
         self.n_told += 1;
         Some(call)
     }
+}
+
+/// An answer of lines.
+pub(super) fn lines_of(body: Body) -> Response {
+    let kind = (CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    ([kind], body).into_response()
+}
+
+/// One line.
+pub(super) fn line(line: &impl Serialize) -> Bytes {
+    let mut written = BytesMut::new();
+    write(&mut written, line);
+    written.freeze()
 }
 
 /// Writes a line.

@@ -165,6 +165,33 @@ async fn nothing_to_say_loads_and_unloads() {
     assert!(fake.requests().is_empty());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_head_is_not_kept_waiting_for_a_model() {
+    let ask = async |body: &str| -> Vec<Value> {
+        let fake = Fake::start();
+        fake.delay_lease(Duration::from_secs(25));
+        let answer = ask(&fake, "/api/generate", body).await;
+        assert_eq!(answer.headers["content-type"], "application/x-ndjson");
+        answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    // One when the head is sent, and one later.
+    let is_empty = |line: &&Value| line["response"] == "" && line["done"] == false;
+    let loaded = ask(r#"{"model":"small"}"#).await;
+    assert_eq!(loaded.iter().filter(is_empty).count(), 2, "{loaded:?}");
+    assert_eq!(loaded.last().unwrap()["done_reason"], "load");
+    for body in [r#"{"prompt":"x"}"#, r#"{"prompt":"x","options":{"num_ctx":512}}"#] {
+        let told = ask(body).await;
+        // What the head waits for is no silence.
+        assert_eq!(told.iter().filter(is_empty).count(), 1, "{told:?}");
+        let end = told.last().unwrap();
+        assert_eq!(end["done_reason"], "stop");
+        assert!(
+            end["load_duration"].as_u64().unwrap() >= 25_000_000_000 || body.contains("num_ctx"),
+            "{end}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn errors_have_this_apis_shape() {
     let fake = Fake::start();

@@ -134,8 +134,8 @@ fn what_is_wrong_is_refused_by_name() {
     ] {
         check(options, Code::InvalidRequest, param);
     }
-    check(r#"{"tfs_z":0.5}"#, Code::UnsupportedParameter, "tfs_z");
-    check(r#"{"penalize_newline":false}"#, Code::UnsupportedParameter, "penalize_newline");
-    check(r#"{"vocab_only":true}"#, Code::UnsupportedParameter, "vocab_only");
-    check(r#"{"rope_frequency_base":10000}"#, Code::UnsupportedParameter, "rope_frequency_base");
+    check(r#"{"tfs_z":0.5}"#, Code::UnsupportedParameter, "options.tfs_z");
+    check(r#"{"penalize_newline":false}"#, Code::UnsupportedParameter, "options.penalize_newline");
+    check(r#"{"vocab_only":true}"#, Code::UnsupportedParameter, "options.vocab_only");
+    check(r#"{"rope_frequency_base":10000}"#, Code::UnsupportedParameter, "options.rope_frequency_base");
 }

@@ -13,12 +13,7 @@ use crate::dialect::ollama::{Chat, Generate};
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 fn head() -> Head {
-    Head {
-        model: "small".into(),
-        begun: Instant::now(),
-        loading: Duration::from_millis(2),
-        keep_alive: KEEP_ALIVE,
-    }
+    Head { model: "small".into(), begun: Instant::now(), keep_alive: KEEP_ALIVE }
 }
 
 fn accepted() -> Event {
@@ -79,7 +74,7 @@ fn message(fields: &Value) -> Value {
 
 fn end(said: Value, reason: &str) -> Value {
     let mut end = said;
-    let totals = json!({"done": true, "done_reason": reason, "total_duration": 0, "load_duration": 2_750_000,
+    let totals = json!({"done": true, "done_reason": reason, "total_duration": 0, "load_duration": 750_000,
         "prompt_eval_count": 12, "prompt_eval_duration": 4_000_000, "eval_count": 3, "eval_duration": 10_000_000});
     end.as_object_mut().unwrap().extend(totals.as_object().unwrap().clone());
     end
