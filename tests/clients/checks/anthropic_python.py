@@ -6,7 +6,8 @@ from common import COUNT, COUNTED, MODEL, PARAMETERS, URL, WEATHER, NoCall, need
 client = anthropic.Anthropic(base_url=URL.removesuffix("/v1"), api_key="none", timeout=60, max_retries=0)
 ask = [{"role": "user", "content": COUNT}]
 ask_weather = [{"role": "user", "content": WEATHER}]
-greedy = {"model": MODEL, "max_tokens": 200, "temperature": 0}
+# The client has no temperature of its own any more.
+greedy = {"model": MODEL, "max_tokens": 200, "extra_body": {"temperature": 0}}
 TOOL = {"name": "get_weather", "description": "Get the current weather of a city.", "input_schema": PARAMETERS}
 
 
