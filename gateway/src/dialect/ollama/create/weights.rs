@@ -49,7 +49,8 @@ async fn take_in(
     let mut store = gateway.upstream.store().await?;
     // They are on that disk already.
     let begin = BeginUploadRequest { name: name.to_owned(), bytes: 0 };
-    let BeginUploadReply { id, folder, .. } = store.begin_upload(begin).await.map_err(Error::from)?.into_inner();
+    let BeginUploadReply { id, folder, .. } =
+        store.begin_upload(begin).await.map_err(Error::from)?.into_inner();
     let laid = gateway.blobs.lay(files, folder.as_ref()).await;
     let sha256 = files.iter().map(|(path, digest)| (path.clone(), digest.hex())).collect();
     let finish = FinishUploadRequest { id, discard: laid.is_err(), sha256 };
