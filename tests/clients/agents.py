@@ -48,9 +48,8 @@ class Agent:
     prepare: typing.Callable
     packages: tuple = ()
     requirements: str = ""
-    # An order that makes it do something else than run a command, and what goes with it.
+    # An order that makes it do something else than run a command.
     order: str = ORDER
-    order_options: tuple = ()
     # Whether it looks for a server where Ollama is.
     speaks_ollama: bool = False
 
@@ -77,8 +76,7 @@ class Agent:
         return Check(name, PASS, out[-100:])
 
     def ordered(self, place, command, environment):
-        program, *rest = command
-        code, out, err = ended(place, [program, *self.order_options, *rest, self.order], environment)
+        code, out, err = ended(place, [*command, self.order], environment)
         if code != 0:
             return Check("tool", FAIL, f"exit {code}: {err[-160:] or out[-160:]}")
         proof, file = place.repository / "proof.txt", place.repository / "hello.py"
@@ -173,7 +171,8 @@ def cline_ollama(place):
 
 
 def claude(place):
-    """With a tool of a server of its own, which the bundled model can call: its shell's is beyond it."""
+    """With a tool of a server of its own, which the bundled model can call, in place of the 50 KB of instructions and tools
+    that it brings: these are beyond the model."""
     proof = place.repository / "proof.txt"
     weather = {"command": "python3", "args": [str(install.HERE.resolve() / "checks/weather_mcp.py"), str(proof)]}
     servers = place.home / "mcp.json"
@@ -189,7 +188,8 @@ def claude(place):
         "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "512",
     }
     tools = ["--mcp-config", servers, "--strict-mcp-config", "--allowedTools", "mcp__weather__get_weather"]
-    return [binary("claude", "claude"), *tools, "-p"], environment
+    small = ["--tools", "", "--system-prompt", "You are a helpful assistant."]
+    return [binary("claude", "claude"), *small, *tools, "-p"], environment
 
 
 def opencode(place):
@@ -254,8 +254,6 @@ ALL = (
         claude,
         packages=("node", "claude"),
         order="What is the weather in Paris?",
-        # With no other tools and no system prompt of its own, as whoever runs small models does.
-        order_options=("--tools", "", "--system-prompt", "You are a helpful assistant."),
     ),
     Agent("opencode", "opencode", "1.18.33", opencode, packages=("node", "opencode")),
     Agent("codex", "Codex", "0.169.0", codex, packages=("node", "codex")),
