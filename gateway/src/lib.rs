@@ -8,11 +8,13 @@ mod access;
 #[cfg(test)]
 mod allocations;
 mod clock;
+mod dashboard;
 mod dialect;
 mod error;
 #[cfg(test)]
 mod fake;
 mod metrics;
+mod overview;
 mod record;
 mod server;
 mod start;

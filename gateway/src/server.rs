@@ -45,11 +45,13 @@ use tls::{Tls, TlsError};
 
 use crate::{
     access::{self, Access, Addresses, Need},
+    dashboard,
     dialect::{self, Responses},
     error::Failure,
     metrics::{self, MetricsError},
+    overview::Overview,
     record::Record,
-    trace::{RequestId, Trace, TraceError, Tracer},
+    trace::{Recent, RequestId, Trace, TraceError, Tracer},
     upstream::Upstream,
 };
 
@@ -70,6 +72,8 @@ pub(crate) struct Gateway {
     /// Whether inputs that an embedding model cannot take whole are cut.
     pub(crate) truncate_inputs: bool,
     pub(crate) responses: Responses,
+    /// How the whole server stands.
+    pub(crate) overview: Overview,
     access: Arc<Access>,
     addresses: Arc<Addresses>,
     tls: Option<Tls>,
@@ -125,6 +129,7 @@ impl Gateway {
         let responses = Responses::new(config);
         let addresses = Arc::new(Addresses::new(&config.auth));
         let tracer = Tracer::new(&config.telemetry)?;
+        let overview = Overview::new(&config.supervisor.state_dir);
         let config = &config.gateway;
         let seconds = |value: u64| Duration::from_secs(value.max(1));
         Ok(Self {
@@ -143,6 +148,7 @@ impl Gateway {
             },
             truncate_inputs: config.truncate_inputs,
             responses,
+            overview,
             access,
             addresses,
             tls: Tls::load(&config.tls)?,
@@ -150,6 +156,11 @@ impl Gateway {
             socket: socket.into(),
             metrics: metrics::install()?,
         })
+    }
+
+    /// The requests that ended last.
+    pub(crate) fn recent(&self) -> &Recent {
+        self.tracer.recent()
     }
 
     /// The keys that were made so far. Later ones are learned while it serves.
@@ -210,6 +221,8 @@ impl App {
 /// waits for.
 pub(crate) async fn serve(listener: TcpListener, gateway: Gateway, course: watch::Receiver<Course>) {
     let Gateway { limits, addresses, tls, access, socket, responses, metrics, tracer, .. } = gateway.clone();
+    let (overview, upstream, steered) = (gateway.overview.clone(), gateway.upstream.clone(), course.clone());
+    let last_words = overview.clone();
     let (stop, stopped) = watch::channel(false);
     let exporting = tracer.exporter().map(|exporter| tokio::spawn(exporter.run(stopped)));
     let door = Door { limits, addresses, tls: tls.clone() };
@@ -227,9 +240,11 @@ pub(crate) async fn serve(listener: TcpListener, gateway: Gateway, course: watch
     tokio::select! {
         () = finished => {}
         () = upkeep(metrics) => {}
+        () = overview.run(upstream, steered) => {}
         () = access::follow(access, socket.to_string()) => {}
         () = certificates => {}
     }
+    last_words.exchange().await;
     if let Some(exporting) = exporting {
         stop.send_replace(true);
         // A collector that does not listen must not keep the process.
@@ -238,7 +253,7 @@ pub(crate) async fn serve(listener: TcpListener, gateway: Gateway, course: watch
 }
 
 fn app(gateway: Gateway) -> App {
-    let (router, table) = dialect::routes().merge(probe::routes()).into_parts();
+    let (router, table) = dialect::routes().merge(probe::routes()).merge(dashboard::routes()).into_parts();
     let (access, tracer) = (gateway.access.clone(), gateway.tracer.clone());
     let router = router
         .fallback(dialect::no_such_path)

@@ -13,6 +13,7 @@ mod choices;
 mod convert;
 mod crash;
 mod ctl;
+mod desk;
 mod doctor;
 mod embeddings;
 mod errors;

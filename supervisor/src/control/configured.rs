@@ -93,14 +93,19 @@ impl Configured {
         let sources = former.clone();
         let loaded =
             carried_through(spawn_blocking(move || sources.again().map_err(|error| refused(&error)))).await?;
+        Ok(self.change(former, loaded))
+    }
+
+    /// What is new in `loaded`.
+    pub(super) fn change(&self, former: &Loaded, loaded: Loaded) -> Change {
         let is_late = |key: &String| starts_only(key);
         let config = Arc::new(self.without_late_settings(&loaded.config));
-        Ok(Change {
+        Change {
             changed: loaded.changes_from(former).into_iter().filter(|key| !is_late(key)).collect(),
             needs_restart: loaded.changes_from(&self.first).into_iter().filter(is_late).collect(),
             config,
             loaded,
-        })
+        }
     }
 
     /// `config` with what only a start takes note of as it was then.

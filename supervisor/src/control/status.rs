@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use impetus_proto::{
     Error,
-    supervisor::{self, ExitCount, GatewayStatus, PoolStatus, StatusReply, WorkerStatus},
+    supervisor::{self, ExitCount, GatewayStatus, PoolShare, PoolStatus, StatusReply, WorkerStatus},
 };
 use tokio::time::Instant;
 
@@ -108,7 +108,18 @@ fn worker_status(row: &WorkerRow, now: Instant) -> WorkerStatus {
         serving_s: row.serving.map(|since| (now - since).as_secs()).unwrap_or_default(),
         stay_s: row.stay.map(|time| time.as_secs()),
         leaves_in_s: row.leaves.map(|time| time.saturating_duration_since(now).as_secs()),
+        pools: pool_shares(row),
     }
+}
+
+fn pool_shares(row: &WorkerRow) -> Vec<PoolShare> {
+    let both = row.footprint.plus(&row.peaks);
+    let share = |(name, _): (&str, u64)| PoolShare {
+        name: name.to_owned(),
+        footprint_bytes: row.footprint.of(name),
+        peak_bytes: row.peaks.of(name),
+    };
+    both.pools().map(share).collect()
 }
 
 fn load_times(times: LoadTimes) -> supervisor::LoadTimes {

@@ -15,9 +15,10 @@ use impetus_proto::Error;
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use self::operation::{OPERATIONS, Operation};
+use self::operation::OPERATIONS;
+pub(in crate::dialect) use self::operation::{GET, Operation, POST, of};
 use super::error::{ErrorBody, Refusal};
-use crate::dialect::field::note::schema_of;
+use crate::dialect::{admin, field::note::schema_of};
 
 /// The document.
 pub(super) async fn read() -> Result<Response, Refusal> {
@@ -39,7 +40,7 @@ pub(super) fn document() -> Result<Value, Error> {
     });
     let mut generator = settings.into_generator();
     let mut paths = Map::new();
-    for operation in OPERATIONS {
+    for operation in OPERATIONS.iter().chain(admin::OPERATIONS) {
         let described = operation.describe(&mut generator)?;
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
         path[operation.method] = described;
@@ -73,6 +74,13 @@ impl Operation {
         if self.streams {
             content["text/event-stream"] = json!({"schema": {"type": "string"}});
         }
+        if !self.events.is_empty() {
+            let events =
+                self.events.iter().map(|(name, data)| ((*name).to_owned(), data(generator).to_value()));
+            let events: Map<String, Value> = events.collect();
+            // OpenAPI has no words for events: each one's data by its name.
+            content = json!({"text/event-stream": {"schema": {"type": "string"}, "x-events": events}});
+        }
         let error = generator.subschema_for::<ErrorBody<'_>>();
         let mut described = json!({
             "operationId": self.id,
@@ -84,6 +92,11 @@ impl Operation {
         });
         if let Some(request) = self.request {
             let schema = schema_of(request)?;
+            described["requestBody"] =
+                json!({"required": true, "content": {"application/json": {"schema": schema}}});
+        }
+        if let Some(body) = self.body {
+            let schema = body(generator);
             described["requestBody"] =
                 json!({"required": true, "content": {"application/json": {"schema": schema}}});
         }
