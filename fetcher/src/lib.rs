@@ -103,6 +103,9 @@ fn turn(staging: &Path) -> Result<File, FetchError> {
 async fn bring(link: &Link, spec: &FetchSpec, staging: &Path) -> Result<Fetched, FetchError> {
     let progress = Arc::new(Progress::default());
     let web = Arc::new(Web::new(spec, progress.clone())?);
+    if let Some(search) = &spec.search {
+        return Ok(Fetched { found: source::search(&web, spec, search).await?, ..Fetched::default() });
+    }
     let listing = source::list(&web, spec).await?;
     let planned = Planned::new(&web, listing, spec, staging).await?;
     let transfer = Transfer::new(web, spec, staging, progress.clone())?;
@@ -113,5 +116,5 @@ async fn bring(link: &Link, spec: &FetchSpec, staging: &Path) -> Result<Fetched,
     let _telling = link.tell(progress);
     let files = transfer.all(&planned.files).await?;
     info!(source = planned.source(), files = files.len(), "fetched");
-    Ok(Fetched { files })
+    Ok(Fetched { files, ..Fetched::default() })
 }

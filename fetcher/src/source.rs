@@ -7,7 +7,7 @@ mod ollama;
 use std::sync::Arc;
 
 use impetus_models::Reference;
-use impetus_proto::fetch::{FetchSpec, RemoteSpec};
+use impetus_proto::fetch::{FetchSpec, RemoteSpec, Repository, Search};
 use reqwest::Url;
 
 use crate::{
@@ -58,6 +58,15 @@ pub(crate) async fn list(web: &Web, spec: &FetchSpec) -> Result<Listing, FetchEr
         }
         Reference::Url(url) => address::list(web, &url).await,
     }
+}
+
+/// Asks the hub for repositories.
+pub(crate) async fn search(
+    web: &Web,
+    spec: &FetchSpec,
+    search: &Search,
+) -> Result<Vec<Repository>, FetchError> {
+    hub::search(web, &Remote::new(spec.hub.as_ref(), "pull.hub")?, search).await
 }
 
 /// A configured server.

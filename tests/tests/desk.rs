@@ -2,12 +2,13 @@
 
 use std::fs;
 
+use impetus_tests::hub::{Hub, Repository};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
     chat::with,
-    harness::{MODEL, Server, Setup, Signal, chat, eventually, signal},
+    harness::{MODEL, Server, Setup, Signal, bundled_model, chat, eventually, signal},
 };
 
 /// A named event of a stream.
@@ -309,4 +310,31 @@ async fn the_page_is_served_to_those_who_ask_for_this_server() {
     assert_eq!(server.http.get("/assets/none.js").await.status(), 404);
     let elsewhere = server.http.request(Method::GET, "/").header("host", "evil.example");
     assert!(elsewhere.send().await.unwrap().status().is_client_error());
+}
+
+#[tokio::test]
+async fn a_model_is_found_on_the_hub_planned_and_pulled_with_progress() {
+    let hub = Hub::start().await;
+    let repository = || Repository::default().with("tiny-Q8_0.gguf", fs::read(bundled_model()).unwrap());
+    hub.put("somebody/Counter", repository());
+    hub.put("somebody/Closed", repository().gated());
+    let setup = hub.settings().iter().fold(Setup::new(), |setup, setting| setup.set(setting));
+    let server = setup.set("pull.reserve='0B'").start().await;
+    let found = server.http.get_json("/admin/hub/search?q=somebody&limit=5").await;
+    let told: Vec<_> = found["models"].as_array().unwrap().iter().map(|it| (&it["model"], &it["gated"])).collect();
+    assert_eq!(told, [(&json!("somebody/Closed"), &json!(true)), (&json!("somebody/Counter"), &json!(false))]);
+    assert_eq!(server.http.get("/admin/hub/search?q=").await.status(), 400);
+
+    let plan = post(&server, "/admin/pulls", json!({"model": "somebody/Counter", "dry_run": true})).await;
+    assert_eq!((&plan["event"], &plan["fits"]["verdict"]), (&json!("plan"), &json!("now")), "{plan}");
+    // Half of it, until the progress was seen.
+    hub.allow(Some(plan["total_bytes"].as_u64().unwrap() / 2));
+    let mut stream = Stream::open(&server, "/admin/events", None).await;
+    let begun = post(&server, "/admin/pulls", json!({"model": "somebody/Counter", "stream": false})).await;
+    assert_eq!(begun["event"], "plan");
+    stream.until("pulls", |told| told["pulls"][0]["bytes"].as_u64().is_some_and(|bytes| bytes > 0)).await;
+    hub.allow(None);
+    stream.until("event", |event| event["kind"] == "model.pulled").await;
+    let stored = server.http.get_json("/admin/models").await;
+    assert_eq!(stored["models"][0]["origin"], "pulled");
 }

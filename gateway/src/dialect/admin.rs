@@ -12,6 +12,7 @@ mod models;
 mod openapi;
 mod pulls;
 mod requests;
+mod search;
 mod status;
 mod steer;
 mod upload;
@@ -47,6 +48,7 @@ pub(super) fn routes() -> Routes {
         .route_for(need, "/admin/restart", post(steer::restart))
         .route_for(need, "/admin/pulls", get(pulls::list).post(pulls::create))
         .route_for(need, "/admin/pulls/{id}", delete(pulls::cancel))
+        .route_for(need, "/admin/hub/search", get(search::ask))
         .route_for(need, "/admin/logs", get(logs::read))
         .route_for(need, "/admin/logs/follow", get(logs::follow))
         .route_for(need, "/admin/requests", get(requests::list))

@@ -110,6 +110,9 @@ fn stream(gateway: Gateway, mut cursor: Cursor) -> impl Stream<Item = Result<Byt
         // What was published for those who looked before is old, or about to be told.
         now.mark_unchanged();
         newest.mark_changed();
+        if !pulls.borrow().is_empty() {
+            pulls.mark_changed();
+        }
         let mut happenings = None;
         let asked = Now::ask(&gateway.upstream).await;
         yield Ok(of_status(&cursor, &asked));

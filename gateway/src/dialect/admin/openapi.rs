@@ -2,7 +2,7 @@
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-use super::{config, crashes, events, history, keys, logs, models, pulls, requests, status, steer};
+use super::{config, crashes, events, history, keys, logs, models, pulls, requests, search, status, steer};
 use crate::dialect::openai::openapi::{GET, Operation, POST, of};
 use crate::{overview::Sample, trace::RequestTrace};
 
@@ -134,6 +134,14 @@ pub(in crate::dialect) const OPERATIONS: &[Operation] = &[
         answer: of::<Option<pulls::Pull>>,
         query: &[("discard", "boolean")],
         ..DELETE
+    },
+    Operation {
+        path: "/admin/hub/search",
+        id: "searchHub",
+        summary: "Ask the hub for models",
+        answer: of::<search::HubModels>,
+        query: &[("q", "string"), ("format", "string"), ("limit", "integer")],
+        ..GET
     },
     Operation {
         path: "/admin/logs",
