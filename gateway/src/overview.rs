@@ -7,7 +7,10 @@ mod sample;
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,7 +37,7 @@ use sample::Sampling;
 /// How often somebody who looks is told of something new, at most.
 const PERIOD: Duration = Duration::from_millis(500);
 
-/// Samples that wait to be written together.
+/// Samples that are written together, at most.
 const WRITTEN_TOGETHER: usize = 15;
 
 /// What is known of the whole server. Clones are the same.
@@ -52,6 +55,8 @@ struct Shared {
     over: watch::Sender<bool>,
     file: HistoryFile,
     unwritten: Mutex<Vec<Arc<Sample>>>,
+    /// The file could not be written, which has been logged.
+    is_failing: AtomicBool,
 }
 
 /// The server at one moment.
@@ -74,6 +79,8 @@ struct Looking {
     sampling: Sampling,
     pulls: HashMap<String, (Instant, u64)>,
     last_s: u64,
+    /// Samples that are written together: few at first, since another gateway may have just written its last ones.
+    together: usize,
 }
 
 impl Now {
@@ -104,6 +111,7 @@ impl Overview {
             over: watch::Sender::new(false),
             file: HistoryFile::new(state_dir),
             unwritten: Mutex::default(),
+            is_failing: AtomicBool::new(false),
         }))
     }
 
@@ -136,8 +144,12 @@ impl Overview {
     /// Looks, takes samples and keeps them, for as long as `course` says that the gateway serves; then those who look are
     /// told that it is over. Never ends.
     pub(crate) async fn run(&self, upstream: Arc<Upstream>, mut course: watch::Receiver<Course>) {
-        let mut looking =
-            Looking { sampling: Sampling::begin(), pulls: HashMap::new(), last_s: clock::unix_now() };
+        let mut looking = Looking {
+            sampling: Sampling::begin(),
+            pulls: HashMap::new(),
+            last_s: clock::unix_now(),
+            together: 1,
+        };
         self.exchange().await;
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -165,8 +177,9 @@ impl Overview {
             let status = now.status.as_ref().ok();
             let samples = looking.sampling.take(now_s, status, upstream.n_waiting());
             looking.last_s = now_s;
-            if self.keep(&samples) >= WRITTEN_TOGETHER {
+            if self.keep(&samples) >= looking.together {
                 self.exchange().await;
+                looking.together = (2 * looking.together).min(WRITTEN_TOGETHER);
             }
         }
         if is_watched {
@@ -231,13 +244,16 @@ impl Overview {
         });
         match exchanged.await {
             Ok(Ok(others)) => {
+                self.0.is_failing.store(false, Ordering::Relaxed);
                 let mut rings = self.rings();
                 for sample in others {
                     rings.insert(Arc::new(sample));
                 }
             }
             Ok(Err(error)) => {
-                warn!(%error, "the history is kept in memory alone; check supervisor.state_dir");
+                if !self.0.is_failing.swap(true, Ordering::Relaxed) {
+                    warn!(%error, "the history is kept in memory alone; check supervisor.state_dir");
+                }
             }
             Err(error) => warn!(%error, "the history could not be written"),
         }

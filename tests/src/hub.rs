@@ -170,7 +170,8 @@ async fn search(State(hub): State<Arc<Inner>>, request: Request) -> Response {
         return failure;
     }
     let query = request.uri().query().unwrap_or_default();
-    let wanted = query.split('&').find_map(|pair| pair.strip_prefix("search=")).unwrap_or_default().to_lowercase();
+    let wanted =
+        query.split('&').find_map(|pair| pair.strip_prefix("search=")).unwrap_or_default().to_lowercase();
     let repositories = lock(&hub.repositories);
     let mut found: Vec<_> =
         repositories.iter().filter(|(name, _)| name.to_lowercase().contains(&wanted)).collect();

@@ -321,8 +321,12 @@ async fn a_model_is_found_on_the_hub_planned_and_pulled_with_progress() {
     let setup = hub.settings().iter().fold(Setup::new(), |setup, setting| setup.set(setting));
     let server = setup.set("pull.reserve='0B'").start().await;
     let found = server.http.get_json("/admin/hub/search?q=somebody&limit=5").await;
-    let told: Vec<_> = found["models"].as_array().unwrap().iter().map(|it| (&it["model"], &it["gated"])).collect();
-    assert_eq!(told, [(&json!("somebody/Closed"), &json!(true)), (&json!("somebody/Counter"), &json!(false))]);
+    let told: Vec<_> =
+        found["models"].as_array().unwrap().iter().map(|it| (&it["model"], &it["gated"])).collect();
+    assert_eq!(
+        told,
+        [(&json!("somebody/Closed"), &json!(true)), (&json!("somebody/Counter"), &json!(false))]
+    );
     assert_eq!(server.http.get("/admin/hub/search?q=").await.status(), 400);
 
     let plan = post(&server, "/admin/pulls", json!({"model": "somebody/Counter", "dry_run": true})).await;

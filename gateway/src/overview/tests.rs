@@ -34,6 +34,7 @@ fn ages_and_a_few_bytes_are_no_news() {
 async fn whoever_watches_is_told_of_what_changed_and_of_samples() {
     let fake = Fake::start();
     fake.set_status(status());
+    std::fs::create_dir(Path::new(&fake.socket()).with_file_name("state")).unwrap();
     let overview = fake.gateway().overview;
     let (mut now, mut newest) = (overview.watch(), overview.newest());
     let (steer, course) = watch::channel(Course::Serve);

@@ -14,8 +14,8 @@ use impetus_proto::{
     store::{
         BeginUploadReply, BeginUploadRequest, CancelPullReply, CancelPullRequest, ConvertEvent,
         ConvertRequest, DedupeReply, DedupeRequest, FinishUploadReply, FinishUploadRequest, ListReply,
-        ListRequest, PullEvent, PullRequest, PullsReply, PullsRequest, RemoveReply, RemoveRequest, SearchReply, Shared,
-        ShowReply, ShowRequest, Stored, VerifyEvent, VerifyRequest, store_server,
+        ListRequest, PullEvent, PullRequest, PullsReply, PullsRequest, RemoveReply, RemoveRequest,
+        SearchReply, Shared, ShowReply, ShowRequest, Stored, VerifyEvent, VerifyRequest, store_server,
     },
 };
 use tokio::time::timeout;

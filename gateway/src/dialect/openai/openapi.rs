@@ -38,14 +38,17 @@ pub(super) fn document() -> Result<Value, Error> {
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
     });
-    let mut generator = settings.into_generator();
+    // A field that may be null is always written, and need not be sent.
+    let mut bodies = settings.clone().into_generator();
+    let mut generator = settings.for_serialize().into_generator();
     let mut paths = Map::new();
     for operation in OPERATIONS.iter().chain(admin::OPERATIONS) {
-        let described = operation.describe(&mut generator)?;
+        let described = operation.describe(&mut generator, &mut bodies)?;
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
         path[operation.method] = described;
     }
-    let schemas = generator.take_definitions(true);
+    let mut schemas = generator.take_definitions(true);
+    schemas.extend(bodies.take_definitions(true));
     Ok(json!({
         "openapi": "3.1.0",
         "info": {
@@ -65,7 +68,11 @@ pub(super) fn document() -> Result<Value, Error> {
 }
 
 impl Operation {
-    fn describe(&self, generator: &mut SchemaGenerator) -> Result<Value, Error> {
+    fn describe(
+        &self,
+        generator: &mut SchemaGenerator,
+        bodies: &mut SchemaGenerator,
+    ) -> Result<Value, Error> {
         let answer = (self.answer)(generator);
         let mut content = json!({"application/json": {"schema": answer}});
         if self.is_text {
@@ -96,7 +103,7 @@ impl Operation {
                 json!({"required": true, "content": {"application/json": {"schema": schema}}});
         }
         if let Some(body) = self.body {
-            let schema = body(generator);
+            let schema = body(bodies);
             described["requestBody"] =
                 json!({"required": true, "content": {"application/json": {"schema": schema}}});
         }

@@ -107,12 +107,18 @@ async fn the_way_of_a_request_is_remembered() {
     let listed = send_to(gateway.clone(), get("/admin/requests")).await.json();
     assert_eq!(listed["requests"].as_array().unwrap().len(), 1, "{listed}");
     let told = send_to(gateway, get("/admin/requests/mine-1")).await.json();
-    assert_eq!((&told["status"], &told["path"], &told["model"]), (&json!(200), &json!(CHAT_PATH), &json!(crate::fake::MODEL)));
+    assert_eq!(
+        (&told["status"], &told["path"], &told["model"]),
+        (&json!(200), &json!(CHAT_PATH), &json!(crate::fake::MODEL))
+    );
     assert!(told["error"].is_null() && told["completion_tokens"].is_u64(), "{told}");
     let names: Vec<&str> =
         told["spans"].as_array().unwrap().iter().map(|span| span["name"].as_str().unwrap()).collect();
     assert_eq!(names[0], format!("POST {CHAT_PATH}"));
-    assert!(names.contains(&"lease") && names.iter().any(|name| name.ends_with("Worker/Generate")), "{names:?}");
+    assert!(
+        names.contains(&"lease") && names.iter().any(|name| name.ends_with("Worker/Generate")),
+        "{names:?}"
+    );
 }
 
 #[tokio::test]
