@@ -61,6 +61,9 @@ const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 /// How long the last traces may take when the process ends.
 const LAST_TRACES: Duration = Duration::from_secs(2);
 
+/// How long the news of a key may be on its way.
+const KEY_PATIENCE: Duration = Duration::from_secs(2);
+
 /// What logs and metrics call a path that nothing is served at.
 const OTHER: &str = "other";
 
@@ -156,6 +159,13 @@ impl Gateway {
             socket: socket.into(),
             metrics: metrics::install()?,
         })
+    }
+
+    /// Waits until a key that was made opens this gateway, or one that was revoked does not any more, for as long as that
+    /// takes with a supervisor that is well.
+    pub(crate) async fn until_key(&self, name: &str, is_made: bool) {
+        // By then it is told by nobody but the next supervisor, whenever that comes.
+        let _ = tokio::time::timeout(KEY_PATIENCE, self.access.until_made(name, is_made)).await;
     }
 
     /// The requests that ended last.

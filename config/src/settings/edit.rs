@@ -134,6 +134,9 @@ impl Loaded {
         if key.starts_with("auth.key") {
             return Err(EditError::Apart { key: key.into() });
         }
+        if Place::of(key).is_none() {
+            return Err(EditError::Key { key: key.into() });
+        }
         let origin = self.settings_origin(key);
         if matches!(origin, Origin::Environment { .. } | Origin::Argument { .. }) {
             return Err(EditError::Outranked { key: key.into(), origin });

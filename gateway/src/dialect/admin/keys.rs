@@ -108,6 +108,7 @@ pub(super) async fn make(
     let key = wish.key(Sha256::digest(&secret).to_vec());
     let added = AddRequest { key: Some(key.clone()) };
     gateway.upstream.keys().await?.add(added).await.map_err(Error::from)?;
+    gateway.until_key(&key.name, true).await;
     Ok(Json(MadeKey { secret, key: key.into() }))
 }
 
@@ -118,6 +119,7 @@ pub(super) async fn revoke(
 ) -> Result<Json<RevokedKey>, Refusal> {
     let request = RevokeRequest { name: name.clone() };
     let revoked = gateway.upstream.keys().await?.revoke(request).await.map_err(Error::from)?;
+    gateway.until_key(&name, false).await;
     Ok(Json(RevokedKey { name, revoked: true, left: revoked.into_inner().left }))
 }
 
