@@ -240,7 +240,8 @@ async fn a_key_is_made_used_and_revoked() {
     assert_eq!(status.send().await.unwrap().status(), 403);
     let revoked = ask(Method::DELETE, "/admin/keys/plain").send().await.unwrap();
     assert_eq!(revoked.json::<Value>().await.unwrap(), json!({"name": "plain", "revoked": true, "left": 1}));
-    let status = server.http.request(Method::GET, "/admin/status").bearer_auth(plain["secret"].as_str().unwrap());
+    let status =
+        server.http.request(Method::GET, "/admin/status").bearer_auth(plain["secret"].as_str().unwrap());
     assert_eq!(status.send().await.unwrap().status(), 401, "it opens nothing any more");
     assert_eq!(server.http.get("/").await.status(), 200, "the page itself needs none");
 }
