@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "upgrade",
         "event",
         "level",
+        "settings",
     ]
     .map(|name| format!("impetus/{name}.proto"));
     let descriptors = protox::compile(files, ["proto"])?;

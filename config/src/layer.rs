@@ -57,10 +57,14 @@ impl Layer {
     }
 
     pub(crate) fn file(path: &Path, places: &Places) -> Result<Self, ConfigError> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.into(), source })?
-            .trim_start_matches('\u{feff}')
-            .to_owned();
+        let text =
+            fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        Self::text(path, &text, places)
+    }
+
+    /// The layer of a file that has this text.
+    pub(crate) fn text(path: &Path, text: &str, places: &Places) -> Result<Self, ConfigError> {
+        let text = text.trim_start_matches('\u{feff}').to_owned();
         let table: toml::Table =
             toml::from_str(&text).map_err(|error| ConfigError::syntax(path, &text, &error))?;
         let path = places.cwd.join(path);

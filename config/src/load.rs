@@ -78,6 +78,11 @@ pub fn load_for_service(file: Option<&Path>, sets: &[String]) -> Result<Loaded, 
 
 impl Sources {
     pub(crate) fn load(self) -> Result<Loaded, ConfigError> {
+        self.load_with(None)
+    }
+
+    /// With this text in the place of the file's, be it there or not.
+    fn load_with(self, text: Option<&str>) -> Result<Loaded, ConfigError> {
         let file = match (self.file.clone(), self.default_file.clone()) {
             (Some(path), _) => FileUsed::Named(path),
             (None, Some(path)) if matches!(path.try_exists(), Ok(false)) => FileUsed::NoneIn(path),
@@ -85,8 +90,14 @@ impl Sources {
             (None, None) => FileUsed::NoDefaultPlace,
         };
         let mut layers = vec![Layer::defaults(&Config::default())?];
-        if let FileUsed::Named(path) | FileUsed::InDefaultPlace(path) = &file {
-            layers.push(Layer::file(path, &self.places)?);
+        match (&file, text) {
+            (FileUsed::Named(path) | FileUsed::InDefaultPlace(path) | FileUsed::NoneIn(path), Some(text)) => {
+                layers.push(Layer::text(path, text, &self.places)?);
+            }
+            (FileUsed::Named(path) | FileUsed::InDefaultPlace(path), None) => {
+                layers.push(Layer::file(path, &self.places)?);
+            }
+            (FileUsed::NoneIn(_), None) | (FileUsed::NoDefaultPlace, _) => {}
         }
         for (name, value) in &self.variables {
             layers.extend(Layer::variable(name, value, &self.places)?);
@@ -125,6 +136,11 @@ impl Loaded {
     /// environment and arguments as they were.
     pub fn again(&self) -> Result<Self, ConfigError> {
         self.sources.clone().load()
+    }
+
+    /// The same sources, with this text in the file.
+    pub(crate) fn with_file_of(&self, text: &str) -> Result<Self, ConfigError> {
+        self.sources.clone().load_with(Some(text))
     }
 
     /// Where the value of a setting, such as `gateway.listen`, comes from.

@@ -89,3 +89,26 @@ pub struct ModelEntry {
     #[serde(default)]
     pub options: BTreeMap<String, String>,
 }
+
+impl ModelEntry {
+    /// One of this name that says nothing else.
+    pub(crate) fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            path: None,
+            aliases: Vec::new(),
+            context: None,
+            slots: None,
+            speculation: None,
+            draft: None,
+            draft_tokens: None,
+            step_stretch: None,
+            pin: false,
+            ttl: None,
+            preload: false,
+            memory: None,
+            output_format: None,
+            options: BTreeMap::new(),
+        }
+    }
+}

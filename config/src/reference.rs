@@ -42,12 +42,66 @@ struct Entry {
     is_example: bool,
 }
 
+/// A header of the example with the keys that stand below it.
+struct Section {
+    header: String,
+    text: String,
+    entries: Vec<Entry>,
+}
+
+/// What the example says of one setting.
+#[derive(Debug)]
+pub(crate) struct Described {
+    /// `gateway.max_queue`; in a list, the key within an entry.
+    pub(crate) key: String,
+    /// The list whose entries have it.
+    pub(crate) list: Option<&'static str>,
+    /// Plain text.
+    pub(crate) text: String,
+    /// Its type, for people.
+    pub(crate) kind: &'static str,
+}
+
 /// The page.
 pub fn reference() -> String {
     let mut page = HEAD.to_owned();
+    for said in sections() {
+        section(&mut page, said);
+    }
+    page
+}
+
+/// Every setting but those of keys. One that has no text of its own shares that of the setting before, or of the same
+/// setting of another format.
+pub(crate) fn described() -> Vec<Described> {
+    let mut described: Vec<Described> = Vec::new();
+    for Section { header, entries, .. } in sections() {
+        let name = header.trim_matches(['[', ']']).to_owned();
+        let list = header.starts_with("[[").then_some("model").filter(|list| *list == name);
+        if header.starts_with("[[") && list.is_none() {
+            continue;
+        }
+        for Entry { key, default, text, .. } in entries {
+            let like = described
+                .iter()
+                .rev()
+                .find(|said| name.starts_with("workers.") && said.key.rsplit('.').next() == Some(&key));
+            let text = match (like.or(described.last()), text.is_empty()) {
+                (Some(like), true) => like.text.clone(),
+                _ => plain(&text),
+            };
+            let kind = kind(&name, &key, &default);
+            let key = if list.is_some() { key } else { format!("{name}.{key}") };
+            described.push(Described { key, list, text, kind });
+        }
+    }
+    described
+}
+
+/// The example, section by section.
+fn sections() -> Vec<Section> {
+    let mut sections: Vec<Section> = Vec::new();
     let mut text = String::new();
-    let mut entries = Vec::new();
-    let mut header: Option<(String, String)> = None;
     for line in EXAMPLE.lines() {
         let setting = line
             .strip_prefix('#')
@@ -55,8 +109,8 @@ pub fn reference() -> String {
         match setting.unwrap_or(line) {
             "" => text.clear(),
             line if line.starts_with('[') => {
-                section(&mut page, header.take(), &mut entries);
-                header = Some((line.to_owned(), std::mem::take(&mut text)));
+                let (header, text) = (line.to_owned(), std::mem::take(&mut text));
+                sections.push(Section { header, text, entries: Vec::new() });
             }
             line if line.starts_with('#') => {
                 add(&mut text, line.trim_start_matches('#'));
@@ -65,29 +119,25 @@ pub fn reference() -> String {
                 let table: toml::Table = line.parse().expect("a test reads the example as TOML");
                 let (key, default) = table.into_iter().next().expect("a line of the example is one setting");
                 let said = std::mem::take(&mut text);
-                entries.push(Entry {
-                    is_example: is_example(&said, &key, header.as_ref()),
-                    key,
-                    default,
-                    text: said,
-                });
+                let section = sections.last_mut().expect("the example begins with a section");
+                let is_example = is_example(&said, &key, &section.header);
+                section.entries.push(Entry { is_example, key, default, text: said });
             }
         }
     }
-    section(&mut page, header.take(), &mut entries);
-    page
+    sections
 }
 
 /// Whether the example's value is no default: the text says what holds without one.
-fn is_example(text: &str, key: &str, header: Option<&(String, String)>) -> bool {
-    let is_list = header.is_some_and(|(header, _)| header.starts_with("[["));
+fn is_example(text: &str, key: &str, header: &str) -> bool {
+    let is_list = header.starts_with("[[");
     let shares_its_text = ["name", "key_sha256", "tokens_per_minute", "step_stretch", "draft_tokens"];
-    let is_private_key = key == "key" && header.is_some_and(|(header, _)| header == "[gateway.tls]");
+    let is_private_key = key == "key" && header == "[gateway.tls]";
     text.contains("Default:") || is_list && shares_its_text.contains(&key) || is_private_key
 }
 
-fn section(page: &mut String, header: Option<(String, String)>, entries: &mut Vec<Entry>) {
-    let Some((header, text)) = header else { return };
+fn section(page: &mut String, section: Section) {
+    let Section { header, text, entries } = section;
     let (name, is_list) = match header.strip_prefix("[[").and_then(|rest| rest.strip_suffix("]]")) {
         Some(name) => (name, true),
         None => (header.trim_matches(['[', ']']), false),
@@ -96,7 +146,7 @@ fn section(page: &mut String, header: Option<(String, String)>, entries: &mut Ve
         "| key | type | default | reload | what it does | environment variable |\n|---|---|---|---|---|---|";
     let text = if text.is_empty() { text } else { format!("{text}\n\n") };
     write!(page, "\n## `{header}`\n\n{text}{head}\n").expect("writing to a String cannot fail");
-    for Entry { key, default, text, is_example } in entries.drain(..) {
+    for Entry { key, default, text, is_example } in entries {
         let full = format!("{name}.{key}");
         let value = default;
         let default = if is_example { "–".to_owned() } else { format!("`{value}`") };
@@ -120,6 +170,11 @@ fn add(text: &mut String, line: &str) {
 /// Plain text as Markdown shows it.
 fn marked(text: &str) -> String {
     text.replace('<', "&lt;").replace('*', "\\*").replace('|', "\\|")
+}
+
+/// The same without marks.
+fn plain(text: &str) -> String {
+    text.replace("<br>", "\n").replace("&lt;", "<").replace("\\*", "*").replace("\\|", "|")
 }
 
 /// The text of a setting; what it says of the default may be the line below it.

@@ -131,6 +131,9 @@ fn turn(staging: &Path) -> Result<File, FetchError> {
 async fn bring(link: &Link, spec: &FetchSpec, staging: &Path) -> Result<Fetched, FetchError> {
     let progress = Arc::new(Progress::default());
     let web = Arc::new(Web::new(spec, progress.clone())?);
+    if let Some(search) = &spec.search {
+        return Ok(Fetched { found: source::search(&web, spec, search).await?, ..Fetched::default() });
+    }
     for _ in 1..MAX_STATES {
         match bring_one(link, spec, staging, &web, &progress).await {
             Err(FetchError::Changed { url }) => {
@@ -161,5 +164,5 @@ async fn bring_one(
     let _telling = link.tell(progress.clone());
     let files = transfer.all(&planned.files).await?;
     info!(source = planned.source(), files = files.len(), "fetched");
-    Ok(Fetched { files })
+    Ok(Fetched { files, ..Fetched::default() })
 }

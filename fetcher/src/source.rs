@@ -7,7 +7,7 @@ mod ollama;
 use std::sync::Arc;
 
 use impetus_models::{Reference, RelativePath};
-use impetus_proto::fetch::{FetchSpec, RemoteSpec};
+use impetus_proto::fetch::{FetchSpec, RemoteSpec, Repository, Search};
 use reqwest::{
     Url,
     header::{self, HeaderMap},
@@ -88,6 +88,15 @@ pub(crate) fn server(spec: &FetchSpec) -> Option<Url> {
         Reference::Ollama { .. } => configured(spec.ollama.as_ref()),
         Reference::Url(url) => url.parse().ok(),
     }
+}
+
+/// Asks the hub for repositories.
+pub(crate) async fn search(
+    web: &Web,
+    spec: &FetchSpec,
+    search: &Search,
+) -> Result<Vec<Repository>, FetchError> {
+    hub::search(web, &Remote::new(spec.hub.as_ref(), "pull.hub")?, search).await
 }
 
 /// A configured server.

@@ -107,6 +107,12 @@ impl Access {
         self.keys.send_modify(|keys| *keys = Arc::new(keys.with_made(made, now)));
     }
 
+    /// Waits until the key of this name is known here, or is known no more.
+    pub(crate) async fn until_made(&self, name: &str, is_made: bool) {
+        // An error would mean that there are no keys to wait for.
+        let _ = self.keys.subscribe().wait_for(|keys| keys.has_made(name) == is_made).await;
+    }
+
     /// When keys were last used, those that ever were.
     pub(crate) fn uses(&self) -> Vec<KeyUse> {
         self.keys.borrow().uses()

@@ -9,6 +9,7 @@ mod access;
 mod allocations;
 mod clock;
 mod database;
+mod dashboard;
 mod dialect;
 mod error;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod fake;
 mod glob;
 mod metrics;
 mod names;
+mod overview;
 mod record;
 mod server;
 mod start;

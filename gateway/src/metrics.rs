@@ -3,6 +3,7 @@
 
 mod fleet;
 mod stages;
+mod tally;
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -18,6 +19,7 @@ pub(crate) use fleet::render as render_fleet;
 #[cfg(test)]
 pub(crate) use stages::so_far;
 pub(crate) use stages::{Stage, Stopwatch, Timed, render as render_stages, spent};
+pub(crate) use tally::{Spread, Tally, accepted, gaps, generated, served};
 
 use crate::upstream::Cause;
 
@@ -203,6 +205,7 @@ pub(crate) fn tokens(model: &str, prompt: u64, cached: u64, completion: u64) {
 /// The first token of an answer came after `waited`.
 pub(crate) fn first_token(model: &str, waited: Duration) {
     histogram!(FIRST_TOKEN, "model" => model.to_owned()).record(waited);
+    tally::first_token(waited);
 }
 
 /// Where the gaps between the tokens of one answer are recorded, looked up once for all of them.

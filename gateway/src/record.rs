@@ -219,7 +219,10 @@ impl Inference {
                 account.id.trace().set("gen_ai.response.model", &**model);
                 self.inter_token = Some(metrics::inter_token(model));
                 self.model = Some(model.clone());
-                self.prompts.entry(choice.prompt).or_default().tokens = (*prompt_tokens).into();
+                let prompt = self.prompts.entry(choice.prompt).or_default();
+                // Choices of one prompt share it.
+                metrics::accepted(u64::from(*prompt_tokens).saturating_sub(prompt.tokens));
+                prompt.tokens = (*prompt_tokens).into();
             }
             Event::Delta(delta) => self.tokens(delta.n_tokens, choice, account),
             Event::Prompt(_) => {}
@@ -250,6 +253,7 @@ impl Inference {
         account.span.record("model", &**whole.model());
         account.id.trace().set("gen_ai.response.model", &**whole.model());
         self.model = Some(whole.model().clone());
+        metrics::accepted(whole.tokens());
         self.prompts.entry(0).or_default().tokens = whole.tokens();
         self.outcome = Outcome::Finished;
     }
@@ -260,9 +264,12 @@ impl Inference {
         }
         choice.completion_tokens += count as u64;
         self.completion_tokens += count as u64;
+        metrics::generated(count);
         let now = Instant::now();
         if let (Some(last), Some(histogram)) = (choice.last_token.replace(now), &self.inter_token) {
-            histogram.record_many((now - last).as_secs_f64() / count as f64, count);
+            let gap = (now - last).as_secs_f64() / count as f64;
+            histogram.record_many(gap, count);
+            metrics::gaps(gap, count);
         }
         if let (None, Some(model)) = (self.first_token, &self.model) {
             self.first_token = Some(now);
@@ -335,6 +342,7 @@ impl Drop for Account {
         let model = inference.model.as_deref().unwrap_or_default();
         metrics::ended(endpoint, model, status, took);
         let failed = (code != "finished").then_some(code);
+        metrics::served(failed.is_some_and(|code| code != "client_left"));
         metrics::ended_of_key(&key, status, inference.prompt_tokens() + inference.completion_tokens);
         if !model.is_empty() {
             let (prompt, cached) = (inference.prompt_tokens(), inference.cached_tokens());

@@ -45,12 +45,14 @@ use tls::{Tls, TlsError};
 
 use crate::{
     access::{self, Access, Addresses, Need},
+    dashboard,
     dialect::{self, Blobs, Presets, Responses},
     error::Failure,
     metrics::{self, MetricsError},
     names::ChosenNames,
+    overview::Overview,
     record::Record,
-    trace::{RequestId, Trace, TraceError, Tracer},
+    trace::{Recent, RequestId, Trace, TraceError, Tracer},
     upstream::Upstream,
 };
 
@@ -59,6 +61,9 @@ const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 
 /// How long the last traces may take when the process ends.
 const LAST_TRACES: Duration = Duration::from_secs(2);
+
+/// How long the news of a key may be on its way.
+const KEY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What logs and metrics call a path that nothing is served at.
 const OTHER: &str = "other";
@@ -77,6 +82,8 @@ pub(crate) struct Gateway {
     pub(crate) presets: Presets,
     /// Files that were sent to make models of.
     pub(crate) blobs: Blobs,
+    /// How the whole server stands.
+    pub(crate) overview: Overview,
     access: Arc<Access>,
     addresses: Arc<Addresses>,
     tls: Option<Tls>,
@@ -135,6 +142,7 @@ impl Gateway {
         let tracer = Tracer::new(&config.telemetry)?;
         let blobs = Blobs::new(config);
         let limits = Limits::new(config);
+        let overview = Overview::new(&config.supervisor.state_dir);
         let config = &config.gateway;
         Ok(Self {
             upstream,
@@ -144,6 +152,7 @@ impl Gateway {
             responses,
             presets,
             blobs,
+            overview,
             access,
             addresses,
             tls: Tls::load(&config.tls)?,
@@ -151,6 +160,18 @@ impl Gateway {
             socket: socket.into(),
             metrics: metrics::install()?,
         })
+    }
+
+    /// Waits until a key that was made opens this gateway, or one that was revoked does not any more, for as long as that
+    /// takes with a supervisor that is well.
+    pub(crate) async fn until_key(&self, name: &str, is_made: bool) {
+        // By then it is told by nobody but the next supervisor, whenever that comes.
+        let _ = tokio::time::timeout(KEY_PATIENCE, self.access.until_made(name, is_made)).await;
+    }
+
+    /// The requests that ended last.
+    pub(crate) fn recent(&self) -> &Recent {
+        self.tracer.recent()
     }
 
     /// The keys that were made so far. Later ones are learned while it serves.
@@ -236,6 +257,8 @@ pub(crate) async fn serve(
 ) {
     let Gateway { limits, addresses, tls, access, socket, responses, blobs, metrics, tracer, .. } =
         gateway.clone();
+    let (overview, upstream, steered) = (gateway.overview.clone(), gateway.upstream.clone(), course.clone());
+    let last_words = overview.clone();
     let (stop, stopped) = watch::channel(false);
     let exporting = tracer.exporter().map(|exporter| tokio::spawn(exporter.run(stopped)));
     let door = Door { limits, addresses, tls: tls.clone() };
@@ -258,9 +281,11 @@ pub(crate) async fn serve(
         () = finished => {}
         () = upkeep(metrics) => {}
         () = blobs.upkeep() => {}
+        () = overview.run(upstream, steered) => {}
         () = access::follow(access, socket.to_string()) => {}
         () = certificates => {}
     }
+    last_words.exchange().await;
     if let Some(exporting) = exporting {
         stop.send_replace(true);
         // A collector that does not listen must not keep the process.
@@ -270,6 +295,7 @@ pub(crate) async fn serve(
 
 fn app(gateway: Gateway, entrance: Entrance) -> App {
     let routes = dialect::routes().merge(dialect::routes_of(entrance)).merge(probe::routes());
+    let routes = if entrance == Entrance::Gateway { routes.merge(dashboard::routes()) } else { routes };
     let (router, table) = routes.into_parts();
     let (access, tracer) = (gateway.access.clone(), gateway.tracer.clone());
     let router = router

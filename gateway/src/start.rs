@@ -200,8 +200,10 @@ mod tests {
     }
 
     fn spec() -> GatewaySpec {
+        let mut config = Config::default();
+        config.supervisor.state_dir = "/nonexistent/state".into();
         GatewaySpec {
-            config_json: serde_json::to_string(&Config::default()).unwrap(),
+            config_json: serde_json::to_string(&config).unwrap(),
             supervisor_socket: "/nonexistent/supervisor.sock".into(),
             log: None,
             adoption: None,

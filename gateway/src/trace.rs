@@ -1,10 +1,12 @@
 //! Traces: what became of a request, as spans of all three processes. The gateway alone has a network client, and it
 //! hears from supervisor and worker how long everything took; it writes their spans with their own names.
 //!
-//! A request that is not sampled has a trace that does nothing. Prompts and outputs are in no span.
+//! Every request that models work for is traced and remembered for a while; what is sampled is sent besides. Prompts and
+//! outputs are in no span.
 
 mod context;
 mod export;
+mod recent;
 mod running;
 mod send;
 mod span;
@@ -16,6 +18,7 @@ use impetus_proto::Error;
 use tokio::time::Instant;
 
 pub(crate) use export::Tracer;
+pub(crate) use recent::{Recent, RequestSummary, RequestTrace};
 pub(crate) use send::TraceError;
 pub(crate) use span::{Kind, Process, Value};
 
@@ -76,9 +79,9 @@ impl From<String> for RequestId {
 }
 
 impl Trace {
-    /// The trace's id, as logs show it; absent where nothing is written.
+    /// The trace's id, as logs show it; absent where it is not sent.
     pub(crate) fn id(&self) -> Option<String> {
-        self.0.as_ref().map(|running| running.id())
+        self.0.as_ref().filter(|running| running.is_sent()).map(|running| running.id())
     }
 
     /// Sets an attribute of the request's own span.

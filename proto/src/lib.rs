@@ -4,7 +4,7 @@
 //!
 //! `worker` is what a worker serves, `supervisor` what the supervisor serves, `key` what it serves of keys,
 //! `cache` of kept prefixes, `store` of the models that it has fetched, `upgrade` of other programs, `event` of what has
-//! happened, `level` of how much is logged, `launch` what travels on the descriptor that a child inherits, `fetch` what
+//! happened, `level` of how much is logged, `settings` of the configuration, `launch` what travels on the descriptor that a child inherits, `fetch` what
 //! travels there of models that are fetched.
 
 pub mod adoption;
@@ -16,8 +16,8 @@ pub mod passing;
 pub use error::{Code, Error};
 pub use impetus::{
     cache::v1 as cache, event::v1 as event, fetch::v1 as fetch, key::v1 as key, launch::v1 as launch,
-    level::v1 as level, store::v1 as store, supervisor::v1 as supervisor, upgrade::v1 as upgrade,
-    worker::v1 as worker,
+    level::v1 as level, settings::v1 as settings, store::v1 as store, supervisor::v1 as supervisor,
+    upgrade::v1 as upgrade, worker::v1 as worker,
 };
 
 /// What our processes say to each other, as a number: it grows when those of before would not understand it. Children
@@ -72,6 +72,11 @@ mod impetus {
     pub mod level {
         pub mod v1 {
             tonic::include_proto!("impetus.level.v1");
+        }
+    }
+    pub mod settings {
+        pub mod v1 {
+            tonic::include_proto!("impetus.settings.v1");
         }
     }
     pub mod supervisor {

@@ -14,6 +14,7 @@ mod models;
 mod reload;
 mod restart;
 mod retire;
+mod settings;
 mod status;
 mod store;
 mod swap;
@@ -38,6 +39,7 @@ use impetus_proto::{
     event::{crashes_server::CrashesServer, events_server::EventsServer},
     key::keys_server::KeysServer,
     level::levels_server::LevelsServer,
+    settings::settings_server::SettingsServer,
     store::store_server::StoreServer,
     supervisor::{
         AcquireEvent, AcquireRequest, LoadReply, LoadRequest, LogLines, LogsRequest, ModelsReply,
@@ -121,6 +123,9 @@ pub async fn serve(incoming: Incoming, control: Control) -> Result<(), tonic::tr
     let crashes = CrashesServer::new(crashes::CrashService(witness.crashes))
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let levels = LevelsServer::new(levels::LevelService(control.clone()));
+    let settings = SettingsServer::new(settings::SettingsService(control.clone()))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let upgrades = UpgradesServer::new(upgrade::UpgradeService(control.clone()));
     let service = SupervisorServer::new(control)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
@@ -134,6 +139,7 @@ pub async fn serve(incoming: Incoming, control: Control) -> Result<(), tonic::tr
         .add_service(events)
         .add_service(crashes)
         .add_service(levels)
+        .add_service(settings)
         .add_service(upgrades)
         .serve_with_incoming(incoming)
         .await

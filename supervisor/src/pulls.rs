@@ -16,7 +16,7 @@ use std::{
 use impetus_models::{ModelName, Reference};
 use impetus_proto::{
     Code, Error,
-    fetch::{FetchSpec, Plan},
+    fetch::{FetchSpec, Plan, Repository, Search},
 };
 use sha2::{Digest as _, Sha256};
 use tokio::{
@@ -205,6 +205,20 @@ impl Pulls {
             (_, Some(plan)) => Ok(plan),
             (Outcome::Done(_), None) => Err(died("it ended without a word")),
             (Outcome::Died(cause), None) => Err(died(&cause)),
+        }
+    }
+
+    /// What the hub has.
+    pub async fn search(&self, search: Search) -> Result<Vec<Repository>, Error> {
+        let id = format!("search-{:016x}", rand::random::<u64>());
+        let spec = self.spec(&id, "", "", true).await?;
+        let outcome = self.0.fetcher.run(FetchSpec { search: Some(search), ..spec }, |_| {}).await;
+        let store = self.0.store.clone();
+        blocking(move || store.discard(&id)).await?;
+        match outcome {
+            Outcome::Done(fetched) => Ok(fetched.found),
+            Outcome::Failed(error) => Err(error),
+            Outcome::Died(cause) => Err(died(&cause)),
         }
     }
 

@@ -72,6 +72,7 @@ impl Hub {
     pub async fn start() -> Self {
         let state = Arc::new(Inner::default());
         let router = Router::new()
+            .route("/api/models", get(search))
             .route("/api/models/{owner}/{name}/revision/{revision}", get(describe))
             .route("/{owner}/{name}/resolve/{revision}/{*path}", get(resolve))
             .route("/cdn/{owner}/{name}/{*path}", get(fetch))
@@ -174,6 +175,28 @@ impl Inner {
         });
         failure
     }
+}
+
+/// The repositories whose names have the words that are searched.
+async fn search(State(hub): State<Arc<Inner>>, request: Request) -> Response {
+    if let Some(failure) = hub.note(&request) {
+        return failure;
+    }
+    let query = request.uri().query().unwrap_or_default();
+    let wanted =
+        query.split('&').find_map(|pair| pair.strip_prefix("search=")).unwrap_or_default().to_lowercase();
+    let repositories = lock(&hub.repositories);
+    let mut found: Vec<_> =
+        repositories.iter().filter(|(name, _)| name.to_lowercase().contains(&wanted)).collect();
+    found.sort_by_key(|(name, _)| *name);
+    let told = found.into_iter().map(|(name, repository)| {
+        serde_json::json!({
+            "id": name, "downloads": 7, "likes": 1, "lastModified": "2026-01-31T18:00:00.000Z",
+            "gated": if repository.is_gated { serde_json::json!("manual") } else { serde_json::json!(false) },
+            "tags": ["gguf"],
+        })
+    });
+    axum::Json(told.collect::<Vec<_>>()).into_response()
 }
 
 async fn describe(

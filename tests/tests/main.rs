@@ -14,6 +14,7 @@ mod choices;
 mod convert;
 mod crash;
 mod ctl;
+mod desk;
 mod doctor;
 mod embeddings;
 mod entrances;

@@ -1,7 +1,8 @@
 //! A repository of the Hugging Face hub, or of a mirror of it: <https://huggingface.co/docs/hub/api>.
 
 use impetus_models::{NoSha256, RelativePath};
-use serde::Deserialize;
+use impetus_proto::fetch;
+use serde::{Deserialize, Deserializer};
 
 use super::{Listing, Remote, RemoteFile};
 use crate::{
@@ -48,6 +49,62 @@ impl Sibling {
             (None, blob) => Ok(blob.as_deref().and_then(Digest::git_blob)),
         }
     }
+}
+
+/// A repository as a search shows it.
+#[derive(Debug, Deserialize)]
+struct Found {
+    id: String,
+    #[serde(default)]
+    downloads: u64,
+    #[serde(default)]
+    likes: u64,
+    #[serde(default, rename = "lastModified")]
+    modified: String,
+    #[serde(default, deserialize_with = "is_gated")]
+    gated: bool,
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+/// `false`, or by whom one is let in.
+fn is_gated<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(serde_json::Value::deserialize(deserializer)?.as_bool() != Some(false))
+}
+
+/// The repositories that match, those that are fetched most first.
+pub(super) async fn search(
+    web: &Web,
+    hub: &Remote,
+    search: &fetch::Search,
+) -> Result<Vec<fetch::Repository>, FetchError> {
+    let mut ask = hub.ask(["api/models"], &format!("models like {:?}", search.query));
+    let tag = match search.format.as_str() {
+        "candle" => "safetensors",
+        format => format,
+    };
+    ask.url
+        .query_pairs_mut()
+        .append_pair("search", &search.query)
+        .append_pair("limit", &search.limit.to_string())
+        .append_pair("sort", "downloads")
+        .append_pair("direction", "-1")
+        .append_pair("full", "true");
+    if !tag.is_empty() {
+        ask.url.query_pairs_mut().append_pair("filter", tag);
+    }
+    let answer = web.text(&ask).await?;
+    let found: Vec<Found> = serde_json::from_slice(&answer)
+        .map_err(|error| FetchError::Garbled { url: bare(&ask.url), why: error.to_string() })?;
+    let repository = |found: Found| fetch::Repository {
+        name: found.id,
+        downloads: found.downloads,
+        likes: found.likes,
+        modified: found.modified,
+        gated: found.gated,
+        tags: found.tags,
+    };
+    Ok(found.into_iter().take(search.limit as usize).map(repository).collect())
 }
 
 pub(super) async fn list(

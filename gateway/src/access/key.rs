@@ -64,6 +64,11 @@ impl Keyring {
         Self { declared: self.declared.clone(), made: made.collect(), is_in_use: set.in_use }
     }
 
+    /// Whether a key of this name was made.
+    pub(super) fn has_made(&self, name: &str) -> bool {
+        self.made.iter().any(|key| &*key.name == name)
+    }
+
     /// When keys were last used, those that ever were.
     pub(super) fn uses(&self) -> Vec<KeyUse> {
         self.all().filter_map(|key| key.last_use()).collect()

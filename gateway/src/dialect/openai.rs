@@ -10,7 +10,7 @@ mod llama;
 pub(super) mod logprobs;
 mod message;
 mod models;
-mod openapi;
+pub(super) mod openapi;
 mod parameter;
 mod prompt;
 mod reasoning;

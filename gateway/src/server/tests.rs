@@ -22,6 +22,7 @@ use crate::fake::{
 };
 
 mod access;
+mod admin;
 mod anthropic;
 mod endpoints;
 mod entrances;

@@ -17,6 +17,7 @@ use tracing::{debug, info, warn};
 use super::{
     Trace,
     context::Parent,
+    recent::Recent,
     running::{Finished, Running},
     send::{Failed, TraceError, Way},
     wire,
@@ -33,21 +34,24 @@ const MAX_BATCH_SPANS: usize = 512;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// Decides which requests are traced; does nothing where no collector is set.
+/// Has requests traced, and decides which traces are sent: none where no collector is set.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Tracer(Option<Arc<Shared>>);
+pub(crate) struct Tracer {
+    sending: Option<Arc<Shared>>,
+    recent: Recent,
+}
 
 #[derive(Debug)]
 struct Shared {
     sample_ratio: f64,
-    queue: mpsc::Sender<Finished>,
+    queue: mpsc::Sender<Arc<Finished>>,
     exporter: Mutex<Option<Exporter>>,
 }
 
 /// What sends traces off.
 #[derive(Debug)]
 pub(crate) struct Exporter {
-    queue: mpsc::Receiver<Finished>,
+    queue: mpsc::Receiver<Arc<Finished>>,
     way: Way,
     /// The last try failed, which has been logged.
     is_failing: bool,
@@ -61,31 +65,33 @@ impl Tracer {
         let exporter = Exporter { queue, way, is_failing: false };
         let shared =
             Shared { sample_ratio: config.sample_ratio, queue: sender, exporter: Mutex::new(Some(exporter)) };
-        Ok(Self(Some(Arc::new(shared))))
+        Ok(Self { sending: Some(Arc::new(shared)), recent: Recent::default() })
     }
 
     /// The trace of a request that has come in: the client's, where it is part of one, else a new one. A client that
     /// says whether it records its part decides for ours as well.
     pub(crate) fn begin(&self, method: &Method, route: &str, headers: &HeaderMap) -> Trace {
-        let Some(shared) = &self.0 else { return Trace::default() };
         let parent = Parent::of(headers);
-        let is_sampled = match &parent {
+        let sending = self.sending.as_ref().filter(|shared| match &parent {
             Some(parent) => parent.is_sampled,
             None => rand::random::<f64>() < shared.sample_ratio,
-        };
-        if !is_sampled {
-            return Trace::default();
-        }
-        let running = Running::begin(parent, format!("{method} {route}"), shared.queue.clone());
+        });
+        let queue = sending.map(|shared| shared.queue.clone());
+        let running = Running::begin(parent, format!("{method} {route}"), queue, self.recent.clone());
         let trace = Trace(Some(Arc::new(running)));
         trace.set("http.request.method", method.as_str());
         trace.set("http.route", route);
         trace
     }
 
+    /// The requests that ended last.
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
     /// What sends the traces off, once.
     pub(crate) fn exporter(&self) -> Option<Exporter> {
-        self.0.as_ref()?.exporter.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.sending.as_ref()?.exporter.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -102,7 +108,7 @@ impl Exporter {
     }
 
     /// The next traces. None: there will be no more.
-    async fn batch(&mut self, stop: &mut watch::Receiver<bool>) -> Vec<Finished> {
+    async fn batch(&mut self, stop: &mut watch::Receiver<bool>) -> Vec<Arc<Finished>> {
         let first = tokio::select! {
             biased;
             first = self.queue.recv() => first,
@@ -124,7 +130,7 @@ impl Exporter {
         batch
     }
 
-    async fn deliver(&mut self, batch: &[Finished], stop: &mut watch::Receiver<bool>) {
+    async fn deliver(&mut self, batch: &[Arc<Finished>], stop: &mut watch::Receiver<bool>) {
         let message = wire::message(batch);
         let n_spans: u64 = batch.iter().map(|trace| trace.spans.len() as u64).sum();
         let mut pause = FIRST_PAUSE;

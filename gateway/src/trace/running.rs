@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
@@ -10,6 +10,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     context::Parent,
+    recent::Recent,
     span::{Kind, Process, Span, SpanId},
 };
 use crate::metrics;
@@ -21,7 +22,9 @@ const MAX_SPANS: usize = 256;
 pub(super) struct Running {
     context: Context,
     root_id: SpanId,
-    queue: mpsc::Sender<Finished>,
+    /// Absent where the trace is not to be sent.
+    queue: Option<mpsc::Sender<Arc<Finished>>>,
+    recent: Recent,
     collected: Mutex<Collected>,
 }
 
@@ -48,15 +51,27 @@ pub(super) struct Finished {
 }
 
 impl Running {
-    /// The trace of a request that has come in just now, which goes to `queue` when it is over.
-    pub(super) fn begin(parent: Option<Parent>, name: String, queue: mpsc::Sender<Finished>) -> Self {
+    /// The trace of a request that has come in just now, which goes to `queue`, if there is one, and is remembered among
+    /// the `recent` ones when it is over.
+    pub(super) fn begin(
+        parent: Option<Parent>,
+        name: String,
+        queue: Option<mpsc::Sender<Arc<Finished>>>,
+        recent: Recent,
+    ) -> Self {
         let (trace_id, span_id, state) = match parent {
             Some(parent) => (parent.trace_id, parent.span_id, parent.state),
             None => (rand::random_range(1..=u128::MAX).to_be_bytes(), SpanId::default(), String::new()),
         };
         let root = Span::new(span_id, Process::Gateway, Kind::Server, name);
         let context = Context { trace_id, state, began: (SystemTime::now(), root.start) };
-        Self { context, root_id: root.id, queue, collected: Collected { root, others: Vec::new() }.into() }
+        let (root_id, collected) = (root.id, Collected { root, others: Vec::new() }.into());
+        Self { context, root_id, queue, recent, collected }
+    }
+
+    /// Whether the trace will be sent.
+    pub(super) fn is_sent(&self) -> bool {
+        self.queue.is_some()
     }
 
     /// The id in hexadecimal digits.
@@ -101,7 +116,9 @@ impl Drop for Running {
             spans
         };
         let n_spans = spans.len() as u64;
-        if self.queue.try_send(Finished { context: self.context.clone(), spans }).is_err() {
+        let finished = Arc::new(Finished { context: self.context.clone(), spans });
+        self.recent.keep(finished.clone());
+        if self.queue.as_ref().is_some_and(|queue| queue.try_send(finished).is_err()) {
             metrics::spans("queue_full", n_spans);
         }
     }

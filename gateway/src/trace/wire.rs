@@ -19,7 +19,7 @@ use super::{
 const SAMPLED: u32 = 1;
 
 /// The message for all spans of `traces`, those of each process under its own name.
-pub(super) fn message(traces: &[Finished]) -> ExportTraceServiceRequest {
+pub(super) fn message(traces: &[std::sync::Arc<Finished>]) -> ExportTraceServiceRequest {
     let of = |process: Process| {
         let spans: Vec<_> = traces
             .iter()

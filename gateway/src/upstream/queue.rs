@@ -70,6 +70,11 @@ impl Queue {
         self.place(name, usize::MAX)
     }
 
+    /// How many wait in all lines, for a worker or for their turn.
+    pub(super) fn n_waiting(&self) -> usize {
+        self.lock().lines.values().map(Line::n_waiting).sum()
+    }
+
     fn place(self: &Arc<Self>, name: &str, max_waiting: usize) -> Result<Place, Error> {
         let model = self.resolve(name);
         let mut state = self.lock();

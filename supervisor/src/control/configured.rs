@@ -93,6 +93,11 @@ impl Configured {
         let sources = former.clone();
         let loaded =
             carried_through(spawn_blocking(move || sources.again().map_err(|error| refused(&error)))).await?;
+        self.change(former, loaded)
+    }
+
+    /// What is new in `loaded`.
+    pub(super) fn change(&self, former: &Loaded, loaded: Loaded) -> Result<Change, Error> {
         let is_late = |key: &String| starts_only(key);
         let config = Arc::new(self.without_late_settings(&loaded.config));
         // The configuration may move both, and only one of them moves now.

@@ -71,7 +71,7 @@ impl Following {
             let lines = self.lines.as_mut()?;
             match lines.recv().await {
                 Ok(line) => batch.push(line),
-                Err(RecvError::Lagged(n_missed)) => return Some((Ok(missed(n_missed)), self)),
+                Err(RecvError::Lagged(n_missed)) => return Some((Ok(missed(n_missed, self.told)), self)),
                 Err(RecvError::Closed) => return None,
             }
             while batch.len() < BATCH
@@ -89,11 +89,15 @@ impl Following {
 }
 
 fn answer(lines: Vec<Line>) -> LogLines {
-    let told = |line: Line| LogLine { source: line.source.to_string(), text: line.text.to_string() };
+    let told = |line: Line| LogLine {
+        source: line.source.to_string(),
+        text: line.text.to_string(),
+        number: line.number,
+    };
     LogLines { lines: lines.into_iter().map(told).collect() }
 }
 
-fn missed(n_lines: u64) -> LogLines {
+fn missed(n_lines: u64, told: Option<u64>) -> LogLines {
     let text = format!("impetus: {n_lines} lines missed, they came faster than they were read");
-    LogLines { lines: vec![LogLine { source: server::NAME.into(), text }] }
+    LogLines { lines: vec![LogLine { source: server::NAME.into(), text, number: told.unwrap_or_default() }] }
 }

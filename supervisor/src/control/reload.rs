@@ -19,14 +19,23 @@ impl Control {
     /// Answers when what changed in the configuration is in force.
     pub(super) async fn answer_reload(&self) -> Result<ReloadReply, Error> {
         let control = self.clone();
-        let done = carried_through(tokio::spawn(async move { control.reload().await })).await;
-        let (kind, message) = match &done {
+        let done = carried_through(tokio::spawn(async move {
+            let mut loaded = control.configured.turn().await;
+            control.reload(&mut loaded).await
+        }))
+        .await;
+        self.note_reload(&done);
+        done
+    }
+
+    /// Tells whoever follows events.
+    pub(super) fn note_reload(&self, done: &Result<ReloadReply, Error>) {
+        let (kind, message) = match done {
             Ok(reply) => (Kind::ConfigReloaded, format!("{} settings changed", reply.changed.len())),
             Err(error) => (Kind::ConfigRefused, error.message.clone()),
         };
         let changed = done.as_ref().map(|reply| reply.changed.join(" ")).unwrap_or_default();
         self.note(Note::new(kind, "configuration", message).with("changed", changed));
-        done
     }
 
     /// The same, for whoever cannot be answered: the log is told.
@@ -37,11 +46,11 @@ impl Control {
         }
     }
 
-    async fn reload(&self) -> Result<ReloadReply, Error> {
-        let mut loaded = self.configured.turn().await;
-        let change = self.configured.read_again(&loaded).await?;
+    /// The same for whoever has the turn to change what lasts.
+    pub(super) async fn reload(&self, loaded: &mut Loaded) -> Result<ReloadReply, Error> {
+        let change = self.configured.read_again(loaded).await?;
         if !change.changed.is_empty() {
-            let plan = self.plan(&loaded, &change)?;
+            let plan = self.plan(loaded, &change)?;
             self.carry_out(plan).await.map_err(|error| Error {
                 message: format!("nothing has changed: {}", error.message),
                 ..error
@@ -51,6 +60,11 @@ impl Control {
         *loaded = new;
         tracing::info!(?changed, ?needs_restart, "configuration reloaded");
         Ok(ReloadReply { changed, needs_restart })
+    }
+
+    /// Whether the change could be carried out, as far as that can be told without doing it.
+    pub(super) fn check_change(&self, former: &Loaded, change: &Change) -> Result<(), Error> {
+        self.plan(former, change).map(drop)
     }
 
     /// What is to be done, after everything has been checked that can be wrong with it.

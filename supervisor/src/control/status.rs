@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 use impetus_config::Entrance;
 use impetus_proto::{
     Error,
-    supervisor::{self, EntranceStatus, ExitCount, GatewayStatus, PoolStatus, StatusReply, WorkerStatus},
+    supervisor::{self, EntranceStatus, ExitCount, GatewayStatus, PoolShare, PoolStatus, StatusReply, WorkerStatus},
 };
 use tokio::time::Instant;
 
@@ -115,7 +115,18 @@ fn worker_status(row: &WorkerRow, now: Instant) -> WorkerStatus {
         serving_s: row.serving.map(|since| (now - since).as_secs()).unwrap_or_default(),
         stay_s: row.stay.map(|time| time.as_secs()),
         leaves_in_s: row.leaves.map(|time| time.saturating_duration_since(now).as_secs()),
+        pools: pool_shares(row),
     }
+}
+
+fn pool_shares(row: &WorkerRow) -> Vec<PoolShare> {
+    let both = row.footprint.plus(&row.peaks);
+    let share = |(name, _): (&str, u64)| PoolShare {
+        name: name.to_owned(),
+        footprint_bytes: row.footprint.of(name),
+        peak_bytes: row.peaks.of(name),
+    };
+    both.pools().map(share).collect()
 }
 
 fn load_times(times: LoadTimes) -> supervisor::LoadTimes {

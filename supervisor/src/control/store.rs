@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use impetus_proto::{
     Code, Error,
-    fetch::File,
+    fetch::{File, Search},
     store::{
         BeginUploadReply, BeginUploadRequest, CancelPullReply, CancelPullRequest, ConvertEvent,
         ConvertRequest, DedupeReply, DedupeRequest, FinishUploadReply, FinishUploadRequest, ListReply,
-        ListRequest, PullEvent, PullRequest, PullsReply, PullsRequest, RemoveReply, RemoveRequest, Shared,
-        ShowReply, ShowRequest, Stored, VerifyEvent, VerifyRequest, store_server,
+        ListRequest, PullEvent, PullRequest, PullsReply, PullsRequest, RemoveReply, RemoveRequest,
+        SearchReply, Shared, ShowReply, ShowRequest, Stored, VerifyEvent, VerifyRequest, store_server,
     },
 };
 use tokio::time::timeout;
@@ -149,6 +149,11 @@ impl store_server::Store for StoreService {
         let begun = self.answer_pull(request).await;
         audit::attempt("pull", &reference, &begun);
         Ok(Response::new(begun?))
+    }
+
+    async fn search(&self, request: Request<Search>) -> Result<Response<SearchReply>, Status> {
+        let repositories = self.0.pulls.search(request.into_inner()).await?;
+        Ok(Response::new(SearchReply { repositories }))
     }
 
     async fn pulls(&self, _: Request<PullsRequest>) -> Result<Response<PullsReply>, Status> {

@@ -72,6 +72,7 @@ impl FetchSettings {
             reserve_bytes: pull.reserve.0,
             fit: Some(fit),
             log: Some(settings::log_spec(&config)),
+            search: None,
         })
     }
 }

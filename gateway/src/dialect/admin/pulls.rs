@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use axum::{
     Json,
     body::Body,
-    extract::{Path, Query, Request, State},
+    extract::{Path, Request, State},
     response::{
         IntoResponse, Response,
         sse::{Event as SseEvent, KeepAlive, Sse},
@@ -16,22 +16,26 @@ use impetus_proto::{
     Error,
     fetch::{FetchProgress, Plan},
     store::{CancelPullRequest, PullEvent, PullRequest, PullStatus, PullsRequest, pull_event::Event},
+    supervisor::StatusReply,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tonic::Streaming;
 
-use super::{file, none_if_empty, stored};
-use crate::{
-    dialect::Refusal,
-    error::Failure,
-    server::{Gateway, read_body},
+use super::{
+    ModelFile, StoredModel,
+    ask::{Asked, body},
+    known,
+    models::Fits,
+    some,
 };
+use crate::{dialect::Refusal, error::Failure, overview::Pulling, server::Gateway};
 
 /// What can be asked for. Whoever asks over HTTP names models of the configured servers, no addresses.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+#[schemars(rename = "PullWish")]
+pub(super) struct Wish {
     model: String,
     #[serde(default)]
     name: Option<String>,
@@ -53,10 +57,76 @@ pub(super) struct Cancel {
 }
 
 /// Pulls that run or can be gone on with.
-pub(super) async fn list(State(gateway): State<Gateway>) -> Result<Json<Value>, Refusal> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Pulls {
+    pub(super) pulls: Vec<Pull>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Pull {
+    id: String,
+    /// What was asked for.
+    model: String,
+    /// That it is to have.
+    name: Option<String>,
+    /// running, stopped or failed
+    state: String,
+    /// Why.
+    detail: Option<String>,
+    bytes: u64,
+    total_bytes: Option<u64>,
+    /// Goes on by itself.
+    detached: bool,
+    started_unix_s: u64,
+    /// Only where pulls are followed.
+    bytes_per_s: Option<u64>,
+}
+
+/// What happens to a pull.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(super) enum PullNews {
+    Plan(PullPlan),
+    Progress { bytes: u64, waiting: Option<String>, verifying: bool },
+    Done { model: StoredModel },
+    Error { error: PullFailure },
+}
+
+/// What will be fetched.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct PullPlan {
+    name: String,
+    source: String,
+    revision: String,
+    format: String,
+    quantization: Option<String>,
+    /// This one and no other.
+    why: Option<String>,
+    files: Vec<ModelFile>,
+    total_bytes: u64,
+    /// That are here already.
+    present_bytes: u64,
+    /// Of memory; 0: not known.
+    need_bytes: u64,
+    /// What a person should know.
+    notes: Vec<String>,
+    fits: Option<Fits>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct PullFailure {
+    message: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    code: &'static str,
+    param: Option<String>,
+    retryable: bool,
+}
+
+/// Pulls that run or can be gone on with.
+pub(super) async fn list(State(gateway): State<Gateway>) -> Result<Json<Pulls>, Refusal> {
     let listed = gateway.upstream.store().await?.pulls(PullsRequest {}).await.map_err(Error::from)?;
-    let pulls: Vec<Value> = listed.into_inner().pulls.iter().map(status).collect();
-    Ok(Json(json!({ "pulls": pulls })))
+    Ok(Json(Pulls { pulls: listed.into_inner().pulls.iter().map(Pull::from).collect() }))
 }
 
 /// Fetches a model. A client that goes away stops what it has not asked to go on by itself.
@@ -64,9 +134,7 @@ pub(super) async fn create(
     State(gateway): State<Gateway>,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
-    let body = read_body(request, gateway.limits).await?;
-    let wish: Wish = serde_json::from_slice(&body)
-        .map_err(|error| Error::invalid("", format!("the body is no wish for a model: {error}")))?;
+    let wish: Wish = body(request, &gateway).await?;
     let follows = wish.stream && !wish.dry_run;
     let request = PullRequest {
         reference: wish.model,
@@ -77,102 +145,112 @@ pub(super) async fn create(
         local: false,
     };
     let events = gateway.upstream.store().await?.pull(request).await.map_err(Error::from)?.into_inner();
+    let status = gateway.upstream.status().await?;
     if follows {
-        return Ok(streamed(events, &gateway));
+        return Ok(streamed(events, status, &gateway));
     }
-    Ok(Json(planned(events).await?).into_response())
+    Ok(Json(planned(events, &status).await?).into_response())
 }
 
 /// Stops a pull; what has come is kept unless it is to be discarded.
 pub(super) async fn cancel(
     State(gateway): State<Gateway>,
     Path(id): Path<String>,
-    Query(Cancel { discard }): Query<Cancel>,
-) -> Result<Json<Value>, Refusal> {
+    Asked(Cancel { discard }): Asked<Cancel>,
+) -> Result<Json<Option<Pull>>, Refusal> {
     let request = CancelPullRequest { id, discard };
     let cancelled = gateway.upstream.store().await?.cancel_pull(request).await.map_err(Error::from)?;
-    Ok(Json(cancelled.into_inner().pull.as_ref().map_or(Value::Null, status)))
+    Ok(Json(cancelled.into_inner().pull.as_ref().map(Pull::from)))
 }
 
 /// What will be fetched, or what is there already.
-async fn planned(mut events: Streaming<PullEvent>) -> Result<Value, Error> {
+async fn planned(mut events: Streaming<PullEvent>, status: &StatusReply) -> Result<PullNews, Error> {
     while let Some(PullEvent { event }) = events.message().await? {
-        match event {
-            Some(Event::Plan(_) | Event::Done(_)) => return Ok(event.as_ref().map_or(Value::Null, as_json)),
-            Some(Event::Progress(_)) | None => {}
+        if let Some(event @ (Event::Plan(_) | Event::Done(_))) = event {
+            return Ok(PullNews::of(&event, status));
         }
     }
     Err(Error::internal("the supervisor did not say what would be fetched"))
 }
 
 /// Every event as it comes; an error is the last one.
-fn streamed(events: Streaming<PullEvent>, gateway: &Gateway) -> Response {
-    let events = stream::unfold(Some(events), |events| async {
-        let mut events = events?;
+fn streamed(events: Streaming<PullEvent>, status: StatusReply, gateway: &Gateway) -> Response {
+    let events = stream::unfold(Some((events, status)), |events| async {
+        let (mut events, status) = events?;
         match events.message().await {
             Ok(Some(PullEvent { event })) => {
-                let value = event.as_ref().map(as_json);
+                let news = event.as_ref().map(|event| PullNews::of(event, &status));
                 let is_last = matches!(event, Some(Event::Done(_)));
-                Some((value, (!is_last).then_some(events)))
+                Some((news, (!is_last).then_some((events, status))))
             }
-            Ok(None) => Some((Some(failed(&Error::internal("the pull ended without a word").into())), None)),
-            Err(status) => Some((Some(failed(&Error::from(status).into())), None)),
+            Ok(None) => Some((Some(failed(Error::internal("the pull ended without a word").into())), None)),
+            Err(status) => Some((Some(failed(Error::from(status).into())), None)),
         }
     });
-    let events = events.filter_map(|value| async move {
-        Some(Ok::<_, Infallible>(SseEvent::default().data(value?.to_string())))
+    let events = events.filter_map(|news| async move {
+        let data = serde_json::to_string(&news?).expect("our own events serialize into memory");
+        Some(Ok::<_, Infallible>(SseEvent::default().data(data)))
     });
     Sse::new(events).keep_alive(KeepAlive::new().interval(gateway.limits.keep_alive)).into_response()
 }
 
-fn failed(failure: &Failure) -> Value {
-    let param = none_if_empty(&failure.param);
-    json!({
-        "event": "error",
-        "error": { "message": failure.message, "type": failure.kind, "code": failure.code, "param": param,
-                   "retryable": failure.is_retryable },
-    })
+fn failed(failure: Failure) -> PullNews {
+    let Failure { message, kind, code, param, is_retryable: retryable, .. } = failure;
+    PullNews::Error { error: PullFailure { message, kind, code, param: some(&param), retryable } }
 }
 
-fn as_json(event: &Event) -> Value {
-    match event {
-        Event::Plan(plan) => of_plan(plan),
-        Event::Progress(FetchProgress { bytes, waiting, verifying }) => {
-            json!({ "event": "progress", "bytes": bytes, "waiting": none_if_empty(waiting), "verifying": verifying })
+impl PullNews {
+    fn of(event: &Event, status: &StatusReply) -> Self {
+        match event {
+            Event::Plan(plan) => Self::Plan(PullPlan::of(plan, status)),
+            Event::Progress(FetchProgress { bytes, waiting, verifying }) => {
+                Self::Progress { bytes: *bytes, waiting: some(waiting), verifying: *verifying }
+            }
+            Event::Done(model) => Self::Done { model: model.into() },
         }
-        Event::Done(model) => json!({ "event": "done", "model": stored(model) }),
     }
 }
 
-fn of_plan(plan: &Plan) -> Value {
-    json!({
-        "event": "plan",
-        "name": plan.name,
-        "source": plan.source,
-        "revision": plan.revision,
-        "format": plan.format,
-        "quantization": none_if_empty(&plan.quantization),
-        "why": none_if_empty(&plan.why),
-        "files": plan.files.iter().map(file).collect::<Vec<_>>(),
-        "total_bytes": plan.total_bytes,
-        "present_bytes": plan.present_bytes,
-        "need_bytes": plan.need_bytes,
-        "notes": plan.notes,
-    })
+impl PullPlan {
+    fn of(plan: &Plan, status: &StatusReply) -> Self {
+        Self {
+            name: plan.name.clone(),
+            source: plan.source.clone(),
+            revision: plan.revision.clone(),
+            format: plan.format.clone(),
+            quantization: some(&plan.quantization),
+            why: some(&plan.why),
+            files: plan.files.iter().map(Into::into).collect(),
+            total_bytes: plan.total_bytes,
+            present_bytes: plan.present_bytes,
+            need_bytes: plan.need_bytes,
+            notes: plan.notes.clone(),
+            fits: known(plan.need_bytes).map(|need| Fits::of(need, status, true)),
+        }
+    }
 }
 
-fn status(pull: &PullStatus) -> Value {
-    json!({
-        "id": pull.id,
-        "model": pull.reference,
-        "name": none_if_empty(&pull.name),
-        "state": pull.state,
-        "detail": none_if_empty(&pull.detail),
-        "bytes": pull.bytes,
-        "total_bytes": (pull.total_bytes > 0).then_some(pull.total_bytes),
-        "detached": pull.detached,
-        "started_unix_s": pull.started_unix_s,
-    })
+impl From<&PullStatus> for Pull {
+    fn from(pull: &PullStatus) -> Self {
+        Self {
+            id: pull.id.clone(),
+            model: pull.reference.clone(),
+            name: some(&pull.name),
+            state: pull.state.clone(),
+            detail: some(&pull.detail),
+            bytes: pull.bytes,
+            total_bytes: known(pull.total_bytes),
+            detached: pull.detached,
+            started_unix_s: pull.started_unix_s,
+            bytes_per_s: None,
+        }
+    }
+}
+
+impl From<&Pulling> for Pull {
+    fn from(pulling: &Pulling) -> Self {
+        Self { bytes_per_s: pulling.bytes_per_s, ..Self::from(&pulling.status) }
+    }
 }
 
 fn yes() -> bool {

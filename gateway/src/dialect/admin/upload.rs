@@ -11,7 +11,7 @@ use std::{
 use axum::{
     Json, RequestExt,
     body::Body,
-    extract::{Multipart, Query, Request, State},
+    extract::{Multipart, Request, State},
     http::header::{CONTENT_LENGTH, CONTENT_TYPE},
 };
 use bytes::Bytes;
@@ -21,14 +21,13 @@ use impetus_proto::{
     store::{BeginUploadReply, BeginUploadRequest, FinishUploadRequest},
 };
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::{
     fs::{self, File},
     io::AsyncWriteExt,
     time::timeout,
 };
 
-use super::stored;
+use super::{StoredModel, ask::Asked};
 use crate::{
     dialect::Refusal,
     server::{Gateway, Limits},
@@ -66,9 +65,9 @@ struct Inbox {
 /// Takes a model in.
 pub(super) async fn create(
     State(gateway): State<Gateway>,
-    Query(named): Query<Named>,
+    Asked(named): Asked<Named>,
     request: Request<Body>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<StoredModel>, Refusal> {
     if let Err(error) = named.file.as_deref().map_or(Ok(()), |file| path_of(file).map(drop)) {
         return Err(refuse(request, error, gateway.limits).await);
     }
@@ -95,7 +94,7 @@ pub(super) async fn create(
         model.ok_or_else(|| Error::internal("the supervisor did not say what has become of it"))
     });
     let model = taking.await.unwrap_or_else(|error| Err(Error::internal(error.to_string())))?;
-    Ok(Json(stored(&model)))
+    Ok(Json((&model).into()))
 }
 
 /// Reads on for a while before a request is refused: many clients do not look for an answer before they have sent

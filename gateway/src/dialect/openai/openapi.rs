@@ -15,9 +15,10 @@ use impetus_proto::Error;
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use self::operation::{OPERATIONS, Operation};
+use self::operation::OPERATIONS;
+pub(in crate::dialect) use self::operation::{GET, Operation, POST, of};
 use super::error::Refusal;
-use crate::dialect::field::note::schema_of;
+use crate::dialect::{admin, field::note::schema_of};
 
 /// The document.
 pub(super) async fn read() -> Result<Response, Refusal> {
@@ -37,14 +38,17 @@ pub(super) fn document() -> Result<Value, Error> {
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
     });
-    let mut generator = settings.into_generator();
+    // A field that may be null is always written, and need not be sent.
+    let mut bodies = settings.clone().into_generator();
+    let mut generator = settings.for_serialize().into_generator();
     let mut paths = Map::new();
-    for operation in OPERATIONS {
-        let described = operation.describe(&mut generator)?;
+    for operation in OPERATIONS.iter().chain(admin::OPERATIONS) {
+        let described = operation.describe(&mut generator, &mut bodies)?;
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
         path[operation.method] = described;
     }
-    let schemas = generator.take_definitions(true);
+    let mut schemas = generator.take_definitions(true);
+    schemas.extend(bodies.take_definitions(true));
     Ok(json!({
         "openapi": "3.1.0",
         "info": {
@@ -64,7 +68,11 @@ pub(super) fn document() -> Result<Value, Error> {
 }
 
 impl Operation {
-    fn describe(&self, generator: &mut SchemaGenerator) -> Result<Value, Error> {
+    fn describe(
+        &self,
+        generator: &mut SchemaGenerator,
+        bodies: &mut SchemaGenerator,
+    ) -> Result<Value, Error> {
         let answer = (self.answer)(generator);
         let mut content = json!({"application/json": {"schema": answer}});
         if self.is_text {
@@ -74,6 +82,13 @@ impl Operation {
         if self.streams {
             let kind = if is_ollama { "application/x-ndjson" } else { "text/event-stream" };
             content[kind] = json!({"schema": {"type": "string"}});
+        }
+        if !self.events.is_empty() {
+            let events =
+                self.events.iter().map(|(name, data)| ((*name).to_owned(), data(generator).to_value()));
+            let events: Map<String, Value> = events.collect();
+            // OpenAPI has no words for events: each one's data by its name.
+            content = json!({"text/event-stream": {"schema": {"type": "string"}, "x-events": events}});
         }
         let error = (self.error)(generator);
         let mut described = json!({
@@ -86,6 +101,11 @@ impl Operation {
         });
         if let Some(request) = self.request {
             let schema = schema_of(request)?;
+            described["requestBody"] =
+                json!({"required": true, "content": {"application/json": {"schema": schema}}});
+        }
+        if let Some(body) = self.body {
+            let schema = body(bodies);
             described["requestBody"] =
                 json!({"required": true, "content": {"application/json": {"schema": schema}}});
         }

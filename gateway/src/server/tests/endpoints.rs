@@ -139,9 +139,9 @@ async fn the_description_names_every_route_and_no_other() {
     let fake = Fake::start();
     let gateway = fake.gateway();
     let app = app(gateway.clone());
-    // What is for whoever runs the server is described in docs/pull.md, and what makes models in docs/ollama.md.
+    // What makes models is described in docs/ollama.md.
     let makes = |route: &&Route| route.need == Need::Scope(Scope::Admin) && route.path.starts_with("/api/");
-    let public = app.table.all().iter().filter(|route| !route.path.starts_with("/admin/") && !makes(route));
+    let public = app.table.all().iter().filter(|route| !makes(route));
     let mut served: Vec<String> = public.map(|route| route.path.replace("{*", "{")).collect();
     let document = send_to(gateway, get("/openapi.json")).await.json();
     let mut described: Vec<String> = document["paths"].as_object().unwrap().keys().cloned().collect();

@@ -16,7 +16,12 @@ impl Served {
     }
 
     pub(super) async fn start_with(fake: &Fake, config: &Config) -> Self {
-        let gateway = Gateway::new(config, &fake.socket()).unwrap();
+        let mut config = config.clone();
+        if config.supervisor.state_dir == Config::default().supervisor.state_dir {
+            // Nothing of a test is kept in the place of this user's server.
+            config.supervisor.state_dir = std::path::Path::new(&fake.socket()).with_file_name("state");
+        }
+        let gateway = Gateway::new(&config, &fake.socket()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (course, followed) = watch::channel(Course::Serve);

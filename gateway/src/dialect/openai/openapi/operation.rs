@@ -9,37 +9,46 @@ use crate::dialect::{
     openai::{answer, chat_completions, completions, embeddings, error::ErrorBody, llama, rerank},
 };
 
+/// The schema of a type.
+type Described = fn(&mut SchemaGenerator) -> Schema;
+
 /// What a client can ask.
-pub(super) struct Operation {
-    pub(super) path: &'static str,
-    pub(super) method: &'static str,
-    pub(super) id: &'static str,
-    pub(super) summary: &'static str,
+pub(in crate::dialect) struct Operation {
+    pub(in crate::dialect) path: &'static str,
+    pub(in crate::dialect) method: &'static str,
+    pub(in crate::dialect) id: &'static str,
+    pub(in crate::dialect) summary: &'static str,
     /// Reads a sample of its body.
-    pub(super) request: Option<fn() -> Result<(), Error>>,
-    pub(super) answer: fn(&mut SchemaGenerator) -> Schema,
-    pub(super) error: fn(&mut SchemaGenerator) -> Schema,
+    pub(in crate::dialect) request: Option<fn() -> Result<(), Error>>,
+    /// What its body is, where a type says it.
+    pub(in crate::dialect) body: Option<Described>,
+    pub(in crate::dialect) answer: Described,
+    pub(in crate::dialect) error: Described,
     /// It can be streamed.
-    pub(super) streams: bool,
+    pub(in crate::dialect) streams: bool,
+    /// The events of its stream by their names, where they have some; then it answers nothing else.
+    pub(in crate::dialect) events: &'static [(&'static str, Described)],
     /// It answers plain text.
-    pub(super) is_text: bool,
+    pub(in crate::dialect) is_text: bool,
     /// Parameters of the query, with their types.
-    pub(super) query: &'static [(&'static str, &'static str)],
+    pub(in crate::dialect) query: &'static [(&'static str, &'static str)],
 }
 
-const GET: Operation = Operation {
+pub(in crate::dialect) const GET: Operation = Operation {
     path: "",
     method: "get",
     id: "",
     summary: "",
     request: None,
+    body: None,
     answer: object,
     error: of::<ErrorBody<'_>>,
     streams: false,
+    events: &[],
     is_text: false,
     query: &[],
 };
-const POST: Operation = Operation { method: "post", ..GET };
+pub(in crate::dialect) const POST: Operation = Operation { method: "post", ..GET };
 const RERANK: Operation = Operation {
     summary: "Rank documents by how well they answer a query",
     request: Some(sample::rerank),
@@ -294,13 +303,21 @@ pub(super) const OPERATIONS: &[Operation] = &[
         error: of::<ollama::ErrorBody<'_>>,
         ..GET
     },
+    Operation { path: "/", id: "getDashboard", summary: "The dashboard, a page", is_text: true, ..GET },
+    Operation {
+        path: "/assets/{name}",
+        id: "getDashboardFile",
+        summary: "A file of the dashboard",
+        is_text: true,
+        ..GET
+    },
     Operation { path: "/openapi.json", id: "getOpenApi", summary: "This document", ..GET },
     Operation { path: "/health", id: "getHealth", summary: "Whether the server is up", ..GET },
     Operation { path: "/ready", id: "getReady", summary: "Whether the default model can be served", ..GET },
     Operation { path: "/metrics", id: "getMetrics", summary: "Prometheus metrics", is_text: true, ..GET },
 ];
 
-fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+pub(in crate::dialect) fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
