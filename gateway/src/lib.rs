@@ -8,8 +8,8 @@ mod access;
 #[cfg(test)]
 mod allocations;
 mod clock;
-mod database;
 mod dashboard;
+mod database;
 mod dialect;
 mod error;
 #[cfg(test)]

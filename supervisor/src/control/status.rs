@@ -5,7 +5,9 @@ use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 use impetus_config::Entrance;
 use impetus_proto::{
     Error,
-    supervisor::{self, EntranceStatus, ExitCount, GatewayStatus, PoolShare, PoolStatus, StatusReply, WorkerStatus},
+    supervisor::{
+        self, EntranceStatus, ExitCount, GatewayStatus, PoolShare, PoolStatus, StatusReply, WorkerStatus,
+    },
 };
 use tokio::time::Instant;
 
