@@ -1,0 +1,14 @@
+import type { Worker } from '../../api/types';
+import type { Tone } from '../../parts/Dot';
+
+/** The colour beside a worker's state. */
+export const WORKER_TONE: Record<Worker['state'], Tone> = {
+  standby: 'quiet',
+  loading: 'busy',
+  ready: 'good',
+  draining: 'busy',
+  stopping: 'busy',
+  backoff: 'warn',
+  failed: 'bad',
+  stopped: 'quiet',
+};
