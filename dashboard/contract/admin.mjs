@@ -38,9 +38,7 @@ const schemas = {
     workers: list(ref('WorkerStatus')),
     models: list(ref('ModelStatus')),
     pools: list(ref('PoolStatus')),
-    exits: list(
-      object({ format: string, model: maybe(string), cause: string, count: integer }),
-    ),
+    exits: list(object({ format: string, model: maybe(string), cause: string, count: integer })),
   }),
   GatewayStatus: object({
     pid: maybe(integer),

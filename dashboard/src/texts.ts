@@ -3,6 +3,9 @@
 const plural = (count: number, one: string, many: string): string =>
   `${count} ${count === 1 ? one : many}`;
 
+const poolName = (name: string): string =>
+  name === 'ram' ? 'RAM' : name.replace(/^([a-z]+)(\d+)$/, 'GPU $2 ($1)');
+
 export const texts = {
   product: 'Impetus',
   cancel: 'Cancel',
@@ -98,6 +101,7 @@ export const texts = {
       serving: 'Serving for',
       leaves: 'Leaves in',
       stays: 'stays',
+      inUse: 'in use',
       slots: 'Slots',
       busy: (busy: number, total: number) => `${busy} of ${total} busy`,
       lastExit: (exit: string) => `Last exit: ${exit}`,
@@ -109,8 +113,7 @@ export const texts = {
     },
     memory: 'Memory',
     pool: {
-      name: (name: string) =>
-        name === 'ram' ? 'RAM' : name.replace(/^([a-z]+)(\d+)$/, (_, kind: string, i) => `GPU ${i} (${kind})`),
+      name: poolName,
       placed: 'Budget, by model',
       machine: 'Machine',
       of: (part: string, whole: string) => `${part} of ${whole} placed`,
@@ -130,7 +133,7 @@ export const texts = {
       firstToken: 'Time to first token',
       interToken: 'Between tokens',
       requests: 'Requests per second',
-      memory: (pool: string) => `Memory: ${pool === 'ram' ? 'RAM' : pool}`,
+      memory: (pool: string) => `Memory: ${poolName(pool)}`,
     },
     lines: {
       completion: 'generated',
@@ -230,7 +233,8 @@ export const texts = {
     },
     template: 'Chat template',
     files: 'Files',
-    storedFrom: (origin: string, source: string, date: string) => `${origin} from ${source}, ${date}`,
+    storedFrom: (origin: string, source: string, date: string) =>
+      `${origin} from ${source}, ${date}`,
   },
   pulls: {
     title: 'Pulls',
@@ -385,7 +389,8 @@ export const texts = {
     peak: 'Most memory',
     limit: 'Memory limit',
     sandbox: 'Sandbox',
-    mayBeRequest: 'A request that was running may have caused this; it is tried alone before it is refused.',
+    mayBeRequest:
+      'A request that was running may have caused this; it is tried alone before it is refused.',
     lastLines: 'Last lines',
   },
   settings: {
@@ -424,7 +429,8 @@ export const texts = {
     forget: 'Forget it',
     dialog: {
       title: 'Make a key',
-      first: 'This is the first key: from it on, every client needs one. This page goes on with it.',
+      first:
+        'This is the first key: from it on, every client needs one. This page goes on with it.',
       nameMissing: 'Give it a name.',
       scopes: 'It may',
       inference: 'use models',

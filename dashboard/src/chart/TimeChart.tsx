@@ -102,9 +102,6 @@ export const TimeChart = memo(function TimeChart(props: TimeChartProps) {
             {[0, top / 2, top].map((value) => (
               <line key={value} className={style.grid} x2={width} y1={y(value)} y2={y(value)} />
             ))}
-            <text className={style.label} x={0} y={y(top) + 12}>
-              {format(top)}
-            </text>
             {Array.from({ length: N_TIMES }, (_, i) => {
               const at = start + (span * (i + 1)) / N_TIMES;
               const isLast = i === N_TIMES - 1;
@@ -129,6 +126,9 @@ export const TimeChart = memo(function TimeChart(props: TimeChartProps) {
                 strokeDasharray={dashed ? '4 3' : undefined}
               />
             ))}
+            <text className={style.label} x={0} y={y(top) + 12}>
+              {format(top)}
+            </text>
             {pointed !== null && shownAt !== undefined && (
               <line
                 className={style.cross}

@@ -6,16 +6,16 @@ const same = (value: number): number => value;
 describe('charts', () => {
   it.each([
     [0, 1],
-    [0.3, 0.5],
+    [0.3, 0.3],
     [1, 1],
-    [1.1, 2],
+    [1.1, 1.5],
     [23, 25],
     [99, 100],
     [1000, 1000],
   ])('roundUp(%s) is %s', (value, expected) => expect(roundUp(value)).toBeCloseTo(expected));
 
   it('bytes are rounded to powers of two', () => {
-    expect(roundUp(3 * 1024 ** 3, 1024)).toBe(4 * 1024 ** 3);
+    expect(roundUp(5 * 1024 ** 3, 1024)).toBe(6 * 1024 ** 3);
     expect(roundUp(1024 ** 2, 1024)).toBe(1024 ** 2);
   });
 

@@ -6,11 +6,16 @@ export interface Point {
   value: number | null;
 }
 
-/** A round number that is not less: 1, 2, 2.5 or 5 times a power of ten. */
+const STEPS = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
+const BINARY_STEPS = [
+  1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024,
+];
+
+/** A round number that is not less, of which the half is round, too. */
 export function roundUp(value: number, base = 10): number {
   if (value <= 0) return 1;
   const power = base ** Math.floor(Math.log(value) / Math.log(base) + 1e-9);
-  const steps = base === 10 ? [1, 2, 2.5, 5, 10] : [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+  const steps = base === 10 ? STEPS : BINARY_STEPS;
   return (steps.find((step) => step * power >= value - 1e-9) ?? base) * power;
 }
 

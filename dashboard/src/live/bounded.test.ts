@@ -6,7 +6,11 @@ const self = (n: number): number => n;
 describe('bounded lists', () => {
   it.each<[number[], number[], number[]]>([
     [[1, 2], [3], [1, 2, 3]],
-    [[1, 2, 3], [4, 5], [3, 4, 5]],
+    [
+      [1, 2, 3],
+      [4, 5],
+      [3, 4, 5],
+    ],
     [[1], [], [1]],
   ])('appended %j %j', (list, items, expected) => {
     expect(appended(list, items, 3)).toEqual(expected);
@@ -16,8 +20,16 @@ describe('bounded lists', () => {
     [[], [1], [1]],
     [[1, 2], [3], [1, 2, 3]],
     [[2, 3], [1], [1, 2, 3]],
-    [[1, 3], [2, 3], [1, 2, 3]],
-    [[4, 5, 6], [1, 2, 3, 4], [4, 5, 6]],
+    [
+      [1, 3],
+      [2, 3],
+      [1, 2, 3],
+    ],
+    [
+      [4, 5, 6],
+      [1, 2, 3, 4],
+      [4, 5, 6],
+    ],
     [[], [3, 1, 2], [1, 2, 3]],
   ])('merged %j %j', (list, items, expected) => {
     expect(merged(list, items, self, 3)).toEqual(expected);

@@ -24,7 +24,11 @@ export function Sections({ page, label, sections, shown }: SectionsProps) {
       activeKey={active}
       onChange={(key) => go(page, key)}
       destroyOnHidden
-      items={sections.map(({ key, label: name, content }) => ({ key, label: name, children: content }))}
+      items={sections.map(({ key, label: name, content }) => ({
+        key,
+        label: name,
+        children: content,
+      }))}
     />
   );
 }

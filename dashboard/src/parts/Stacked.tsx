@@ -24,7 +24,10 @@ export function Stacked({ label, portions, total, format }: StackedProps) {
           <span
             key={name}
             title={`${name}: ${format(bytes)}`}
-            style={{ width: `${(bytes / Math.max(total, 1)) * 100}%`, background: `var(--${color})` }}
+            style={{
+              width: `${(bytes / Math.max(total, 1)) * 100}%`,
+              background: `var(--${color})`,
+            }}
           />
         ))}
       </div>

@@ -6,7 +6,7 @@ import {
   MessageOutlined,
   SettingOutlined,
 } from '@ant-design/icons';
-import { type ComponentType, type ReactNode, useEffect, useRef } from 'react';
+import { type ReactNode, useEffect, useRef } from 'react';
 import icon from '../favicon.svg';
 import { texts } from '../texts';
 import { LinkNote } from './LinkNote';
@@ -14,12 +14,12 @@ import { hrefOf, type Page, PAGES, useRoute } from './route';
 import style from './Shell.module.css';
 import { ThemeSwitch } from './ThemeSwitch';
 
-const ICONS: Record<Page, ComponentType> = {
-  overview: DashboardOutlined,
-  models: DatabaseOutlined,
-  playground: MessageOutlined,
-  logs: CodeOutlined,
-  settings: SettingOutlined,
+const ICONS: Record<Page, ReactNode> = {
+  overview: <DashboardOutlined aria-hidden />,
+  models: <DatabaseOutlined aria-hidden />,
+  playground: <MessageOutlined aria-hidden />,
+  logs: <CodeOutlined aria-hidden />,
+  settings: <SettingOutlined aria-hidden />,
 };
 
 export function Shell({ children }: { children: ReactNode }) {
@@ -55,17 +55,14 @@ export function Shell({ children }: { children: ReactNode }) {
         </div>
         <nav className={style.nav} aria-label={texts.nav.label}>
           <ul>
-            {PAGES.map((name) => {
-              const Icon = ICONS[name];
-              return (
-                <li key={name}>
-                  <a href={hrefOf(name)} aria-current={name === page ? 'page' : undefined}>
-                    <Icon />
-                    <span>{texts.nav[name]}</span>
-                  </a>
-                </li>
-              );
-            })}
+            {PAGES.map((name) => (
+              <li key={name}>
+                <a href={hrefOf(name)} aria-current={name === page ? 'page' : undefined}>
+                  {ICONS[name]}
+                  <span>{texts.nav[name]}</span>
+                </a>
+              </li>
+            ))}
           </ul>
         </nav>
         <div className={style.foot}>

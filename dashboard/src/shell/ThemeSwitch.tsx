@@ -4,7 +4,11 @@ import { texts } from '../texts';
 import { type Choice, chooseTheme, useThemeChoice } from './theme';
 
 const NEXT: Record<Choice, Choice> = { system: 'light', light: 'dark', dark: 'system' };
-const ICON = { system: <DesktopOutlined />, light: <SunOutlined />, dark: <MoonOutlined /> };
+const ICON = {
+  system: <DesktopOutlined aria-hidden />,
+  light: <SunOutlined aria-hidden />,
+  dark: <MoonOutlined aria-hidden />,
+};
 
 /** One button that goes round: system, light, dark. */
 export function ThemeSwitch() {

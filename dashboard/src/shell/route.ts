@@ -19,7 +19,11 @@ const decoded = (step: string): string => {
 };
 
 export function routeOf(hash: string): Route {
-  const [first, ...rest] = hash.replace(/^#?\/?/, '').split('/').filter(Boolean).map(decoded);
+  const [first, ...rest] = hash
+    .replace(/^#?\/?/, '')
+    .split('/')
+    .filter(Boolean)
+    .map(decoded);
   return { page: PAGES.find((page) => page === first) ?? 'overview', rest };
 }
 

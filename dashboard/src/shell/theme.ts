@@ -45,6 +45,12 @@ export function useShade(): Shade {
 
 const common = { borderRadius: 8, fontSize: 14, wireframe: false, motionDurationMid: '0.12s' };
 
+const TABLE = {
+  bodySortBg: 'transparent',
+  headerBg: 'transparent',
+  headerSortActiveBg: 'transparent',
+};
+
 const LIGHT: ThemeConfig = {
   algorithm: antd.defaultAlgorithm,
   cssVar: true,
@@ -64,6 +70,7 @@ const LIGHT: ThemeConfig = {
     colorError: '#b91c1c',
     colorErrorText: '#b91c1c',
   },
+  components: { Table: TABLE },
 };
 
 const DARK: ThemeConfig = {
@@ -90,7 +97,10 @@ const DARK: ThemeConfig = {
     colorError: '#ff8a8a',
     colorErrorText: '#ff8a8a',
   },
-  components: { Tooltip: { colorTextLightSolid: '#e5eaee', colorBgSpotlight: '#2b343b' } },
+  components: {
+    Table: TABLE,
+    Tooltip: { colorTextLightSolid: '#e5eaee', colorBgSpotlight: '#2b343b' },
+  },
 };
 
 export const themeOf = (shade: Shade): ThemeConfig => (shade === 'dark' ? DARK : LIGHT);

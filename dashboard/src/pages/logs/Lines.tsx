@@ -69,7 +69,7 @@ export function Lines() {
           onChange={({ target }) => setText(target.value)}
         />
         <Button
-          icon={isPaused ? <CaretRightOutlined /> : <PauseOutlined />}
+          icon={isPaused ? <CaretRightOutlined aria-hidden /> : <PauseOutlined aria-hidden />}
           aria-pressed={isPaused}
           onClick={() => setPaused(!isPaused)}
         >
@@ -93,7 +93,7 @@ function useSources(): string[] {
 }
 
 /** The end stays in view until the person scrolls away from it. */
-export function LineList({ lines }: { lines: readonly LogLine[] }) {
+export function LineList({ lines, isShort }: { lines: readonly LogLine[]; isShort?: boolean }) {
   const list = useRef<HTMLDivElement>(null);
   const follows = useRef(true);
   useEffect(() => {
@@ -102,10 +102,10 @@ export function LineList({ lines }: { lines: readonly LogLine[] }) {
   }, [lines]);
   return (
     // It scrolls, so a keyboard has to reach it; a live region would chatter.
-    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
     <div
       ref={list}
       className={style.lines}
+      data-short={isShort || undefined}
       role="log"
       aria-live="off"
       aria-label={texts.logs.lines}

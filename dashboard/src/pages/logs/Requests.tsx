@@ -56,7 +56,13 @@ const COLUMNS: TableColumnsType<RequestSummary> = [
       `${whole(prompt_tokens)} → ${whole(completion_tokens)}`,
   },
   { key: 'took', title: words.took, width: 100, render: (_, one) => milliseconds(one.took_ms) },
-  { key: 'key', title: words.key, responsive: ['lg'], width: 120, render: (_, { key }) => key ?? '–' },
+  {
+    key: 'key',
+    title: words.key,
+    responsive: ['lg'],
+    width: 120,
+    render: (_, { key }) => key ?? '–',
+  },
 ];
 
 function StatusMark({ one }: { one: RequestSummary }) {
@@ -78,7 +84,7 @@ export function Requests({ shown }: { shown: string | null }) {
       extra={
         <>
           <span className="muted">{words.kept}</span>
-          <Button size="small" icon={<ReloadOutlined />} onClick={reload}>
+          <Button size="small" icon={<ReloadOutlined aria-hidden />} onClick={reload}>
             {texts.reload}
           </Button>
         </>
@@ -147,7 +153,7 @@ function Trace({ id }: { id: string }) {
       )}
       <section className={style.section}>
         <h3>{texts.logs.lines}</h3>
-        <LineList lines={logs.data?.lines ?? []} />
+        <LineList isShort lines={logs.data?.lines ?? []} />
       </section>
     </>
   );

@@ -10,7 +10,8 @@ export function placed(spans: readonly Span[]): Placed[] {
   const children = new Map<number | null, number[]>();
   spans.forEach((span, i) => {
     // A span cannot be below itself or something that is not there.
-    const parent = span.parent != null && spans[span.parent] && span.parent < i ? span.parent : null;
+    const parent =
+      span.parent != null && spans[span.parent] && span.parent < i ? span.parent : null;
     children.set(parent, [...(children.get(parent) ?? []), i]);
   });
   const walk = (parent: number | null, depth: number): Placed[] => {

@@ -106,7 +106,11 @@ function Info({ info, onChange }: { info: ModelInfo; onChange: () => void }) {
         <p className={style.sub}>{info.path}</p>
         {stored && (
           <p className={style.sub}>
-            {words.storedFrom(texts.words(stored.origin), stored.source, day(stored.added_unix_s * 1000))}
+            {words.storedFrom(
+              texts.words(stored.origin),
+              stored.source,
+              day(stored.added_unix_s * 1000),
+            )}
           </p>
         )}
         <ul className={style.files}>

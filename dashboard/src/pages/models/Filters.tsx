@@ -35,25 +35,40 @@ export function Filters({ models, filter, onChange }: FiltersProps) {
     <div className={style.filters} role="search">
       <Input
         allowClear
-        prefix={<SearchOutlined />}
+        prefix={<SearchOutlined aria-hidden />}
         className={style.search}
         placeholder={words.search}
         aria-label={words.search}
         value={filter.text}
         onChange={(event) => onChange({ ...filter, text: event.target.value })}
       />
-      {choice(words.state, valuesOf(models, (one) => one.state), filter.states, (states) => ({
-        ...filter,
-        states,
-      }))}
-      {choice(words.format, valuesOf(models, (one) => one.format), filter.formats, (formats) => ({
-        ...filter,
-        formats,
-      }))}
-      {choice(words.task, valuesOf(models, (one) => one.task), filter.tasks, (tasks) => ({
-        ...filter,
-        tasks,
-      }))}
+      {choice(
+        words.state,
+        valuesOf(models, (one) => one.state),
+        filter.states,
+        (states) => ({
+          ...filter,
+          states,
+        }),
+      )}
+      {choice(
+        words.format,
+        valuesOf(models, (one) => one.format),
+        filter.formats,
+        (formats) => ({
+          ...filter,
+          formats,
+        }),
+      )}
+      {choice(
+        words.task,
+        valuesOf(models, (one) => one.task),
+        filter.tasks,
+        (tasks) => ({
+          ...filter,
+          tasks,
+        }),
+      )}
     </div>
   );
 }

@@ -4,7 +4,11 @@ import { Mark, type Tone } from '../../parts/Dot';
 import { texts } from '../../texts';
 import style from './Models.module.css';
 
-const TONE: Record<Fits['verdict'], Tone> = { now: 'good', after_others_leave: 'warn', never: 'bad' };
+const TONE: Record<Fits['verdict'], Tone> = {
+  now: 'good',
+  after_others_leave: 'warn',
+  never: 'bad',
+};
 
 /** Whether a model fits this machine, with the numbers. */
 export function Fit({ fits }: { fits: Fits }) {

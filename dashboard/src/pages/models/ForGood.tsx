@@ -71,7 +71,11 @@ function Settings({ name, settings }: { name: string; settings: readonly Setting
       requiredMark={false}
       initialValues={before}
       onFinish={(wanted) => void save(wanted)}
-      style={{ display: 'grid', gridTemplateColumns: 'repeat(auto-fill, minmax(150px, 1fr))', columnGap: 16 }}
+      style={{
+        display: 'grid',
+        gridTemplateColumns: 'repeat(auto-fill, minmax(150px, 1fr))',
+        columnGap: 16,
+      }}
     >
       <Form.Item name="pin" label={words.pin} valuePropName="checked" tooltip={words.pinHelp}>
         <Switch />

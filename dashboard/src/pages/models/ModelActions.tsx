@@ -68,7 +68,7 @@ export function ModelActions({ model }: { model: Model }) {
         <Button
           size="small"
           type="text"
-          icon={<MoreOutlined />}
+          icon={<MoreOutlined aria-hidden />}
           aria-label={words.more(name)}
           aria-haspopup="menu"
         />

@@ -1,6 +1,6 @@
 import { Empty, Table, type TableColumnsType } from 'antd';
 import type { Model } from '../../api/types';
-import { bytes, count, whole } from '../../format/units';
+import { bytes, count, UNKNOWN, whole } from '../../format/units';
 import { Mark, type Tone } from '../../parts/Dot';
 import { hrefOf } from '../../shell/route';
 import { texts } from '../../texts';
@@ -38,9 +38,10 @@ const COLUMNS: TableColumnsType<Model> = [
   {
     key: 'state',
     title: words.state,
+    responsive: ['sm'],
     sorter: byText(({ state }) => state),
     width: 120,
-    render: (_, { state }) => <Mark tone={MODEL_TONE[state]}>{texts.states[state]}</Mark>,
+    render: (_, model) => <State model={model} />,
   },
   {
     key: 'format',
@@ -50,7 +51,7 @@ const COLUMNS: TableColumnsType<Model> = [
     sorter: byText(({ format }) => format),
     render: (_, model) => (
       <>
-        {model.format ?? '–'}
+        {model.format ?? UNKNOWN}
         <div className={style.sub}>{model.quantization}</div>
       </>
     ),
@@ -95,7 +96,12 @@ function capabilities({ task, chat_template }: Model): string {
   const can = texts.models.can;
   if (task === 'embed') return can.embed;
   if (task === 'rerank') return can.rerank;
+  if (task !== 'generate') return UNKNOWN;
   return chat_template ? can.chat : can.complete;
+}
+
+function State({ model: { state } }: { model: Model }) {
+  return <Mark tone={MODEL_TONE[state]}>{texts.states[state]}</Mark>;
 }
 
 function Name({ model }: { model: Model }) {
@@ -111,6 +117,10 @@ function Name({ model }: { model: Model }) {
         ))}
       </div>
       <div className={style.sub}>{model.detail ?? model.description ?? model.architecture}</div>
+      {/* Where the column of states has no room. */}
+      <div className={style.narrow}>
+        <State model={model} />
+      </div>
     </>
   );
 }

@@ -27,12 +27,12 @@ export default function ModelsPage() {
         note={texts.models.note(models?.length ?? 0)}
         extra={
           <>
-            <Button icon={<UploadOutlined />} onClick={() => setDialog('upload')}>
+            <Button icon={<UploadOutlined aria-hidden />} onClick={() => setDialog('upload')}>
               {texts.models.upload}
             </Button>
             <Button
               type="primary"
-              icon={<CloudDownloadOutlined />}
+              icon={<CloudDownloadOutlined aria-hidden />}
               onClick={() => setDialog('pull')}
             >
               {texts.models.pull}

@@ -53,7 +53,11 @@ function PullRow({ pull }: { pull: Pull }) {
             {words.goOn}
           </Button>
         )}
-        <Popconfirm title={words.discardTitle} okText={words.discard} onConfirm={() => end(true)}>
+        <Popconfirm
+          title={words.discardTitle}
+          okText={words.discard}
+          onConfirm={() => void end(true)}
+        >
           <Button size="small" type="text" danger disabled={busy}>
             {words.discard}
           </Button>

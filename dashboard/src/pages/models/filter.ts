@@ -18,7 +18,9 @@ export function matching(models: readonly Model[], filter: Filter): Model[] {
   const words = filter.text.toLowerCase().split(/\s+/).filter(Boolean);
   return models.filter((model) => {
     const { name, aliases, architecture, quantization, description } = model;
-    const text = [name, ...aliases, architecture, quantization, description].join(' ').toLowerCase();
+    const text = [name, ...aliases, architecture, quantization, description]
+      .join(' ')
+      .toLowerCase();
     return (
       words.every((word) => text.includes(word)) &&
       has(filter.formats, model.format) &&

@@ -41,7 +41,7 @@ export function GatewayCard() {
           description={texts.overview.gatewayRestartCost}
           okText={words.restart}
           onConfirm={() =>
-            run(
+            void run(
               () => dataOf(api.POST('/admin/restart', { body: { target: 'gateway' } })),
               words.restarted(texts.overview.gateway),
             )

@@ -34,7 +34,9 @@ function PoolBars({ pool, workers }: { pool: Pool; workers: readonly Worker[] })
       <div>
         <p className={style.line}>
           <span>{words.placed}</span>
-          <span className="number">{words.of(bytes(pool.placed_bytes), bytes(pool.limit_bytes))}</span>
+          <span className="number">
+            {words.of(bytes(pool.placed_bytes), bytes(pool.limit_bytes))}
+          </span>
         </p>
         <Stacked
           label={words.placed}
@@ -47,9 +49,7 @@ function PoolBars({ pool, workers }: { pool: Pool; workers: readonly Worker[] })
         <div>
           <p className={style.line}>
             <span>{words.machine}</span>
-            <span className="number">
-              {words.free(bytes(pool.available_bytes), bytes(total))}
-            </span>
+            <span className="number">{words.free(bytes(pool.available_bytes), bytes(total))}</span>
           </p>
           <Stacked label={words.machine} total={total} portions={heldOf(pool)} format={bytes} />
         </div>
@@ -86,5 +86,8 @@ function heldOf(pool: Pool): Portion[] {
           { name: words.measured, bytes: pool.measured_bytes, color: 'c1' },
           { name: words.foreign, bytes: pool.foreign_bytes ?? 0, color: 'foreign' },
         ];
-  return [...portions, { name: words.available, bytes: pool.available_bytes ?? 0, color: 'sunken' }];
+  return [
+    ...portions,
+    { name: words.available, bytes: pool.available_bytes ?? 0, color: 'sunken' },
+  ];
 }

@@ -54,8 +54,15 @@ function factsOf(worker: Worker, speed: Speed | undefined): Fact[] {
     [words.waiting, worker.waiting],
     [words.restarts, worker.restarts],
     [words.serving, duration(worker.serving_s ?? worker.uptime_s)],
-    [words.leaves, worker.leaves_in_s == null ? words.stays : duration(worker.leaves_in_s)],
+    [words.leaves, leavingOf(worker)],
   ];
+}
+
+/** When a model leaves that nobody uses. */
+function leavingOf({ leaves_in_s, stay_s }: Worker): string {
+  const words = texts.overview.worker;
+  if (leaves_in_s != null) return duration(leaves_in_s);
+  return stay_s == null ? words.stays : words.inUse;
 }
 
 const MOST_MARKS = 32;

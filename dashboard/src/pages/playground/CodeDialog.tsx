@@ -32,10 +32,7 @@ export function CodeDialog({ open, body, onClose }: CodeDialogProps) {
       onCancel={onClose}
       width={760}
       footer={
-        <Button
-          type="primary"
-          onClick={() => void run(() => copy(code), words.copied)}
-        >
+        <Button type="primary" onClick={() => void run(() => copy(code), words.copied)}>
           {words.copy}
         </Button>
       }

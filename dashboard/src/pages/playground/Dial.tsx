@@ -7,16 +7,18 @@ interface DialProps {
   min: number;
   max: number;
   step: number;
+  /** Where the slider stands while nothing is given. */
+  neutral: number;
   /** Nothing given: as the server has it. */
   value: number | undefined;
   onChange: (value: number | undefined) => void;
 }
 
 /** A number that may be left to the server. */
-export function Dial({ label, min, max, step, value, onChange }: DialProps) {
+export function Dial({ label, min, max, step, neutral, value, onChange }: DialProps) {
   const id = `dial-${label}`;
   return (
-    <div className={style.dial}>
+    <div className={style.dial} data-unset={value === undefined || undefined}>
       <label htmlFor={id} className="mono">
         {label}
       </label>
@@ -24,7 +26,7 @@ export function Dial({ label, min, max, step, value, onChange }: DialProps) {
         min={min}
         max={max}
         step={step}
-        value={value ?? min}
+        value={value ?? neutral}
         onChange={onChange}
         ariaLabelForHandle={label}
         tooltip={{ open: false }}

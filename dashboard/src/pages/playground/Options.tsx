@@ -15,18 +15,19 @@ interface DialRange {
   min: number;
   max: number;
   step: number;
+  neutral: number;
 }
 
 const DIALS: readonly DialRange[] = [
-  { name: 'temperature', min: 0, max: 2, step: 0.05 },
-  { name: 'top_p', min: 0, max: 1, step: 0.01 },
-  { name: 'top_k', min: 0, max: 200, step: 1 },
-  { name: 'min_p', min: 0, max: 1, step: 0.01 },
-  { name: 'repetition_penalty', min: 0.5, max: 2, step: 0.01 },
-  { name: 'presence_penalty', min: -2, max: 2, step: 0.05 },
-  { name: 'frequency_penalty', min: -2, max: 2, step: 0.05 },
-  { name: 'max_tokens', min: 1, max: 8192, step: 1 },
-  { name: 'seed', min: 0, max: 9999, step: 1 },
+  { name: 'temperature', min: 0, max: 2, step: 0.05, neutral: 1 },
+  { name: 'top_p', min: 0, max: 1, step: 0.01, neutral: 1 },
+  { name: 'top_k', min: 0, max: 200, step: 1, neutral: 0 },
+  { name: 'min_p', min: 0, max: 1, step: 0.01, neutral: 0 },
+  { name: 'repetition_penalty', min: 0.5, max: 2, step: 0.01, neutral: 1 },
+  { name: 'presence_penalty', min: -2, max: 2, step: 0.05, neutral: 0 },
+  { name: 'frequency_penalty', min: -2, max: 2, step: 0.05, neutral: 0 },
+  { name: 'max_tokens', min: 1, max: 8192, step: 1, neutral: 1 },
+  { name: 'seed', min: 0, max: 9999, step: 1, neutral: 0 },
 ];
 
 /** How answers are made: for all chats of the page. */

@@ -45,17 +45,17 @@ export function PaneView({ pane, setup, choices, isOnly, onChange }: PaneViewPro
           <Button
             type="text"
             size="small"
-            icon={<CloseOutlined />}
+            icon={<CloseOutlined aria-hidden />}
             aria-label={words.close(pane.model)}
             onClick={() => onChange(pane, null)}
           />
         )}
       </div>
       {/* It scrolls, so a keyboard has to reach it. */}
-      {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
       <div
         className={style.turns}
         ref={list}
+        // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         tabIndex={0}
         role="log"
         aria-label={words.chatWith(pane.model)}

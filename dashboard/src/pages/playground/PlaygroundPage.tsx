@@ -24,7 +24,9 @@ interface Choice {
 
 /** Models that can be talked to, by all their names. */
 function choicesOf(models: readonly Model[]): Choice[] {
-  const usable = models.filter(({ state, task }) => state !== 'broken' && (task ?? 'generate') === 'generate');
+  const usable = models.filter(
+    ({ state, task }) => state !== 'broken' && (task ?? 'generate') === 'generate',
+  );
   return usable.flatMap(({ name, aliases }) => [
     { value: name, label: name },
     ...aliases.map((alias) => ({ value: alias, label: texts.playground.aliasOf(alias, name) })),
@@ -84,21 +86,24 @@ export default function PlaygroundPage() {
               aria-label={words.add}
               placeholder={
                 <>
-                  <PlusOutlined /> {words.add}
+                  <PlusOutlined aria-hidden /> {words.add}
                 </>
               }
               disabled={panes.length >= MOST_PANES}
               options={choices}
               onChange={add}
             />
-            <Button icon={<ClearOutlined />} onClick={() => panes.forEach((pane) => pane.clear())}>
+            <Button
+              icon={<ClearOutlined aria-hidden />}
+              onClick={() => panes.forEach((pane) => pane.clear())}
+            >
               {words.clear}
             </Button>
-            <Button icon={<CodeOutlined />} onClick={() => setShowsCode(true)}>
+            <Button icon={<CodeOutlined aria-hidden />} onClick={() => setShowsCode(true)}>
               {words.code}
             </Button>
             <Button
-              icon={<ControlOutlined />}
+              icon={<ControlOutlined aria-hidden />}
               aria-expanded={showsOptions}
               onClick={() => setShowsOptions(!showsOptions)}
             >
@@ -121,12 +126,7 @@ export default function PlaygroundPage() {
               />
             ))}
           </div>
-          <Composer
-            panes={panes}
-            draft={draft}
-            onDraft={setDraft}
-            onSend={send}
-          />
+          <Composer panes={panes} draft={draft} onDraft={setDraft} onSend={send} />
         </div>
         {showsOptions && <Options setup={setup} onChange={setSetup} />}
       </div>

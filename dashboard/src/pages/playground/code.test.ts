@@ -20,7 +20,12 @@ describe('code of a request', () => {
     ['it\'s "so"', '"it\'s \\"so\\""'],
   ])('%j in Python', (value, expected) => expect(pythonOf(value)).toBe(expected));
 
-  const body = { model: 'm', messages: [{ role: 'user', content: "it's" }], top_k: 4, stream: true };
+  const body = {
+    model: 'm',
+    messages: [{ role: 'user', content: "it's" }],
+    top_k: 4,
+    stream: true,
+  };
 
   it('curl', () => {
     expect(codeOf('curl', body, 'http://h')).toContain(`"content": "it'\\''s"`);

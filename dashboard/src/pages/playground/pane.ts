@@ -4,7 +4,16 @@ import { errorIn, isAbort, messageOf } from '../../api/error';
 import { framesOf } from '../../api/sse';
 import { Store } from '../../live/store';
 import { bodyOf, type Setup } from './setup';
-import { type Answer, type Chunk, EMPTY, ended, failed, type Turn, withAnswer, withChunk } from './turn';
+import {
+  type Answer,
+  type Chunk,
+  EMPTY,
+  ended,
+  failed,
+  type Turn,
+  withAnswer,
+  withChunk,
+} from './turn';
 
 export interface Chat {
   turns: readonly Turn[];

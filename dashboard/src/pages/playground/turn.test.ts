@@ -29,7 +29,8 @@ describe('a streamed answer', () => {
   });
 
   it('has calls by their index', () => {
-    const call = (index: number, more: object): Chunk => delta({ tool_calls: [{ index, ...more }] });
+    const call = (index: number, more: object): Chunk =>
+      delta({ tool_calls: [{ index, ...more }] });
     const { calls } = answerOf([
       call(0, { id: 'x', function: { name: 'add', arguments: '' } }),
       call(0, { function: { arguments: '{"a":' } }),
@@ -51,7 +52,10 @@ describe('a streamed answer', () => {
 describe('a request', () => {
   const said: Turn[] = [
     { role: 'user', text: 'hi' },
-    { role: 'assistant', answer: { ...EMPTY, state: 'done', calls: [{ id: 'x', name: 'f', json: '{}' }] } },
+    {
+      role: 'assistant',
+      answer: { ...EMPTY, state: 'done', calls: [{ id: 'x', name: 'f', json: '{}' }] },
+    },
     { role: 'tool', callId: 'x', text: '1' },
     { role: 'assistant', answer: { ...EMPTY, state: 'failed' } },
   ];
@@ -70,7 +74,9 @@ describe('a request', () => {
   });
 
   it('has what was set and nothing else', () => {
-    expect(bodyOf({ ...PLAIN, sampling: { top_k: 4 }, tools: 'no', schema: '{"a":1}' }, 'm', [])).toEqual({
+    expect(
+      bodyOf({ ...PLAIN, sampling: { top_k: 4 }, tools: 'no', schema: '{"a":1}' }, 'm', []),
+    ).toEqual({
       model: 'm',
       messages: [],
       stream: true,

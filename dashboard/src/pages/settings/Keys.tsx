@@ -71,7 +71,9 @@ export function Keys() {
         key: 'actions',
         title: <span className="hidden">{words.actions}</span>,
         width: 110,
-        render: (_: unknown, key: Key) => <Revoke name={key.name} declared={key.declared} onDone={reload} />,
+        render: (_: unknown, key: Key) => (
+          <Revoke name={key.name} declared={key.declared} onDone={reload} />
+        ),
       },
     ],
     [reload],
@@ -83,7 +85,11 @@ export function Keys() {
       <Panel
         title={texts.settings.keys}
         extra={
-          <Button type="primary" icon={<PlusOutlined />} onClick={() => setMaking(true)}>
+          <Button
+            type="primary"
+            icon={<PlusOutlined aria-hidden />}
+            onClick={() => setMaking(true)}
+          >
             {words.make}
           </Button>
         }
@@ -133,7 +139,7 @@ function Revoke({ name, declared, onDone }: RevokeProps) {
       title={words.revokeTitle(name)}
       description={words.revokeCost}
       okText={words.revoke}
-      onConfirm={revoke}
+      onConfirm={() => void revoke()}
     >
       <Button size="small" danger loading={busy} aria-label={words.revokeNamed(name)}>
         {words.revoke}

@@ -29,8 +29,7 @@ interface MakeKeyProps {
 const words = texts.keys.dialog;
 
 /** The last second of a day, on this machine's clock. */
-const endOf = (day: string): number =>
-  Math.floor(new Date(`${day}T23:59:59`).getTime() / 1000);
+const endOf = (day: string): number => Math.floor(new Date(`${day}T23:59:59`).getTime() / 1000);
 
 /** A new key: asked for, then shown this once. */
 export function MakeKey({ open, isFirst, onClose }: MakeKeyProps) {
@@ -65,7 +64,9 @@ function Making({ isFirst, onClose }: Omit<MakeKeyProps, 'open'>) {
             ...(wanted.requests_per_minute != null && {
               requests_per_minute: wanted.requests_per_minute,
             }),
-            ...(wanted.tokens_per_minute != null && { tokens_per_minute: wanted.tokens_per_minute }),
+            ...(wanted.tokens_per_minute != null && {
+              tokens_per_minute: wanted.tokens_per_minute,
+            }),
             ...(wanted.priority != null && { priority: wanted.priority }),
           },
         }),

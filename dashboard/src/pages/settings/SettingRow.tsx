@@ -16,7 +16,9 @@ interface SettingRowProps {
 const words = texts.configuration;
 
 function originOf({ is_default, origin }: Setting): string {
-  return is_default && origin.kind === 'default' ? words.isDefault : words.from(origin.text || origin.kind);
+  return is_default && origin.kind === 'default'
+    ? words.isDefault
+    : words.from(origin.text || origin.kind);
 }
 
 /** One setting: what it is, where its value comes from, and the value. */

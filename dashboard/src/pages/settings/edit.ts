@@ -24,7 +24,12 @@ export function valueOf(kind: Setting['kind'], text: string): unknown {
 }
 
 const listOf = (kind: Setting['kind'], text: string): unknown =>
-  kind === 'list' ? text.split(',').map((item) => item.trim()).filter(Boolean) : text;
+  kind === 'list'
+    ? text
+        .split(',')
+        .map((item) => item.trim())
+        .filter(Boolean)
+    : text;
 
 function jsonOr(text: string, other: unknown): unknown {
   try {
@@ -45,12 +50,14 @@ export function withChange(changes: Changes, setting: Setting, value: unknown): 
 export function found(settings: readonly Setting[], text: string): Setting[] {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   return settings.filter((setting) => {
-    const all = `${setting.key} ${setting.description ?? ''} ${textOf(setting.value)}`.toLowerCase();
+    const all =
+      `${setting.key} ${setting.description ?? ''} ${textOf(setting.value)}`.toLowerCase();
     return words.every((word) => all.includes(word));
   });
 }
 
-const LIMIT = /(^|[._])(max|limit|limits|timeout|queue|budget|rate|slots|memory|reserve|per_minute)([._]|$)/;
+const LIMIT =
+  /(^|[._])(max|limit|limits|timeout|queue|budget|rate|slots|memory|reserve|per_minute)([._]|$)/;
 
 /** What bounds something: how many, how much, how long. */
 export const isLimit = ({ key }: Setting): boolean => LIMIT.test(key.replace(/\[.*?\]/g, ''));
