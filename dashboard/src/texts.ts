@@ -6,12 +6,28 @@ const plural = (count: number, one: string, many: string): string =>
 const poolName = (name: string): string =>
   name === 'ram' ? 'RAM' : name.replace(/^([a-z]+)(\d+)$/, 'GPU $2 ($1)');
 
+const STATES: Record<string, string> = {
+  starting: 'Starting',
+  standby: 'Standby',
+  available: 'Available',
+  loading: 'Loading',
+  ready: 'Ready',
+  draining: 'Draining',
+  stopping: 'Stopping',
+  backoff: 'Restarts soon',
+  failed: 'Failed',
+  stopped: 'Stopped',
+  broken: 'Broken',
+};
+
+/** A word of the server's as a word of a person's. */
+const words = (name: string): string => name.replaceAll('_', ' ');
+
 export const texts = {
   product: 'Impetus',
   cancel: 'Cancel',
   reload: 'Reload',
-  /** A word of the server's as a word of a person's. */
-  words: (name: string): string => name.replaceAll('_', ' '),
+  words,
   time: {
     now: 'just now',
     ago: (age: string) => `${age} ago`,
@@ -54,19 +70,7 @@ export const texts = {
     clipboard: 'The browser does not let this page copy. Select the text and copy it by hand.',
     status: (status: number) => `The server answered with status ${status}.`,
   },
-  states: {
-    starting: 'Starting',
-    standby: 'Standby',
-    available: 'Available',
-    loading: 'Loading',
-    ready: 'Ready',
-    draining: 'Draining',
-    stopping: 'Stopping',
-    backoff: 'Restarts soon',
-    failed: 'Failed',
-    stopped: 'Stopped',
-    broken: 'Broken',
-  },
+  state: (name: string): string => STATES[name] ?? words(name),
   chart: {
     empty: 'No data yet',
     said: (title: string, values: string) => `${title}, latest: ${values}`,
@@ -246,6 +250,14 @@ export const texts = {
     discard: 'Discard',
     discardTitle: 'Stop and delete what has come?',
     progress: (name: string) => `Progress of ${name}`,
+    search: {
+      label: 'Search the hub',
+      search: 'Search',
+      example: 'such as qwen3 gguf',
+      none: 'Nothing was found.',
+      downloads: (count: string) => `${count} downloads`,
+      gated: 'gated',
+    },
     dialog: {
       title: 'Pull a model',
       model: 'Model',
@@ -358,7 +370,6 @@ export const texts = {
     title: 'A request',
     kept: 'The last 200, since the gateway’s start',
     none: 'No request has ended yet.',
-    open: (id: string) => `Open request ${id}`,
     began: 'Began',
     model: 'Model',
     status: 'Status',

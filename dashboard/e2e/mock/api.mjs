@@ -290,6 +290,20 @@ export const OPERATIONS = [
   ],
   [
     'GET',
+    '/admin/hub/search',
+    (_, { query }) => ({
+      models: [1_204_331, 48_112, 903].map((downloads, i) => ({
+        model: `owner${i}/${query.q}-GGUF`,
+        downloads,
+        likes: 12,
+        modified: null,
+        gated: i === 2,
+        tags: ['gguf'],
+      })),
+    }),
+  ],
+  [
+    'GET',
     '/admin/logs',
     (world, { query }) => ({ lines: linesOf(world, query).slice(-Number(query.lines ?? 200)) }),
   ],

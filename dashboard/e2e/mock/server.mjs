@@ -1,20 +1,9 @@
 // A server that plays the contract of the admin API, for developing and testing the page without one.
-import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { extname } from 'node:path';
 import { linesOf, OPERATIONS, Refusal } from './api.mjs';
 import { chat } from './chat.mjs';
+import { file } from './files.mjs';
 import { fill, happen, makeWorld, sampleOf, say, statusOf } from './world.mjs';
-
-const DIST = new URL('../../dist/', import.meta.url);
-const TYPES = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript',
-  '.css': 'text/css',
-  '.svg': 'image/svg+xml',
-};
-export const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const json = (response, status, value) => {
   response.writeHead(status, { 'content-type': 'application/json' });
@@ -129,23 +118,6 @@ async function upload(world, request, response, query) {
   });
   happen(world, 'model.uploaded', query.name, `has come: ${bytes.length} bytes`);
   json(response, 200, stored);
-}
-
-async function file(response, path) {
-  const name = path === '/' ? 'index.html' : path.slice(1);
-  const bytes = await readFile(new URL(name, DIST)).catch(() => null);
-  if (!bytes || name.includes('..'))
-    return refuse(response, {
-      status: 404,
-      code: 'not_found',
-      message: `there is nothing at ${path}`,
-    });
-  response.writeHead(200, {
-    'content-type': TYPES[extname(name)] ?? 'application/octet-stream',
-    'content-security-policy': POLICY,
-    'x-content-type-options': 'nosniff',
-  });
-  return response.end(bytes);
 }
 
 function checkKey(world, request) {

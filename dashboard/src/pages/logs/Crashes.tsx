@@ -1,8 +1,7 @@
 import { Alert, Drawer, Skeleton, Table, type TableColumnsType } from 'antd';
 import { useCallback } from 'react';
 import { api, dataOf } from '../../api/client';
-import type { components } from '../../api/schema';
-import type { CrashReport } from '../../api/types';
+import type { CrashReport, CrashSummary } from '../../api/types';
 import { bytes, clock, milliseconds, whole } from '../../format/units';
 import { useLive } from '../../live/feed';
 import { type Fact, Facts } from '../../parts/Facts';
@@ -12,11 +11,9 @@ import { go, hrefOf } from '../../shell/route';
 import { texts } from '../../texts';
 import style from './Logs.module.css';
 
-type Summary = components['schemas']['CrashSummary'];
-
 const words = texts.crashes;
 
-const COLUMNS: TableColumnsType<Summary> = [
+const COLUMNS: TableColumnsType<CrashSummary> = [
   {
     key: 'at',
     title: words.at,
@@ -49,14 +46,14 @@ export function Crashes({ shown }: { shown: string | null }) {
   return (
     <Panel>
       {error && <Alert type="error" showIcon message={error} />}
-      <Table<Summary>
+      <Table<CrashSummary>
         size="middle"
         rowKey="id"
         columns={COLUMNS}
         dataSource={data?.crashes ?? []}
         loading={loading && !data}
         pagination={{ pageSize: 25, hideOnSinglePage: true, showSizeChanger: false }}
-        locale={{ emptyText: words.none }}
+        locale={{ emptyText: <span className="muted">{words.none}</span> }}
       />
       <Drawer
         title={words.title}
@@ -85,7 +82,7 @@ function Report({ id }: { id: string }) {
       <Facts facts={factsOf(data)} />
       {data.exit.may_be_request && <Alert type="info" message={words.mayBeRequest} />}
       <section className={style.section}>
-        <h3>{words.lastLines}</h3>
+        <h2>{words.lastLines}</h2>
         {/* It scrolls, so a keyboard has to reach it. */}
         {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
         <pre className={style.last} tabIndex={0}>

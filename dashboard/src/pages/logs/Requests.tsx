@@ -22,7 +22,7 @@ const COLUMNS: TableColumnsType<RequestSummary> = [
     title: words.began,
     width: 100,
     render: (_, { id, unix_ms }) => (
-      <a href={hrefOf('logs', 'requests', id)} aria-label={words.open(id)} className="number">
+      <a href={hrefOf('logs', 'requests', id)} className="number">
         {clock(unix_ms)}
       </a>
     ),
@@ -98,7 +98,7 @@ export function Requests({ shown }: { shown: string | null }) {
         dataSource={data?.requests ?? []}
         loading={loading && !data}
         pagination={{ pageSize: 25, hideOnSinglePage: true, showSizeChanger: false }}
-        locale={{ emptyText: words.none }}
+        locale={{ emptyText: <span className="muted">{words.none}</span> }}
       />
       <Drawer
         title={words.title}
@@ -146,13 +146,13 @@ function Trace({ id }: { id: string }) {
             ]}
           />
           <section className={style.section}>
-            <h3>{words.timeline}</h3>
+            <h2>{words.timeline}</h2>
             <Timeline spans={data.spans} tookMs={data.took_ms} />
           </section>
         </>
       )}
       <section className={style.section}>
-        <h3>{texts.logs.lines}</h3>
+        <h2>{texts.logs.lines}</h2>
         <LineList isShort lines={logs.data?.lines ?? []} />
       </section>
     </>

@@ -51,7 +51,7 @@ function Loaded({ name }: { name: string }) {
 function factsOf(info: ModelInfo): Fact[] {
   const words = texts.models.facts;
   return [
-    [words.state, texts.states[info.state as keyof typeof texts.states] ?? info.state],
+    [words.state, texts.state(info.state)],
     [words.format, info.format ?? '–'],
     [words.architecture, info.architecture ?? '–'],
     [words.quantization, info.quantization ?? '–'],
@@ -73,7 +73,7 @@ function Info({ info, onChange }: { info: ModelInfo; onChange: () => void }) {
       <Facts facts={factsOf(info)} />
       {(info.fits || footprint) && (
         <section className={style.section}>
-          <h3>{words.footprint}</h3>
+          <h2>{words.footprint}</h2>
           <div className="stack">
             {info.fits && <Fit fits={info.fits} />}
             {footprint && <Footprint label="RAM" part={footprint.ram} />}
@@ -84,16 +84,16 @@ function Info({ info, onChange }: { info: ModelInfo; onChange: () => void }) {
         </section>
       )}
       <section className={style.section}>
-        <h3>{words.aliases}</h3>
+        <h2>{words.aliases}</h2>
         <Aliases name={info.name} aliases={info.aliases} onChange={onChange} />
       </section>
       <section className={style.section}>
-        <h3>{words.forGood}</h3>
+        <h2>{words.forGood}</h2>
         <ForGood name={info.name} />
       </section>
       {info.chat_template && (
         <section className={style.section}>
-          <h3>{words.template}</h3>
+          <h2>{words.template}</h2>
           {/* It scrolls, so a keyboard has to reach it. */}
           {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
           <pre className={style.template} tabIndex={0}>
@@ -102,7 +102,7 @@ function Info({ info, onChange }: { info: ModelInfo; onChange: () => void }) {
         </section>
       )}
       <section className={style.section}>
-        <h3>{words.files}</h3>
+        <h2>{words.files}</h2>
         <p className={style.sub}>{info.path}</p>
         {stored && (
           <p className={style.sub}>

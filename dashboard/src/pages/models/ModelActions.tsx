@@ -20,7 +20,10 @@ export function ModelActions({ model }: { model: Model }) {
   const isLoaded = LOADED.includes(state);
 
   const load = (): Promise<boolean> =>
-    run(() => dataOf(api.POST('/admin/models/{name}/load', { params })), words.loaded(name));
+    run(
+      () => dataOf(api.POST('/admin/models/{name}/load', { params, body: {} })),
+      words.loaded(name),
+    );
   const unload = (): Promise<boolean> =>
     run(() => dataOf(api.POST('/admin/models/{name}/unload', { params })), words.unloaded(name));
   const keep = (keep_alive_s: number, done: string): Promise<boolean> =>

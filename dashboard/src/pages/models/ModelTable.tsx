@@ -1,4 +1,4 @@
-import { Empty, Table, type TableColumnsType } from 'antd';
+import { Table, type TableColumnsType } from 'antd';
 import type { Model } from '../../api/types';
 import { bytes, count, UNKNOWN, whole } from '../../format/units';
 import { Mark, type Tone } from '../../parts/Dot';
@@ -7,7 +7,7 @@ import { texts } from '../../texts';
 import { ModelActions } from './ModelActions';
 import style from './Models.module.css';
 
-export const MODEL_TONE: Record<Model['state'], Tone> = {
+const MODEL_TONE: Record<string, Tone> = {
   available: 'quiet',
   loading: 'busy',
   ready: 'good',
@@ -101,7 +101,7 @@ function capabilities({ task, chat_template }: Model): string {
 }
 
 function State({ model: { state } }: { model: Model }) {
-  return <Mark tone={MODEL_TONE[state]}>{texts.states[state]}</Mark>;
+  return <Mark tone={MODEL_TONE[state] ?? 'quiet'}>{texts.state(state)}</Mark>;
 }
 
 function Name({ model }: { model: Model }) {
@@ -139,7 +139,7 @@ export function ModelTable({ models, loading }: ModelTableProps) {
       dataSource={models}
       loading={loading}
       pagination={{ pageSize: 50, hideOnSinglePage: true, showSizeChanger: false }}
-      locale={{ emptyText: <Empty description={texts.models.none} image={null} /> }}
+      locale={{ emptyText: <span className="muted">{texts.models.none}</span> }}
     />
   );
 }

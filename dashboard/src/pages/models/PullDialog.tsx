@@ -8,6 +8,7 @@ import { Facts } from '../../parts/Facts';
 import { useAction } from '../../parts/useAction';
 import { texts } from '../../texts';
 import { Fit } from './Fit';
+import { HubSearch } from './HubSearch';
 import style from './Models.module.css';
 
 interface Wanted {
@@ -50,8 +51,10 @@ function PullForm({ onClose }: { onClose: () => void }) {
     try {
       const body = { ...bodyOf(wanted), dry_run: true };
       const found = await dataOf(api.POST('/admin/pulls', { body }));
-      if (found.event === 'plan') setPlan(found);
-      else setSaid({ type: 'success', text: words.isThere(found.model.name) });
+      if (typeof found === 'string') return;
+      if ('files' in found) setPlan(found);
+      else if ('model' in found)
+        setSaid({ type: 'success', text: words.isThere(found.model.name) });
     } catch (error) {
       setSaid({ type: 'error', text: messageOf(error) });
     } finally {
@@ -65,42 +68,50 @@ function PullForm({ onClose }: { onClose: () => void }) {
     if (done) onClose();
   };
 
+  const choose = (model: string): void => {
+    form.setFieldsValue({ model });
+    void look(form.getFieldsValue());
+  };
+
   return (
-    <Form<Wanted>
-      form={form}
-      layout="vertical"
-      requiredMark={false}
-      onFinish={(wanted) => void look(wanted)}
-      onValuesChange={() => setPlan(null)}
-    >
-      <Form.Item
-        name="model"
-        label={words.model}
-        extra={words.modelHelp}
-        rules={[{ required: true, whitespace: true, message: words.modelMissing }]}
+    <>
+      <HubSearch onChoose={choose} />
+      <Form<Wanted>
+        form={form}
+        layout="vertical"
+        requiredMark={false}
+        onFinish={(wanted) => void look(wanted)}
+        onValuesChange={() => setPlan(null)}
       >
-        <Input autoFocus autoComplete="off" spellCheck={false} placeholder="owner/name:Q4_K_M" />
-      </Form.Item>
-      <Form.Item name="name" label={words.name} extra={words.nameHelp}>
-        <Input autoComplete="off" spellCheck={false} />
-      </Form.Item>
-      <div aria-live="polite" className="stack">
-        {said && <Alert type={said.type} showIcon message={said.text} />}
-        {plan && <Plan plan={plan} />}
-      </div>
-      <div className="row" style={{ justifyContent: 'flex-end', marginTop: 20 }}>
-        <Button onClick={onClose}>{texts.cancel}</Button>
-        {plan ? (
-          <Button type="primary" loading={busy} onClick={() => void start()}>
-            {words.start(bytes(plan.total_bytes - plan.present_bytes))}
-          </Button>
-        ) : (
-          <Button type="primary" htmlType="submit" loading={looking}>
-            {words.look}
-          </Button>
-        )}
-      </div>
-    </Form>
+        <Form.Item
+          name="model"
+          label={words.model}
+          extra={words.modelHelp}
+          rules={[{ required: true, whitespace: true, message: words.modelMissing }]}
+        >
+          <Input autoComplete="off" spellCheck={false} placeholder="owner/name:Q4_K_M" />
+        </Form.Item>
+        <Form.Item name="name" label={words.name} extra={words.nameHelp}>
+          <Input autoComplete="off" spellCheck={false} />
+        </Form.Item>
+        <div aria-live="polite" className="stack">
+          {said && <Alert type={said.type} showIcon message={said.text} />}
+          {plan && <Plan plan={plan} />}
+        </div>
+        <div className="row" style={{ justifyContent: 'flex-end', marginTop: 20 }}>
+          <Button onClick={onClose}>{texts.cancel}</Button>
+          {plan ? (
+            <Button type="primary" loading={busy} onClick={() => void start()}>
+              {words.start(bytes(plan.total_bytes - plan.present_bytes))}
+            </Button>
+          ) : (
+            <Button type="primary" htmlType="submit" loading={looking}>
+              {words.look}
+            </Button>
+          )}
+        </div>
+      </Form>
+    </>
   );
 }
 

@@ -23,7 +23,7 @@ export function GatewayCard() {
           <h3>{texts.overview.gateway}</h3>
           <p className={`${style.id} break`}>{gateway.listen}</p>
         </div>
-        <Mark tone={TONE[gateway.state] ?? 'quiet'}>{texts.states[gateway.state]}</Mark>
+        <Mark tone={TONE[gateway.state] ?? 'quiet'}>{texts.state(gateway.state)}</Mark>
       </div>
       <Facts
         dense

@@ -27,10 +27,12 @@ export function WorkerCard({ id }: { id: string }) {
             {worker.role && ` · ${texts.words(worker.role)}`}
           </p>
         </div>
-        <Mark tone={WORKER_TONE[worker.state]}>{texts.states[worker.state]}</Mark>
+        <Mark tone={WORKER_TONE[worker.state] ?? 'quiet'}>{texts.state(worker.state)}</Mark>
       </div>
       {worker.detail && <p className="muted break">{worker.detail}</p>}
-      {worker.slots && <Slots busy={worker.slots.busy} total={worker.slots.total} />}
+      {worker.slots?.total != null && (
+        <Slots busy={worker.slots.busy ?? 0} total={worker.slots.total} />
+      )}
       <Facts dense facts={factsOf(worker, speed)} />
       {worker.last_exit && (
         <p className={`${style.exit} break`}>{words.lastExit(worker.last_exit)}</p>

@@ -1,8 +1,7 @@
-import type { Worker } from '../../api/types';
 import type { Tone } from '../../parts/Dot';
 
 /** The colour beside a worker's state. */
-export const WORKER_TONE: Record<Worker['state'], Tone> = {
+export const WORKER_TONE: Record<string, Tone> = {
   standby: 'quiet',
   loading: 'busy',
   ready: 'good',

@@ -101,7 +101,7 @@ export function Keys() {
           dataSource={data?.keys ?? []}
           loading={loading && !data}
           pagination={{ pageSize: 50, hideOnSinglePage: true }}
-          locale={{ emptyText: words.none }}
+          locale={{ emptyText: <span className="muted">{words.none}</span> }}
         />
       </Panel>
       <OwnKey />

@@ -47,7 +47,7 @@ function ProfileCard({ profile, onUse }: { profile: Profile; onUse: () => void }
   return (
     <li className={style.profile} data-active={profile.active || undefined}>
       <div className="row" style={{ justifyContent: 'space-between' }}>
-        <h3>{texts.words(profile.name)}</h3>
+        <h2>{texts.words(profile.name)}</h2>
         {profile.active && <Mark tone="good">{words.active}</Mark>}
       </div>
       <p className="muted">{profile.description}</p>

@@ -2,7 +2,7 @@ import { Button, Input, Switch } from 'antd';
 import { memo, useId } from 'react';
 import type { Setting } from '../../api/types';
 import { texts } from '../../texts';
-import { textOf, valueOf } from './edit';
+import { shapeOf, textOf, valueOf } from './edit';
 import style from './Settings.module.css';
 
 interface SettingRowProps {
@@ -35,7 +35,7 @@ export const SettingRow = memo(function SettingRow(props: SettingRowProps) {
         {setting.description && <p className={style.sub}>{setting.description}</p>}
       </div>
       <div className={style.value}>
-        {setting.kind === 'boolean' ? (
+        {shapeOf(setting.kind) === 'boolean' ? (
           <span>
             <Switch
               id={id}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Setting } from '../../api/types';
-import { found, isLimit, textOf, valueOf, withChange } from './edit';
+import { found, isLimit, shapeOf, textOf, valueOf, withChange } from './edit';
 
 const setting = (key: string, value: unknown, kind: Setting['kind'] = 'integer'): Setting => ({
   key,
@@ -20,6 +20,9 @@ describe('settings', () => {
     ['integer', '512', 512],
     ['number', '0.5', 0.5],
     ['integer', 'many', 'many'],
+    ['integer or `auto`', '4', 4],
+    ['integer or `auto`', 'auto', 'auto'],
+    ['list of texts', 'a', ['a']],
     ['integer', '', ''],
     ['text', '5', '5'],
     ['size', '8 GiB', '8 GiB'],
@@ -36,6 +39,13 @@ describe('settings', () => {
     [['a'], '["a"]'],
     [true, 'true'],
   ])('text of %j', (value, expected) => expect(textOf(value)).toBe(expected));
+
+  it.each([
+    ['`true` or `false`', 'boolean'],
+    ['size or `auto`', 'size'],
+    ['table of texts', 'table'],
+    ['text', 'text'],
+  ])('%s is a %s', (kind, expected) => expect(shapeOf(kind)).toBe(expected));
 
   it('a change back is none', () => {
     const one = setting('gateway.max_queue', 256);

@@ -10,26 +10,41 @@ export function textOf(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** A typed text as a value of the setting's kind; what is of no kind stays text, and the server says what it wanted. */
-export function valueOf(kind: Setting['kind'], text: string): unknown {
-  const trimmed = text.trim();
-  if (kind === 'integer' || kind === 'number') {
-    const number = Number(trimmed);
-    return trimmed !== '' && Number.isFinite(number) ? number : text;
-  }
-  if (kind === 'list' || kind === 'table') return jsonOr(trimmed, listOf(kind, trimmed));
-  // A size may be a bare number of bytes.
-  if (kind === 'size' && /^\d+$/.test(trimmed)) return Number(trimmed);
-  return text;
+export type Shape = 'boolean' | 'number' | 'list' | 'table' | 'size' | 'text';
+
+/** What the server's words for a setting's type mean: `integer or \`auto\``, `list of texts`. */
+export function shapeOf(kind: string): Shape {
+  if (/^(boolean|`true`)/.test(kind)) return 'boolean';
+  if (/^(integer|number)/.test(kind)) return 'number';
+  const [first] = kind.split(' ');
+  return first === 'list' || first === 'table' || first === 'size' ? first : 'text';
 }
 
-const listOf = (kind: Setting['kind'], text: string): unknown =>
-  kind === 'list'
-    ? text
-        .split(',')
-        .map((item) => item.trim())
-        .filter(Boolean)
-    : text;
+/** A typed text as a value of the setting's kind; what is of no kind stays text, and the server says what it wanted. */
+export function valueOf(kind: string, text: string): unknown {
+  const trimmed = text.trim();
+  switch (shapeOf(kind)) {
+    case 'number': {
+      const number = Number(trimmed);
+      return trimmed !== '' && Number.isFinite(number) ? number : text;
+    }
+    case 'list':
+      return jsonOr(
+        trimmed,
+        trimmed
+          .split(',')
+          .map((item) => item.trim())
+          .filter(Boolean),
+      );
+    case 'table':
+      return jsonOr(trimmed, trimmed);
+    case 'size':
+      // It may be a bare number of bytes.
+      return /^\d+$/.test(trimmed) ? Number(trimmed) : text;
+    default:
+      return text;
+  }
+}
 
 function jsonOr(text: string, other: unknown): unknown {
   try {
