@@ -122,6 +122,7 @@ export const texts = {
       machine: 'Machine',
       of: (part: string, whole: string) => `${part} of ${whole} placed`,
       free: (part: string, whole: string) => `${part} of ${whole} available`,
+      rest: 'Standby',
       unplaced: 'Unplaced',
       measured: 'Ours, measured',
       foreign: 'Other programs',

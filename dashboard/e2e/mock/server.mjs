@@ -53,6 +53,8 @@ function events(world, request, response, query) {
   let id = 0;
   const since = Date.now() - Number(query.since_s ?? 3600) * 1000;
   const isResumed = request.headers['last-event-id'] !== undefined;
+  world.resumed = request.headers['last-event-id'] ?? world.resumed;
+  world.streams.add(response);
   if (isResumed) told = world.happenings.length;
   const next = () => `e${(id += 1)}`;
   const tick = () => {
@@ -70,7 +72,10 @@ function events(world, request, response, query) {
   };
   tick();
   const timer = setInterval(tick, 500);
-  request.on('close', () => clearInterval(timer));
+  request.on('close', () => {
+    clearInterval(timer);
+    world.streams.delete(response);
+  });
 }
 
 function follow(world, request, response, query) {
@@ -200,6 +205,8 @@ export async function serve(port = 0) {
   return {
     world,
     url: `http://127.0.0.1:${server.address().port}`,
+    dropStreams: () => world.streams.forEach((stream) => stream.destroy()),
+    resumed: () => world.resumed,
     close: () => {
       clearInterval(timer);
       server.closeAllConnections();

@@ -100,6 +100,8 @@ export function makeWorld() {
   return {
     startedMs: Date.now() - 94_000_000,
     gatewayRestarts: 0,
+    streams: new Set(),
+    resumed: undefined,
     models: [
       model('impetus-tiny', {
         size_bytes: 2.7 * MIB,

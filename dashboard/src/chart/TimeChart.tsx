@@ -62,7 +62,10 @@ export const TimeChart = memo(function TimeChart(props: TimeChartProps) {
     const box = event.currentTarget.getBoundingClientRect();
     setPointed(nearest(times, start + ((event.clientX - box.left) / box.width) * span));
   };
-  const said = lines.map(({ name, values }) => `${name} ${format(values[index] ?? null)}`);
+  /** The value that is pointed at, or else the latest that is known. */
+  const shown = (values: Line['values']): number | null =>
+    (pointed === null ? values.findLast((value) => value !== null) : values[index]) ?? null;
+  const said = lines.map(({ name, values }) => `${name} ${format(shown(values))}`);
 
   return (
     <figure className={style.chart}>
@@ -85,7 +88,7 @@ export const TimeChart = memo(function TimeChart(props: TimeChartProps) {
                 strokeDasharray={dashed ? '4 3' : undefined}
               />
             </svg>
-            {name} <b className="number">{format(values[index] ?? null)}</b>
+            {name} <b className="number">{format(shown(values))}</b>
           </li>
         ))}
       </ul>

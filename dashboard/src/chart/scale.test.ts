@@ -27,7 +27,7 @@ describe('charts', () => {
       { at: 3, value: 3 },
       { at: 9, value: 4 },
     ];
-    expect(pathOf(points, 1, same, same)).toBe('M0.0 1.0L1.0 2.0M3.0 3.0M9.0 4.0');
+    expect(pathOf(points, 1, same, same)).toBe('M0.0 1.0h0L1.0 2.0M3.0 3.0h0M9.0 4.0h0');
   });
 
   it.each([

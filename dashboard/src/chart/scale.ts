@@ -34,7 +34,9 @@ export function pathOf(
       continue;
     }
     const isJoined = last !== null && at - last <= step * 1.5;
-    path += `${isJoined ? 'L' : 'M'}${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
+    const place = `${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
+    // Of no length, so that one that stands alone is a dot.
+    path += isJoined ? `L${place}` : `M${place}h0`;
     last = at;
   }
   return path;

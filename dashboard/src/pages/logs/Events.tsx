@@ -64,11 +64,13 @@ const EventView = memo(function EventView({ happening }: { happening: Happening 
       <div className="break">
         <b>{subject}</b> {message}
         <div className={style.fields}>
-          {Object.entries(others).map(([name, value]) => (
-            <span key={name}>
-              {name} {value}
-            </span>
-          ))}
+          {Object.entries(others)
+            .filter(([, value]) => value !== '')
+            .map(([name, value]) => (
+              <span key={name}>
+                {name} {value}
+              </span>
+            ))}
           {crash !== undefined && (
             <a href={hrefOf('logs', 'crashes', crash)}>{texts.logs.crashReport}</a>
           )}

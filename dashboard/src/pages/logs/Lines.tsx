@@ -138,9 +138,11 @@ const LineView = memo(function LineView({ line }: { line: LogLine }) {
         {line.message}
         {Object.entries(line.fields).map(([name, value]) => (
           <span key={name} className={style.field}>
-            {name}={shown(value)}
+            {` ${name}=`}
+            {shown(value)}
           </span>
         ))}
+        {line.request_id && ' '}
         {line.request_id && (
           <a className={style.field} href={hrefOf('logs', 'requests', line.request_id)}>
             {line.request_id}

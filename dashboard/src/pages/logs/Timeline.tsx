@@ -7,6 +7,9 @@ import { placed } from './timeline';
 
 const PROCESSES: readonly Span['process'][] = ['gateway', 'supervisor', 'worker'];
 
+/** A call's service and method, without its package. */
+const shortOf = (name: string): string => name.replace(/^[\w.]+\.(\w+\/\w+)$/, '$1');
+
 /** A request's way through the processes, on one scale of time. */
 export function Timeline({ spans, tookMs }: { spans: readonly Span[]; tookMs: number }) {
   const end = Math.max(tookMs, 0.001, ...spans.map((span) => span.start_ms + span.took_ms));
@@ -17,7 +20,7 @@ export function Timeline({ spans, tookMs }: { spans: readonly Span[]; tookMs: nu
         {placed(spans).map(({ span, depth }, i) => (
           <li key={i}>
             <span className="break" style={{ paddingLeft: depth * 12 }}>
-              {span.name}
+              {shortOf(span.name)}
               <span className="hidden">
                 {texts.requests.spanSaid(span.process, milliseconds(span.start_ms))}
               </span>

@@ -65,14 +65,22 @@ function placedIn(pool: Pool, workers: readonly Worker[]): Portion[] {
     return share ? [{ name: worker.model ?? worker.id, bytes: share.footprint_bytes }] : [];
   });
   const byName = new Map<string, number>();
-  for (const { name, bytes: held } of holders) byName.set(name, (byName.get(name) ?? 0) + held);
-  const portions = [...byName].map(([name, held], i) => ({
+  for (const { name, bytes: share } of holders) {
+    byName.set(name, (byName.get(name) ?? 0) + share);
+  }
+  const portions = [...byName].map(([name, share], i) => ({
     name,
-    bytes: held,
+    bytes: share,
     color: COLORS[i % COLORS.length] ?? 'c1',
   }));
+  const held = holders.reduce((sum, one) => sum + one.bytes, 0);
+  const rest = {
+    name: texts.overview.pool.rest,
+    bytes: pool.placed_bytes - held,
+    color: 'foreign',
+  };
   const free = pool.limit_bytes - pool.placed_bytes;
-  return [...portions, { name: texts.overview.pool.unplaced, bytes: free, color: 'sunken' }];
+  return [...portions, rest, { name: texts.overview.pool.unplaced, bytes: free, color: 'sunken' }];
 }
 
 /** The machine's memory by whose it is; what is not measured is not told apart. */

@@ -34,7 +34,7 @@ export function WorkerCard({ id }: { id: string }) {
         <Slots busy={worker.slots.busy ?? 0} total={worker.slots.total} />
       )}
       <Facts dense facts={factsOf(worker, speed)} />
-      {worker.last_exit && (
+      {worker.last_exit && !worker.detail?.includes(worker.last_exit) && (
         <p className={`${style.exit} break`}>{words.lastExit(worker.last_exit)}</p>
       )}
       {worker.model !== null && <Actions worker={worker} model={worker.model} />}
