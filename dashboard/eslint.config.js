@@ -27,7 +27,8 @@ export default defineConfig([
   js.configs.recommended,
   {
     files: ['**/*.mjs', '*.js'],
-    languageOptions: { globals: globals.node },
+    // Tests have functions that run in a page.
+    languageOptions: { globals: { ...globals.node, ...globals.browser } },
     rules: { 'no-unused-vars': ['error', { varsIgnorePattern: '^_' }] },
   },
   {

@@ -435,6 +435,8 @@ export const texts = {
     revokeNamed: (name: string) => `Revoke ${name}`,
     revokeTitle: (name: string) => `Revoke ${name}?`,
     revokeCost: 'Whoever uses it is refused from now on.',
+    revokeLast:
+      'It is the last key that may steer the server. This page is locked out until supervisorctl key add makes another one.',
     revoked: (name: string) => `${name} is revoked.`,
     own: 'This page’s key',
     ownNote: 'The page sends a key that it keeps in this browser.',

@@ -34,7 +34,9 @@ describe.skipIf(!IMPETUS_URL)('a real server', () => {
   test('a chat streams', async () => {
     const page = await open(`playground/${MODEL}`);
     await say(page, 'count from 1 to 20');
-    await answer(page).getByText(/1, 2, 3.*19, 20/).waitFor();
+    await answer(page)
+      .getByText(/1, 2, 3.*19, 20/)
+      .waitFor();
     await page.getByText(/first token/).waitFor();
   });
 
@@ -47,7 +49,9 @@ describe.skipIf(!IMPETUS_URL)('a real server', () => {
     expect(swapped.status).toBe(200);
     const page = await open('playground/page-test');
     await say(page, 'count from 1 to 200');
-    await answer(page).getByText(/1, 2, 3/).waitFor();
+    await answer(page)
+      .getByText(/1, 2, 3/)
+      .waitFor();
     const other = await context.tab.newPage();
     await other.goto(`${context.url}/#/models/${MODEL}-safetensors`);
     await other.getByRole('textbox', { name: 'Alias' }).fill('page-test');
@@ -60,32 +64,19 @@ describe.skipIf(!IMPETUS_URL)('a real server', () => {
   test('a worker is killed: the stream goes on, and its card tells why', async () => {
     const page = await open(`playground/${MODEL}`);
     await say(page, 'count from 1 to 200');
-    await answer(page).getByText(/1, 2, 3/).waitFor();
+    await answer(page)
+      .getByText(/1, 2, 3/)
+      .waitFor();
     process.kill((await workerOf()).pid, 'SIGKILL');
     await page.getByText(/tokens\/s/).waitFor();
     const text = await answer(page).first().textContent();
     expect(text).toMatch(/1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15/);
     const other = await context.tab.newPage();
     await other.goto(`${context.url}/#/overview`);
-    await other.getByText(/Last exit: .*SIGKILL/).first().waitFor();
-  });
-
-  test('a key is made, used and revoked', async () => {
-    const page = await open('settings/keys');
-    await page.getByRole('button', { name: 'Make a key' }).click();
-    await page.getByRole('textbox', { name: 'Name' }).fill('page-test');
-    await page.getByRole('button', { name: 'Make it' }).click();
-    const secret = await page.getByRole('dialog').locator('code').textContent();
-    await page.getByRole('button', { name: 'I have it' }).click();
-    await expect
-      .poll(async () => (await fetch(`${IMPETUS_URL}/admin/status`)).status)
-      .toBe(401);
-    const headers = { authorization: `Bearer ${secret}` };
-    expect((await fetch(`${IMPETUS_URL}/admin/status`, { headers })).status).toBe(200);
-    await page.getByText('Live').waitFor();
-    await page.getByRole('button', { name: 'Revoke page-test' }).click();
-    await page.getByRole('tooltip').getByRole('button', { name: 'Revoke' }).click();
-    await page.getByText('page-test is revoked.').waitFor();
+    await other
+      .getByText(/Last exit: .*SIGKILL/)
+      .first()
+      .waitFor();
   });
 
   test.each(['overview', 'models', 'logs/lines', 'logs/requests', 'settings/configuration'])(
@@ -97,4 +88,20 @@ describe.skipIf(!IMPETUS_URL)('a real server', () => {
       expect(await violationsOf(page)).toEqual([]);
     },
   );
+
+  test('a key is made, used and revoked', async () => {
+    const page = await open('settings/keys');
+    await page.getByRole('button', { name: 'Make a key' }).click();
+    await page.getByRole('textbox', { name: 'Name' }).fill('page-test');
+    await page.getByRole('button', { name: 'Make it' }).click();
+    const secret = await page.getByRole('dialog').locator('code').textContent();
+    await page.getByRole('button', { name: 'I have it' }).click();
+    await expect.poll(async () => (await fetch(`${IMPETUS_URL}/admin/status`)).status).toBe(401);
+    const headers = { authorization: `Bearer ${secret}` };
+    expect((await fetch(`${IMPETUS_URL}/admin/status`, { headers })).status).toBe(200);
+    await page.getByText('Live').waitFor();
+    await page.getByRole('button', { name: 'Revoke page-test' }).click();
+    await page.getByRole('tooltip').getByRole('button', { name: 'Revoke' }).click();
+    await page.getByText('page-test is revoked.').waitFor();
+  });
 });

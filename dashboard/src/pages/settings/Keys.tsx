@@ -64,20 +64,24 @@ export function Keys() {
   const [isMaking, setMaking] = useState(false);
   const load = useCallback((signal: AbortSignal) => dataOf(api.GET('/admin/keys', { signal })), []);
   const { data, error, loading, reload } = useLoaded(load);
-  const columns = useMemo(
-    () => [
+  const columns = useMemo(() => {
+    const admins = (data?.keys ?? []).filter(({ scopes }) => scopes.includes('admin'));
+    return [
       ...COLUMNS,
       {
         key: 'actions',
         title: <span className="hidden">{words.actions}</span>,
         width: 110,
         render: (_: unknown, key: Key) => (
-          <Revoke name={key.name} declared={key.declared} onDone={reload} />
+          <Revoke
+            apiKey={key}
+            isLastAdmin={admins.length === 1 && admins[0] === key}
+            onDone={reload}
+          />
         ),
       },
-    ],
-    [reload],
-  );
+    ];
+  }, [data, reload]);
   return (
     <div className="stack">
       {error && <Alert type="error" showIcon message={error} />}
@@ -118,12 +122,13 @@ export function Keys() {
 }
 
 interface RevokeProps {
-  name: string;
-  declared: boolean;
+  apiKey: Key;
+  /** Without it nobody can steer the server from here. */
+  isLastAdmin: boolean;
   onDone: () => void;
 }
 
-function Revoke({ name, declared, onDone }: RevokeProps) {
+function Revoke({ apiKey: { name, declared }, isLastAdmin, onDone }: RevokeProps) {
   const { busy, run } = useAction();
   if (declared) return <span className={style.sub}>{words.declared}</span>;
   const revoke = async (): Promise<void> => {
@@ -137,7 +142,7 @@ function Revoke({ name, declared, onDone }: RevokeProps) {
   return (
     <Popconfirm
       title={words.revokeTitle(name)}
-      description={words.revokeCost}
+      description={isLastAdmin ? words.revokeLast : words.revokeCost}
       okText={words.revoke}
       onConfirm={() => void revoke()}
     >
