@@ -20,7 +20,7 @@ const COLUMNS: TableColumnsType<RequestSummary> = [
   {
     key: 'at',
     title: words.began,
-    width: 100,
+    width: 92,
     render: (_, { id, unix_ms }) => (
       <a href={hrefOf('logs', 'requests', id)} className="number">
         {clock(unix_ms)}
@@ -39,7 +39,7 @@ const COLUMNS: TableColumnsType<RequestSummary> = [
       </span>
     ),
   },
-  { key: 'status', title: words.status, width: 130, render: (_, one) => <StatusMark one={one} /> },
+  { key: 'status', title: words.status, width: 116, render: (_, one) => <StatusMark one={one} /> },
   {
     key: 'first',
     title: words.firstToken,
@@ -55,7 +55,13 @@ const COLUMNS: TableColumnsType<RequestSummary> = [
     render: (_, { prompt_tokens, completion_tokens }) =>
       `${whole(prompt_tokens)} → ${whole(completion_tokens)}`,
   },
-  { key: 'took', title: words.took, width: 100, render: (_, one) => milliseconds(one.took_ms) },
+  {
+    key: 'took',
+    title: words.took,
+    responsive: ['sm'],
+    width: 100,
+    render: (_, one) => milliseconds(one.took_ms),
+  },
   {
     key: 'key',
     title: words.key,
