@@ -13,7 +13,7 @@ programs = -p impetus-supervisor -p impetus-gateway -p impetus-worker-gguf -p im
 # Programs and tests in one selection: with another one, features of shared crates differ and engines compile anew.
 all = --release --locked --workspace --bins --tests
 
-.PHONY: help build serve test lint dist deb deny bench bench-peer chaos clients clean
+.PHONY: help build dashboard serve test lint dist deb deny bench bench-peer chaos clients clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,10 @@ build: ## everything, optimised, into dist/, which can be moved anywhere
 	@echo "building (the first time takes minutes: the engine is compiled for this machine)"
 	@$(with_tools) $(CARGO) build --release --locked $(programs)
 	@tools/stage
+
+dashboard: ## the page that the gateway serves, into dashboard/dist; needs Node.js 20.19 or newer
+	@command -v npm >/dev/null || { echo "Node.js is missing: the gateway then serves the API alone" >&2; exit 1; }
+	@cd dashboard && npm ci --no-audit --no-fund && npm run build
 
 serve: build ## build, then run the server with the bundled model; ARGS are passed on
 	@exec tools/serve $(ARGS)
