@@ -90,7 +90,9 @@ pub enum StoreError {
         name: String,
     },
     /// The name belongs to another model.
-    #[error("{name} is the name of {by} already; give this one another name, or remove that one first")]
+    #[error(
+        "{name} is the name of {by} already; give this one another name (--name), or remove that one first"
+    )]
     Taken {
         /// The name.
         name: String,

@@ -20,7 +20,7 @@ async fn status_as_json_has_its_stable_shape() {
     assert_eq!(output.code, 0, "{output:?}");
     let status = output.json();
     assert_eq!(keys(&status), ["gateway", "workers", "models", "pools"]);
-    assert_eq!(keys(&status["gateway"]), ["pid", "state", "listen", "url"]);
+    assert_eq!(keys(&status["gateway"]), ["pid", "state", "listen", "url", "entrances"]);
     assert_eq!(status["gateway"]["state"], "ready");
     assert_eq!(status["gateway"]["listen"], json!(server.listen));
     let workers = status["workers"].as_array().unwrap();

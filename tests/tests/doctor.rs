@@ -27,7 +27,7 @@ fn finding(report: &Value, what: &str) -> Value {
 
 #[tokio::test]
 async fn a_server_that_runs_is_well() {
-    let setup = Setup::in_all_formats().with_file("torn.gguf", "GGUF");
+    let setup = Setup::in_all_formats().with_file("torn.gguf", "GGUF").set("supervisor.orphan_grace_s=1");
     fs::create_dir_all(setup.path("state/store/kept")).unwrap();
     fs::copy(bundled_model(), setup.path("state/store/kept/kept.gguf")).unwrap();
     fs::set_permissions(setup.path("state"), fs::Permissions::from_mode(0o700)).unwrap();
@@ -83,6 +83,7 @@ async fn a_server_that_runs_is_well() {
     server.kill_supervisor().await;
     let report = doctor(&server.path("."), &["--json"]).await.json();
     assert_eq!(finding(&report, "models")["seen"], "4 can be served", "without a server too: {report:#}");
+    server.nothing_is_left().await;
 }
 
 #[tokio::test]

@@ -133,7 +133,7 @@ async fn paths_and_methods_that_are_not_served_are_errors_in_json() {
         assert_eq!((refusal.status, refusal.code.as_str()), (status, code), "{method} {path}");
         assert!(refusal.headers.contains_key("x-request-id"));
     };
-    check(Method::GET, "/", 404, "not_found").await;
+    check(Method::GET, "/nowhere", 404, "not_found").await;
     check(Method::GET, "/v1/nothing", 404, "not_found").await;
     check(Method::POST, "/v1/audio/speech", 404, "not_found").await;
     check(Method::GET, CHAT, 405, "method_not_allowed").await;

@@ -124,7 +124,7 @@ async fn a_model_is_made_of_a_blob_and_deleted_when_nobody_uses_it() {
     assert_eq!(last_status(&made), "success");
     assert_eq!(server.names_stored().await, ["own"]);
     assert_eq!(
-        fs::read_dir(server.path("state/models/.blobs")).unwrap().count(),
+        fs::read_dir(server.path("state/store/.blobs")).unwrap().count(),
         0,
         "it is a model's file now"
     );
@@ -169,7 +169,7 @@ async fn files_that_are_no_model_leave_nothing_behind() {
     let (status, lines) = server.told(Method::POST, "/api/create", &whole).await;
     assert!(status == 400 && lines.len() == 1, "{status} {lines:?}");
     assert!(server.names_stored().await.is_empty());
-    assert_eq!(fs::read_dir(server.path("state/models/.staging")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(server.path("state/store/.staging")).unwrap().count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -82,7 +82,11 @@ async fn keys_are_asked_for_where_there_are_any_or_others_can_reach_it() {
     check("gateway.listen = '[::1]:80'", true);
     check(KEYS, false);
     check("gateway.listen = '0.0.0.0:80'", false);
-    check("gateway.listen = '0.0.0.0:80'\nauth.allow_unauthenticated = true", true);
+    check("gateway.listen = '0.0.0.0:80'\nauth.allow_unauthenticated = true", false);
+    check(
+        "gateway.listen = '0.0.0.0:80'\nauth.allow_unauthenticated = true\nauth.admin_without_keys = true",
+        true,
+    );
     check(&format!("auth.allow_unauthenticated = true\n{KEYS}"), true);
 }
 

@@ -29,7 +29,9 @@ mod tests {
             let text = fs::read_to_string(&path).unwrap();
             let calls = ["audit::act(", "audit::attempt("].map(|call| text.split(call).skip(1));
             let named = calls.into_iter().flatten().filter_map(|rest| rest.trim_start().strip_prefix('"'));
-            named.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
+            let word = |rest: &str| Some(rest.split_once('"')?.0.to_owned());
+            let is_act = |word: &String| word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            named.filter_map(word).filter(is_act).collect()
         };
         entries.flat_map(in_entry).collect()
     }

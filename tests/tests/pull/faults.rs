@@ -84,12 +84,12 @@ async fn a_file_that_changes_on_its_way_comes_as_it_is_then() {
 
     // The same of a server that gives the whole file alone, to which the connection is cut.
     hub.put("owner/tiny", tiny());
-    hub.fail(Faults { without_ranges: true, cut: Some((3, 6_000_000)), ..Faults::default() });
-    hub.allow(Some(hub.served() + 100_000));
+    hub.fail(Faults { without_ranges: true, cut: Some((4, 6_000_000)), ..Faults::default() });
+    hub.allow(Some(hub.served() + 3_000_000));
     let before = hub.asked().len();
     let changed = async {
-        // How long it is, its header, and then the file.
-        eventually("it comes", || async { (hub.asked().len() >= before + 3).then_some(()) }).await;
+        // How long it is, its header, whether parts are given, and then the file.
+        eventually("it comes", || async { (hub.asked().len() >= before + 4).then_some(()) }).await;
         hub.put("owner/tiny", later());
         hub.allow(None);
     };

@@ -79,9 +79,14 @@ async fn of_two_that_would_have_one_name_the_first_has_it() {
     hub.put("one/tiny", tiny());
     hub.put("other/tiny", tiny());
     let server = setup(&hub).start().await;
-    hub.allow(Some(6_000_000));
+    hub.allow(Some(1_500_000));
     server.pull(&["one/tiny", "--detach"]).await;
     let both = server.follows(&["other/tiny"]);
+    eventually("both have begun", || async {
+        (server.pulls_by(|pull| pull["state"] == "running").await == 2).then_some(())
+    })
+    .await;
+    hub.allow(Some(8_000_000));
     // Both know by then that the name is free.
     eventually("both are on their way", || async {
         let has_begun = |pull: &serde_json::Value| pull["bytes"].as_u64() > Some(0);

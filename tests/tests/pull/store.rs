@@ -80,7 +80,8 @@ async fn a_small_file_that_changed_is_noticed_and_one_that_is_not_the_models_is_
     let described = folder().with("config.json", later).with("README.md", "what is new").revised().revised();
     hub.put("owner/folder", described);
     server.pull(&["owner/folder"]).await;
-    assert_eq!(hub.served(), before);
+    // What the plan is made of, and no weights.
+    assert!(hub.served() - before < 10_000, "{}", hub.served() - before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,9 +28,13 @@ async fn ollamas_clients_find_at_the_root_of_their_entrance_what_they_look_for()
     assert_eq!(found.headers["content-type"], "text/plain; charset=utf-8");
     check(Entrance::Ollama, Method::HEAD, (200, "")).await;
     check(Entrance::Ollama, Method::POST, (405, "")).await;
-    for method in [Method::GET, Method::HEAD, Method::POST] {
-        check(Entrance::Gateway, method, (404, "")).await;
-    }
+    // The dashboard is at the other one.
+    let page = at(Entrance::Gateway, fake.gateway(), request(Method::GET, "/")).await;
+    assert_eq!(
+        (page.status.as_u16(), &page.headers["content-type"]),
+        (200, &"text/html; charset=utf-8".parse().unwrap())
+    );
+    check(Entrance::Gateway, Method::POST, (405, "")).await;
 }
 
 #[tokio::test]
