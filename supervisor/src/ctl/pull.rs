@@ -46,7 +46,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "PULL", conflicts_with_all = ["reference", "name", "format", "dry_run", "detach"])]
     cancel: Option<String>,
     /// With --cancel: gives up what has come.
-    #[arg(long, requires = "cancel", conflicts_with = "list")]
+    #[arg(long, requires = "cancel", conflicts_with_all = ["list", "reference"])]
     discard: bool,
     /// Prints a line of JSON for each event, or for each pull.
     #[arg(long)]

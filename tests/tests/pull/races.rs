@@ -78,7 +78,8 @@ async fn of_two_that_would_have_one_name_the_first_has_it() {
     let hub = Hub::start().await;
     hub.put("one/tiny", tiny());
     hub.put("other/tiny", tiny());
-    let server = setup(&hub).start().await;
+    // Neither takes all that is allowed.
+    let server = setup(&hub).set("pull.connections=1").start().await;
     hub.allow(Some(1_500_000));
     server.pull(&["one/tiny", "--detach"]).await;
     let both = server.follows(&["other/tiny"]);

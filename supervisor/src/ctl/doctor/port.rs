@@ -11,23 +11,31 @@ use impetus_proto::supervisor::{EntranceStatus, GatewayStatus};
 use super::{Finding, Patient};
 use crate::gateway::{holder_of, when_busy};
 
-/// A finding for each.
+/// A finding for each that is configured, or that the gateway which runs has.
 pub(super) fn findings(patient: &Patient) -> Vec<Finding> {
     let gateway = patient.status.as_ref().and_then(|status| status.gateway.as_ref());
-    let finding = |(entrance, listen): (Entrance, SocketAddr)| match gateway {
-        Some(gateway) => ours(entrance, gateway),
-        None if listen.port() == 0 => {
-            Finding::none(entrance.setting(), "the system chooses the port at each start")
+    let finding = |entrance: Entrance| {
+        let configured = patient.config.gateway.entrances().find(|(known, _)| *known == entrance);
+        match (gateway, configured) {
+            (Some(gateway), Some(_)) => Some(ours(entrance, gateway)),
+            (Some(gateway), None) => found(entrance, gateway).map(|_| ours(entrance, gateway)),
+            (None, Some((_, listen))) if listen.port() == 0 => {
+                Some(Finding::none(entrance.setting(), "the system chooses the port at each start"))
+            }
+            (None, Some((_, listen))) => Some(free(entrance, listen, TcpListener::bind(listen).map(drop))),
+            (None, None) => None,
         }
-        None => free(entrance, listen, TcpListener::bind(listen).map(drop)),
     };
-    patient.config.gateway.entrances().map(finding).collect()
+    Entrance::ALL.into_iter().filter_map(finding).collect()
+}
+
+fn found(entrance: Entrance, gateway: &GatewayStatus) -> Option<&EntranceStatus> {
+    gateway.entrances.iter().find(|found| found.name == entrance.name())
 }
 
 fn ours(entrance: Entrance, gateway: &GatewayStatus) -> Finding {
     let name = entrance.setting();
-    let found = gateway.entrances.iter().find(|found| found.name == entrance.name());
-    let Some(EntranceStatus { listen, .. }) = found else {
+    let Some(EntranceStatus { listen, .. }) = found(entrance, gateway) else {
         return Finding::warning(
             name,
             "the gateway that runs does not listen there",
