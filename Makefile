@@ -19,11 +19,12 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 build: ## everything, optimised, into dist/, which can be moved anywhere
+	@tools/page
 	@echo "building (the first time takes minutes: the engine is compiled for this machine)"
 	@$(with_tools) $(CARGO) build --release --locked $(programs)
 	@tools/stage
 
-dashboard: ## the page that the gateway serves, into dashboard/dist; needs Node.js 20.19 or newer
+dashboard: ## the page that the gateway serves, into dashboard/dist, from the beginning; needs Node.js 20.19 or newer
 	@command -v npm >/dev/null || { echo "Node.js is missing: the gateway then serves the API alone" >&2; exit 1; }
 	@cd dashboard && npm ci --no-audit --no-fund && npm run build
 
