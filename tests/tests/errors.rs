@@ -67,6 +67,8 @@ async fn a_wrong_request_is_told_what_is_wrong() {
     assert!(refusal.message.contains("999999"), "{}", refusal.message);
     let nobody = r#"{"model":"nobody","messages":[{"role":"user","content":"x"}]}"#;
     check(CHAT, nobody, (404, "model_not_found", Some("model"))).await;
+    check(CHAT, &nobody.replace("nobody", &"ö".repeat(20_000)), (404, "model_not_found", Some("model")))
+        .await;
     check(COMPLETIONS, r#"{"model":"nobody","prompt":"x"}"#, (404, "model_not_found", Some("model"))).await;
 }
 

@@ -5,11 +5,21 @@ use tracing::debug;
 
 use super::{Caller, Gateway, refusal};
 
+/// The longest name that a model can have. Errors of the supervisor repeat the name that they are about, in a place that
+/// has little room.
+const MAX_NAME_CHARS: usize = 256;
+
 impl Gateway {
     /// Whether `caller` may use the model that a request names; an empty name is the default model's. Where no model
     /// has the name and `gateway.names` has one for it, `model` becomes that one's. Every handler asks this before it
     /// asks upstream for anything of a model.
     pub(crate) async fn permit(&self, caller: &Caller, model: &mut String) -> Result<(), Error> {
+        if model.chars().count() > MAX_NAME_CHARS {
+            let message = format!(
+                "no model has a name of more than {MAX_NAME_CHARS} characters; GET /v1/models lists those that there are"
+            );
+            return Err(Error::new(Code::ModelNotFound, message).with_param("model"));
+        }
         self.choose(model).await?;
         if caller.may_use_all() || (!model.is_empty() && caller.may_name(model)) {
             return Ok(());
